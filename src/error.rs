@@ -1,0 +1,109 @@
+//! Our own failures. What Valgrind reports is a record, never an error.
+
+use std::path::PathBuf;
+
+use crate::model::Location;
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong in pythy itself. Each message says what happened, to what, and
+/// what to do next; each variant says whose fault it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The user's: no such header file.
+    #[error("header file '{}' does not exist", path.display())]
+    HeaderNotFound {
+        /// The file as it was given.
+        path: PathBuf,
+    },
+
+    /// The header's (or missing include directories or defines): clang's first error, with how many follow.
+    #[error("{location}:{}: {message}{}", location.column, more_errors(*more))]
+    HeaderSyntax {
+        /// Where clang stopped.
+        location: Location,
+        /// Clang's own message.
+        message: String,
+        /// How many further errors clang has.
+        more: usize,
+    },
+
+    /// The user's: an argument for clang that clang refuses.
+    #[error("clang could not parse {headers}: {message}")]
+    Clang {
+        /// The headers, joined with commas.
+        headers: String,
+        /// What clang said.
+        message: String,
+    },
+
+    /// The installation's: libclang is missing.
+    #[error("libclang cannot be loaded ({message}); install it with 'pip install libclang', or set LIBCLANG_PATH")]
+    LibclangMissing {
+        /// What the loader said.
+        message: String,
+    },
+
+    /// The user's: no such library.
+    #[error("library '{}' does not exist; give a path, or a name such as 'libz.so.1' that the dynamic loader finds", path.display())]
+    LibraryNotFound {
+        /// The library as it was given.
+        path: PathBuf,
+    },
+
+    /// The user's: the file is no shared library, or one for another machine.
+    #[error("'{}' is not a shared library for this machine: {message}", path.display())]
+    NotALibrary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+
+    /// The library's: the dynamic loader refuses it.
+    #[error("library '{}' cannot be loaded: {message}", path.display())]
+    LibraryLoad {
+        /// The library.
+        path: PathBuf,
+        /// The dynamic loader's own words.
+        message: String,
+    },
+
+    /// The user's: a header and a library that have nothing in common.
+    #[error("none of the {declared} functions that {headers} declares is exported by '{}'; do header and library belong together?", library.display())]
+    NothingInCommon {
+        /// How many functions the headers declare.
+        declared: usize,
+        /// The headers, joined with commas.
+        headers: String,
+        /// The library.
+        library: PathBuf,
+    },
+
+    /// Valgrind's or the system's: a file of evidence cannot be read.
+    #[error("Valgrind's log '{}' cannot be read: {source}", path.display())]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    /// The user's: a report cannot be written.
+    #[error("the report '{}' cannot be written: {source}", path.display())]
+    ReportWrite {
+        /// Where it was to go.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+fn more_errors(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => " (and 1 more error)".to_owned(),
+        n => format!(" (and {n} more errors)"),
+    }
+}

@@ -1,0 +1,52 @@
+/// One thing Valgrind reported: an error or a loss record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Valgrind's own name of the kind, as its XML has it: `InvalidRead`, `Leak_DefinitelyLost`.
+    pub kind: String,
+    /// Valgrind's sentence: `Invalid write of size 1`.
+    pub what: String,
+    /// Valgrind's thread number, from 1; `None` in a text log that does not tell.
+    pub thread: Option<u32>,
+    /// What was lost, in loss records only.
+    pub leaked: Option<Leaked>,
+    /// The stack where it happened, then those of blocks and origins with their labels.
+    pub stacks: Vec<Stack>,
+}
+
+/// The figures of a loss record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaked {
+    /// Bytes lost directly.
+    pub bytes: u64,
+    /// Blocks in this record.
+    pub blocks: u64,
+    /// Bytes reachable only through these blocks.
+    pub indirect_bytes: u64,
+    /// Blocks reachable only through these; Valgrind does not print them, 0 where it is silent.
+    pub indirect_blocks: u64,
+}
+
+/// One stack of a [`Record`], innermost frame first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// Valgrind's sentence over it: `Address 0x4a9 is 0 bytes after a block of size 16 alloc'd`;
+    /// `None` for the first stack, whose sentence is the record's.
+    pub label: Option<String>,
+    /// The frames, innermost first; none where Valgrind knew nothing of an address.
+    pub frames: Vec<Frame>,
+}
+
+/// One frame of a [`Stack`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// The instruction's address; in callers the return address minus 1 (XML), as Valgrind prints it.
+    pub ip: u64,
+    /// The function, without its offset.
+    pub function: Option<String>,
+    /// The source file: with its directory where Valgrind's XML has one.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The executable or library.
+    pub object: Option<String>,
+}

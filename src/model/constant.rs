@@ -1,0 +1,27 @@
+use serde::{Deserialize, Serialize};
+
+use super::Location;
+
+/// An object-like macro whose value is a number or a string.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Constant {
+    /// The macro's name.
+    pub name: String,
+    /// Its value.
+    pub value: ConstantValue,
+    /// Where it is defined.
+    pub location: Location,
+    /// Whether one of the given headers defines it.
+    pub in_given_header: bool,
+}
+
+/// The value of a [`Constant`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ConstantValue {
+    /// Any integer type; wide enough for signed and unsigned 64 bits.
+    Integer(i128),
+    /// A floating constant.
+    Float(f64),
+    /// A string literal, without its terminating NUL.
+    String(Vec<u8>),
+}

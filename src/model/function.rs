@@ -1,0 +1,46 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Location, Type};
+
+/// A function declaration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// The name in C.
+    pub name: String,
+    /// The symbol the library exports it under, where an `asm` label makes it differ from the name.
+    pub symbol: Option<String>,
+    /// The parameters before any `...`.
+    pub parameters: Vec<Parameter>,
+    /// The result type.
+    pub result: Type,
+    /// Whether `...` follows the parameters.
+    pub variadic: bool,
+    /// Whether the declaration can be linked against at all.
+    pub linkage: Linkage,
+    /// The declaration on one line, written back as C: `int add(int a, int b)`.
+    pub prototype: String,
+    /// Where the declaration begins.
+    pub location: Location,
+    /// The header comment as plain text, without comment marks; `None` where there is none.
+    pub comment: Option<String>,
+    /// Whether one of the given headers declares it (not one that they include).
+    pub in_given_header: bool,
+}
+
+/// One parameter of a [`Function`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// The name in the header; `None` for an unnamed parameter.
+    pub name: Option<String>,
+    /// The type, arrays and functions decayed to pointers.
+    pub ty: Type,
+}
+
+/// How a function may be reached from outside the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Linkage {
+    /// An ordinary declaration: the library may export it.
+    External,
+    /// `static` or `static inline`: no symbol, the code is in the header itself.
+    Static,
+}

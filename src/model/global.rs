@@ -1,0 +1,18 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Location, Type};
+
+/// An `extern` variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Global {
+    /// The name in C.
+    pub name: String,
+    /// The type; `is_const` tells whether it may be written.
+    pub ty: Type,
+    /// Where it is declared.
+    pub location: Location,
+    /// The header comment as plain text.
+    pub comment: Option<String>,
+    /// Whether one of the given headers has it.
+    pub in_given_header: bool,
+}

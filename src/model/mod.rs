@@ -1,0 +1,22 @@
+//! What the headers promised, free of libclang's types so that it can be cached, sent to the
+//! worker and built by hand in tests.
+
+mod constant;
+mod enumeration;
+mod function;
+mod global;
+mod interface;
+mod location;
+mod record;
+mod ty;
+mod typedef;
+
+pub use constant::{Constant, ConstantValue};
+pub use enumeration::{Enumeration, Enumerator};
+pub use function::{Function, Linkage, Parameter};
+pub use global::Global;
+pub use interface::Interface;
+pub use location::Location;
+pub use record::{Field, Record, RecordKind};
+pub use ty::{FloatType, FunctionType, IntegerType, Type, TypeKind};
+pub use typedef::Typedef;

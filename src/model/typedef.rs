@@ -1,0 +1,18 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Location, Type};
+
+/// A typedef.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Typedef {
+    /// The new name.
+    pub name: String,
+    /// What it stands for, resolved; the spelling is that of the right-hand side.
+    pub ty: Type,
+    /// Where it is declared.
+    pub location: Location,
+    /// The header comment as plain text.
+    pub comment: Option<String>,
+    /// Whether one of the given headers has it.
+    pub in_given_header: bool,
+}
