@@ -39,7 +39,9 @@ pub enum Error {
     },
 
     /// The installation's: libclang is missing.
-    #[error("libclang cannot be loaded ({message}); install it with 'pip install libclang', or set LIBCLANG_PATH")]
+    #[error(
+        "libclang cannot be loaded ({message}); install it with 'pip install libclang', or set LIBCLANG_PATH"
+    )]
     LibclangMissing {
         /// What the loader said.
         message: String,
