@@ -1,1 +1,12 @@
-//! (in preparation)
+//! What the library keeps of what the header promised: its own exported symbols, each function's
+//! signature and the route by which it is called.
+
+mod bindings;
+mod library;
+mod signature;
+mod symbols;
+
+pub use bindings::{Bindings, BoundFunction, Skipped, bind};
+pub use library::Library;
+pub use signature::{Place, Registers, Route, Scalar, Signature};
+pub use symbols::{Symbol, SymbolKind, Symbols};

@@ -1,1 +1,10 @@
-//! (in preparation)
+//! What is done around a foreign call under Valgrind: client requests that count its errors, and
+//! slots that put the call's number into every stack Valgrind records during it.
+
+mod requests;
+mod roots;
+mod slots;
+
+pub use requests::{count_errors, leak_check_added};
+pub use roots::Root;
+pub use slots::{Slots, dispatch};

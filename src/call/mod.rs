@@ -1,1 +1,14 @@
-//! (in preparation)
+//! One foreign call: where its arguments lie and the routes by which it is made.
+//!
+//! Every argument and result is first an 8-byte *word*: integers sign- or zero-extended, `float`
+//! as its bits in the low half, `double` as its bits, pointers as addresses.
+
+mod block;
+mod direct;
+mod frame;
+mod libffi;
+
+pub use block::Block;
+pub use direct::{call_for_float, call_for_integer};
+pub use frame::Frame;
+pub use libffi::Libffi;

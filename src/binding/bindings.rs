@@ -1,0 +1,85 @@
+use std::ffi::c_void;
+use std::path::PathBuf;
+
+use super::{Library, Signature, SymbolKind};
+use crate::model::{Function, Interface, Linkage, Location};
+use crate::{Error, Result};
+
+/// The join of a header and a library.
+#[derive(Debug)]
+pub struct Bindings {
+    /// What can be called.
+    pub functions: Vec<BoundFunction>,
+    /// What the header declares and cannot be called, with the reason.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A declared function that the library exports.
+#[derive(Debug)]
+pub struct BoundFunction {
+    /// The declaration.
+    pub declaration: Function,
+    /// Its code.
+    pub address: *const c_void,
+    /// How it is called.
+    pub signature: Signature,
+}
+
+/// A declared function that is not bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub location: Location,
+    /// Why it is not bound, as the rest of a sentence about it: `it is variadic`.
+    pub reason: String,
+    /// Whether one of the given headers declares it.
+    pub in_given_header: bool,
+}
+
+/// Joins what the headers declare with what the library exports.
+pub fn bind(interface: Interface, library: &Library, headers: &[PathBuf]) -> Result<Bindings> {
+    let declared = interface.functions.iter().filter(|function| function.in_given_header).count();
+    let mut bindings = Bindings { functions: Vec::new(), skipped: Vec::new() };
+    for declaration in interface.functions {
+        match resolve(&declaration, library) {
+            Ok((address, signature)) => {
+                bindings.functions.push(BoundFunction { declaration, address, signature });
+            }
+            Err(reason) => bindings.skipped.push(Skipped {
+                name: declaration.name,
+                location: declaration.location,
+                reason,
+                in_given_header: declaration.in_given_header,
+            }),
+        }
+    }
+    let exported = !bindings.functions.is_empty()
+        || bindings.skipped.iter().any(|skipped| library.symbols().get(&skipped.name).is_some());
+    if declared > 0 && !exported {
+        let headers = headers.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        return Err(Error::NothingInCommon { declared, headers, library: library.path().to_owned() });
+    }
+    Ok(bindings)
+}
+
+fn resolve(
+    declaration: &Function,
+    library: &Library,
+) -> std::result::Result<(*const c_void, Signature), String> {
+    let symbol = declaration.symbol.as_deref().unwrap_or(&declaration.name);
+    match library.symbols().get(symbol).map(|symbol| symbol.kind) {
+        Some(SymbolKind::Function) => {}
+        Some(_) => return Err(format!("{} exports a variable of that name", library.path().display())),
+        None if declaration.linkage == Linkage::Static => {
+            return Err("it is static: its code is in the header, not in the library".to_owned());
+        }
+        None => return Err(format!("it is not exported by {}", library.path().display())),
+    }
+    let signature = Signature::of(declaration)?;
+    let address = library
+        .address(symbol)
+        .ok_or_else(|| format!("the dynamic loader does not find it in {}", library.path().display()))?;
+    Ok((address, signature))
+}

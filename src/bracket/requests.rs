@@ -1,0 +1,54 @@
+//! Client requests, each named after its macro. All are for a process under Valgrind, in a build
+//! with Valgrind's headers: `valgrind::presence()` is asked once, when the monitor starts.
+
+/// `VALGRIND_COUNT_ERRORS`: every occurrence so far, duplicates included, suppressed ones not.
+pub fn count_errors() -> u64 {
+    crabgrind::valgrind::count_errors() as u64
+}
+
+/// `VALGRIND_DO_ADDED_LEAK_CHECK`: reports what has been lost since the last check.
+///
+/// A caller-saved register or a dead stack slot that still holds a pointer would keep its block
+/// "reachable", so both are cleared on the way into the request.
+pub fn leak_check_added() {
+    scrubbed(leak_check_added_request);
+}
+
+extern "C" fn leak_check_added_request() {
+    crabgrind::memcheck::leak_check(crabgrind::memcheck::LeakCheck::Added);
+}
+
+#[cfg(target_arch = "x86_64")]
+fn scrubbed(request: extern "C" fn()) {
+    // SAFETY: only dead stack below rsp (beyond the red zone) and caller-saved registers change.
+    unsafe {
+        std::arch::asm!(
+            "sub rsp, 128",
+            "mov r12, rsp",
+            "and rsp, -16",
+            "lea rdi, [rsp - 4096]",
+            "mov ecx, 512",
+            "xor eax, eax",
+            "cld",
+            "rep stosq",
+            "xor edx, edx",
+            "xor esi, esi",
+            "xor edi, edi",
+            "xor r8d, r8d",
+            "xor r9d, r9d",
+            "xor r10d, r10d",
+            "xor r11d, r11d",
+            "call r13",
+            "mov rsp, r12",
+            "add rsp, 128",
+            inout("r13") request => _,
+            out("r12") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn scrubbed(request: extern "C" fn()) {
+    request();
+}

@@ -1,0 +1,56 @@
+use std::ffi::c_void;
+use std::ptr::NonNull;
+
+/// A block of C memory of exactly the size asked for, from the same allocator as the library's,
+/// so that Memcheck sees one byte over or under.
+#[derive(Debug)]
+pub struct Block {
+    address: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: a block is plain memory that nobody else frees.
+unsafe impl Send for Block {}
+// SAFETY: shared access only reads the address and the size.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// A block of `size` zero bytes; `None` when there is no memory.
+    pub fn zeroed(size: usize) -> Option<Self> {
+        // SAFETY: calloc has no preconditions; a block of size 0 may be NULL, hence the 1.
+        let address = unsafe { libc::calloc(size.max(1), 1) };
+        Some(Self { address: NonNull::new(address.cast())?, size })
+    }
+
+    /// A block that holds a copy of `bytes` and nothing more; `None` when there is no memory.
+    pub fn copy_of(bytes: &[u8]) -> Option<Self> {
+        // SAFETY: malloc has no preconditions.
+        let address = NonNull::new(unsafe { libc::malloc(bytes.len()) }.cast::<u8>())?;
+        // SAFETY: the block was just made with that many bytes and overlaps nothing.
+        unsafe { address.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Some(Self { address, size: bytes.len() })
+    }
+
+    /// Where it lies.
+    pub fn address(&self) -> *mut c_void {
+        self.address.as_ptr().cast()
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Its bytes now. C code may change them at any time: copy, do not keep.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the block lives as long as self and was initialised when it was made.
+        unsafe { std::slice::from_raw_parts(self.address.as_ptr(), self.size) }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: the address came from malloc or calloc and is freed once.
+        unsafe { libc::free(self.address.as_ptr().cast()) };
+    }
+}

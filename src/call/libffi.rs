@@ -1,0 +1,65 @@
+use std::ffi::c_void;
+
+use libffi::middle::{Arg, Cif, CodePtr, Type};
+
+use crate::binding::{Scalar, Signature};
+
+/// A signature prepared for libffi.
+#[derive(Debug)]
+pub struct Libffi {
+    cif: Cif,
+    signature: Signature,
+}
+
+// SAFETY: a Cif is only read after it has been prepared.
+unsafe impl Send for Libffi {}
+// SAFETY: as above.
+unsafe impl Sync for Libffi {}
+
+impl Libffi {
+    /// Prepares the signature.
+    pub fn new(signature: Signature) -> Self {
+        let cif = Cif::new(signature.parameters.iter().map(|scalar| ty(*scalar)), ty(signature.result));
+        Self { cif, signature }
+    }
+
+    /// Calls with one word per parameter and returns the result as a word.
+    ///
+    /// # Safety
+    /// `address` is a function of this signature.
+    pub unsafe fn call(&self, address: *const c_void, words: &[u64]) -> u64 {
+        debug_assert_eq!(words.len(), self.signature.parameters.len());
+        // Narrow integers lie in the first bytes of their word on little-endian machines.
+        let arguments: Vec<Arg<'_>> = words.iter().map(Arg::new).collect();
+        let code = CodePtr::from_ptr(address);
+        // SAFETY: the caller vouches for the address; result types match what is asked for.
+        unsafe {
+            match self.signature.result {
+                Scalar::F32 => u64::from(self.cif.call::<f32>(code, &arguments).to_bits()),
+                Scalar::F64 => self.cif.call::<f64>(code, &arguments).to_bits(),
+                Scalar::Void => {
+                    self.cif.call::<()>(code, &arguments);
+                    0
+                }
+                result => result.word(self.cif.call::<u64>(code, &arguments), 0),
+            }
+        }
+    }
+}
+
+fn ty(scalar: Scalar) -> Type {
+    match scalar {
+        Scalar::Void => Type::void(),
+        Scalar::Bool | Scalar::U8 => Type::u8(),
+        Scalar::I8 => Type::i8(),
+        Scalar::I16 => Type::i16(),
+        Scalar::I32 => Type::i32(),
+        Scalar::I64 => Type::i64(),
+        Scalar::U16 => Type::u16(),
+        Scalar::U32 => Type::u32(),
+        Scalar::U64 => Type::u64(),
+        Scalar::F32 => Type::f32(),
+        Scalar::F64 => Type::f64(),
+        Scalar::Pointer => Type::pointer(),
+    }
+}
