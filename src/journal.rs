@@ -1,1 +1,226 @@
-//! What Python did.
+//! What was called, from where: one small entry per call, everything repeated is interned.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::path::PathBuf;
+
+use crate::model::Location;
+
+/// A foreign call's number: 1 for the first of the process, nested calls included.
+pub type CallNumber = u64;
+
+/// A declaration that is called, as reports show it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Declaration {
+    /// The function's name in C.
+    pub name: String,
+    /// The declaration as C.
+    pub prototype: String,
+    /// Where the header has it.
+    pub location: Location,
+    /// The library that exports it.
+    pub library: PathBuf,
+}
+
+/// A line of the calling program.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallSite {
+    /// The source file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The function it is in, `<module>` outside any.
+    pub function: String,
+}
+
+/// Everything that calls have in common when they are made from one line, in one test, on one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Index into [`Journal::declaration`].
+    pub declaration: u32,
+    /// Index into [`Journal::call_site`].
+    pub call_site: u32,
+    /// Index into [`Journal::test`].
+    pub test: Option<u32>,
+    /// Index into [`Journal::thread`].
+    pub thread: u32,
+}
+
+/// What a call left behind that is worth telling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// The errors that Valgrind counted during it, those of nested calls excluded.
+    pub errors: u64,
+    /// Its arguments as text.
+    pub arguments: Vec<String>,
+}
+
+/// All calls so far, 4 bytes each.
+#[derive(Debug, Default)]
+pub struct Journal {
+    declarations: Interned<Declaration>,
+    call_sites: Interned<CallSite>,
+    tests: Interned<String>,
+    threads: Interned<String>,
+    origins: Interned<Origin>,
+    calls: Vec<u32>,
+    noted: BTreeMap<CallNumber, Noted>,
+}
+
+impl Journal {
+    /// The id of a declaration.
+    pub fn add_declaration(&mut self, declaration: Declaration) -> u32 {
+        self.declarations.id(declaration)
+    }
+
+    /// The id of a call site.
+    pub fn add_call_site(&mut self, call_site: CallSite) -> u32 {
+        self.call_sites.id(call_site)
+    }
+
+    /// The id of a test.
+    pub fn add_test(&mut self, test: &str) -> u32 {
+        self.tests.id(test.to_owned())
+    }
+
+    /// The id of a thread.
+    pub fn add_thread(&mut self, thread: &str) -> u32 {
+        self.threads.id(thread.to_owned())
+    }
+
+    /// Enters a call and gives it its number.
+    pub fn begin(&mut self, origin: Origin) -> CallNumber {
+        let origin = self.origins.id(origin);
+        self.calls.push(origin);
+        self.calls.len() as CallNumber
+    }
+
+    /// Keeps what a call left behind.
+    pub fn note(&mut self, call: CallNumber, noted: Noted) {
+        self.noted.insert(call, noted);
+    }
+
+    /// The number of the last call; 0 before the first.
+    pub fn last(&self) -> CallNumber {
+        self.calls.len() as CallNumber
+    }
+
+    /// Where a call came from; `None` for a number that was not given out.
+    pub fn origin(&self, call: CallNumber) -> Option<Origin> {
+        let index = usize::try_from(call.checked_sub(1)?).ok()?;
+        self.calls.get(index).map(|id| *self.origins.get(*id))
+    }
+
+    /// What a call left behind.
+    pub fn noted(&self, call: CallNumber) -> Option<&Noted> {
+        self.noted.get(&call)
+    }
+
+    /// Every call that left something behind, in order.
+    pub fn all_noted(&self) -> impl Iterator<Item = (CallNumber, &Noted)> {
+        self.noted.iter().map(|(call, noted)| (*call, noted))
+    }
+
+    /// A declaration by its id.
+    pub fn declaration(&self, id: u32) -> &Declaration {
+        self.declarations.get(id)
+    }
+
+    /// A call site by its id.
+    pub fn call_site(&self, id: u32) -> &CallSite {
+        self.call_sites.get(id)
+    }
+
+    /// A test by its id.
+    pub fn test(&self, id: u32) -> &str {
+        self.tests.get(id)
+    }
+
+    /// A thread by its id.
+    pub fn thread(&self, id: u32) -> &str {
+        self.threads.get(id)
+    }
+
+    /// How often each origin called within the numbers `first..=last`.
+    pub fn calls_by_origin(&self, first: CallNumber, last: CallNumber) -> Vec<(Origin, u64)> {
+        let mut counts = vec![0; self.origins.items.len()];
+        let range = (first.max(1) - 1) as usize..(last.min(self.last()) as usize);
+        for origin in self.calls.get(range).unwrap_or_default() {
+            counts[*origin as usize] += 1;
+        }
+        let origins = self.origins.items.iter().copied().zip(counts);
+        origins.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+#[derive(Debug)]
+struct Interned<T> {
+    items: Vec<T>,
+    ids: HashMap<T, u32>,
+}
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), ids: HashMap::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Interned<T> {
+    fn id(&mut self, item: T) -> u32 {
+        if let Some(id) = self.ids.get(&item) {
+            return *id;
+        }
+        let id = self.items.len() as u32;
+        self.items.push(item.clone());
+        self.ids.insert(item, id);
+        id
+    }
+
+    fn get(&self, id: u32) -> &T {
+        &self.items[id as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal_with_two_sites() -> (Journal, Origin, Origin) {
+        let mut journal = Journal::default();
+        let declaration = journal.add_declaration(Declaration {
+            name: "add".into(),
+            prototype: "int add(int a, int b)".into(),
+            location: Location { file: "add.h".into(), line: 3, column: 1 },
+            library: "add.so".into(),
+        });
+        let thread = journal.add_thread("MainThread");
+        let mut at = |line| {
+            let site = CallSite { file: "test.py".into(), line, function: "<module>".into() };
+            Origin { declaration, call_site: journal.add_call_site(site), test: None, thread }
+        };
+        let (first, second) = (at(1), at(2));
+        (journal, first, second)
+    }
+
+    #[test]
+    fn calls_are_numbered_from_one_and_remember_their_origin() {
+        let (mut journal, first, second) = journal_with_two_sites();
+        assert_eq!(journal.last(), 0);
+        assert_eq!((journal.begin(first), journal.begin(second), journal.begin(first)), (1, 2, 3));
+        assert_eq!(journal.last(), 3);
+        assert_eq!(journal.origin(2), Some(second));
+        assert_eq!(journal.origin(0), None);
+        assert_eq!(journal.origin(4), None);
+    }
+
+    #[test]
+    fn totals_count_only_the_calls_in_the_window() {
+        let (mut journal, first, second) = journal_with_two_sites();
+        for origin in [first, second, first, first] {
+            journal.begin(origin);
+        }
+        assert_eq!(journal.calls_by_origin(1, 4), [(first, 3), (second, 1)]);
+        assert_eq!(journal.calls_by_origin(3, 4), [(first, 2)]);
+        assert_eq!(journal.calls_by_origin(5, 4), []);
+    }
+}

@@ -1,1 +1,13 @@
-//! (in preparation)
+//! One report, one renderer per file.
+
+mod build;
+mod json;
+mod model;
+mod table;
+
+pub use build::{Scope, SourceLines, build};
+pub use json::to_json;
+pub use model::{
+    Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, Stack, Tool, Totals,
+};
+pub use table::to_table;

@@ -1,0 +1,70 @@
+use crate::bracket::Slots;
+use crate::evidence::{Frame, Stack};
+use crate::journal::CallNumber;
+
+/// What the addresses and objects in a stack mean to us.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// The dispatcher's slots; `None` where calls do not go through them.
+    pub slots: Option<Slots>,
+    /// The file of pythy's own code, as Valgrind names it.
+    pub own_object: Option<String>,
+    /// The files of the libraries under test.
+    pub libraries: Vec<String>,
+}
+
+/// What a stack tells of the call that was running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the C code of this call (its number modulo [`Slots::CYCLE`]); the code ends before frame `depth`.
+    InCall {
+        /// The call's number, modulo the cycle.
+        residue: CallNumber,
+        /// How many frames are C code.
+        depth: usize,
+    },
+    /// In a library under test, on a stack that no call of ours began or that Valgrind cut short.
+    InLibrary,
+    /// In Python, or in a callback that C code called: nothing of the library's.
+    Elsewhere,
+}
+
+impl Tables {
+    /// Reads a stack from its innermost frame outwards, as far as the first frame of ours.
+    pub fn place(&self, stack: &Stack) -> Place {
+        for (depth, frame) in stack.frames.iter().enumerate() {
+            if let Some(residue) = self.number_at(stack, depth) {
+                return Place::InCall { residue, depth };
+            }
+            if self.is_own(frame) {
+                return Place::Elsewhere;
+            }
+        }
+        if stack.frames.iter().any(|frame| self.is_library(frame)) {
+            Place::InLibrary
+        } else {
+            Place::Elsewhere
+        }
+    }
+
+    /// How many frames come before the first of ours.
+    pub fn own_depth(&self, stack: &Stack) -> usize {
+        stack.frames.iter().position(|frame| self.is_own(frame)).unwrap_or(stack.frames.len())
+    }
+
+    fn number_at(&self, stack: &Stack, depth: usize) -> Option<CallNumber> {
+        let slots = self.slots.as_ref()?;
+        let inner = slots.inner_digit(stack.frames.get(depth)?.ip)?;
+        let outer = slots.outer_digit(stack.frames.get(depth + 1)?.ip)?;
+        Some(Slots::number(outer, inner))
+    }
+
+    fn is_own(&self, frame: &Frame) -> bool {
+        frame.object.is_some() && frame.object == self.own_object
+            || self.slots.as_ref().is_some_and(|slots| slots.inner_digit(frame.ip).is_some())
+    }
+
+    fn is_library(&self, frame: &Frame) -> bool {
+        frame.object.as_ref().is_some_and(|object| self.libraries.contains(object))
+    }
+}

@@ -1,0 +1,236 @@
+use std::collections::HashMap;
+
+use super::frames::{Place, Tables};
+use super::{Basis, Category, Finding};
+use crate::bracket::Slots;
+use crate::evidence::{Kind, Record, Stack};
+use crate::journal::{CallNumber, Journal, Origin};
+
+/// One piece of evidence and when it was seen.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// What Valgrind reported.
+    pub evidence: Evidence,
+    /// When.
+    pub seen: Seen,
+}
+
+/// What Valgrind gave us to know.
+#[derive(Clone, Debug)]
+pub enum Evidence {
+    /// A record with its stacks.
+    Record(Record),
+    /// Errors that Valgrind counted and did not print again, or printed where nobody can read them.
+    Counted(u64),
+}
+
+/// When a piece of evidence was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Between the start and the end of this call.
+    During(CallNumber),
+    /// While no call was running, or several at once.
+    Outside,
+    /// By a leak check; what it found was lost among these calls, both included.
+    LeakCheck(CallNumber, CallNumber),
+}
+
+/// Joins the evidence with the journal: one finding per kind, stack, declaration and call site,
+/// in the order of first occurrence. What belongs to no library under test is left out.
+pub fn attribute(journal: &Journal, observed: &[Observed], tables: &Tables) -> Vec<Finding> {
+    let mut join = Join { journal, tables, findings: Vec::new(), by_key: HashMap::new() };
+    for Observed { evidence, seen } in observed {
+        match (evidence, seen) {
+            (Evidence::Record(record), Seen::LeakCheck(first, last)) if record.is_leak() => {
+                join.leak(record, (*first, *last));
+            }
+            (Evidence::Record(record), _) if record.is_leak() => {}
+            (Evidence::Record(record), seen) => join.error(record, *seen),
+            (Evidence::Counted(count), Seen::During(call)) => join.counted(*count, *call),
+            (Evidence::Counted(_), _) => {}
+        }
+    }
+    join.findings
+}
+
+/// What makes two records the same finding.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    kind: Kind,
+    what: String,
+    origin: Option<(u32, u32)>,
+    frames: Vec<u64>,
+}
+
+struct Join<'a> {
+    journal: &'a Journal,
+    tables: &'a Tables,
+    findings: Vec<Finding>,
+    by_key: HashMap<Key, usize>,
+}
+
+impl Join<'_> {
+    fn error(&mut self, record: &Record, seen: Seen) {
+        let Some(stack) = record.stacks.first() else { return };
+        let (call, basis, depth) = match (self.tables.place(stack), seen) {
+            (Place::InCall { residue, depth }, seen) => (self.number(residue, seen), Basis::Call, depth),
+            (Place::InLibrary, Seen::During(call)) => (Some(call), Basis::Window, stack.frames.len()),
+            (Place::InLibrary, _) => (None, Basis::Function, stack.frames.len()),
+            (Place::Elsewhere, _) => return,
+        };
+        let stacks = self.c_stacks(record, depth);
+        let key = Key {
+            kind: record.kind.clone(),
+            what: record.what.clone(),
+            origin: call.and_then(|call| self.site(call)),
+            frames: stacks
+                .first()
+                .map(|stack| stack.frames.iter().map(|frame| frame.ip).collect())
+                .unwrap_or_default(),
+        };
+        self.add(
+            key,
+            Finding {
+                category: Category::Error,
+                kind: record.kind.clone(),
+                what: record.what.clone(),
+                count: 1,
+                basis,
+                call,
+                allocated_by: None,
+                lost_between: None,
+                leaked: None,
+                stacks,
+            },
+        );
+    }
+
+    fn leak(&mut self, record: &Record, (first, last): (CallNumber, CallNumber)) {
+        let Some(stack) = record.stacks.first() else { return };
+        let (allocated_by, depth) = match self.tables.place(stack) {
+            Place::InCall { residue, depth } => (latest(residue, last), depth),
+            Place::InLibrary => (None, stack.frames.len()),
+            Place::Elsewhere => return,
+        };
+        let one_call = first == last;
+        let lost_by = match allocated_by {
+            _ if one_call => Some(first),
+            Some(call) if (first..=last).contains(&call) => Some(call),
+            _ => None,
+        };
+        self.findings.push(Finding {
+            category: Category::Leak,
+            kind: record.kind.clone(),
+            what: leak_sentence(record),
+            count: 1,
+            basis: match (one_call, allocated_by) {
+                (true, _) => Basis::Call,
+                (false, Some(_)) => Basis::Window,
+                (false, None) => Basis::Function,
+            },
+            call: lost_by,
+            allocated_by,
+            lost_between: (first <= last).then_some((first, last)),
+            leaked: record.leaked,
+            stacks: self.c_stacks(record, depth),
+        });
+    }
+
+    /// Errors without a record of their own: repeats of one that Valgrind printed before, which is
+    /// known when this declaration has only one, or else errors nobody can describe.
+    fn counted(&mut self, count: u64, call: CallNumber) {
+        let Some(site) = self.site(call) else { return };
+        let candidates = |same: &dyn Fn((u32, u32)) -> bool| -> Vec<usize> {
+            let errors = self.findings.iter().enumerate().filter(|(_, finding)| {
+                finding.category == Category::Error && finding.kind != Kind::from(UNREAD)
+            });
+            errors
+                .filter(|(_, finding)| finding.call.and_then(|call| self.site(call)).is_some_and(same))
+                .map(|(index, _)| index)
+                .collect()
+        };
+        if let [only] = candidates(&|other| other == site)[..] {
+            self.findings[only].count += count;
+            return;
+        }
+        let finding = match candidates(&|other| other.0 == site.0)[..] {
+            [only] => {
+                Finding { count, basis: Basis::Function, call: Some(call), ..self.findings[only].clone() }
+            }
+            _ => Finding {
+                category: Category::Error,
+                kind: Kind::from(UNREAD),
+                what: "errors that Valgrind counted; what they were is only in its own output".to_owned(),
+                count,
+                basis: Basis::Call,
+                call: Some(call),
+                allocated_by: None,
+                lost_between: None,
+                leaked: None,
+                stacks: Vec::new(),
+            },
+        };
+        let key = Key {
+            kind: finding.kind.clone(),
+            what: finding.what.clone(),
+            origin: Some(site),
+            frames: Vec::new(),
+        };
+        self.add(key, finding);
+    }
+
+    fn add(&mut self, key: Key, finding: Finding) {
+        match self.by_key.get(&key) {
+            Some(index) => self.findings[*index].count += finding.count,
+            None => {
+                self.by_key.insert(key, self.findings.len());
+                self.findings.push(finding);
+            }
+        }
+    }
+
+    /// The stacks without the frames of Python and pythy below the C code.
+    fn c_stacks(&self, record: &Record, depth: usize) -> Vec<Stack> {
+        let cut = |(index, stack): (usize, &Stack)| {
+            let depth = match (index, self.tables.place(stack)) {
+                (0, _) => depth,
+                (_, Place::InCall { depth, .. }) => depth,
+                (_, Place::InLibrary) => stack.frames.len(),
+                (_, Place::Elsewhere) => self.tables.own_depth(stack),
+            };
+            Stack { label: stack.label.clone(), frames: stack.frames[..depth].to_vec() }
+        };
+        record.stacks.iter().enumerate().map(cut).collect()
+    }
+
+    /// The number of the running call that has this residue.
+    fn number(&self, residue: CallNumber, seen: Seen) -> Option<CallNumber> {
+        match seen {
+            Seen::During(call) if call % Slots::CYCLE == residue => Some(call),
+            Seen::During(call) => latest(residue, call),
+            Seen::Outside => latest(residue, self.journal.last()),
+            Seen::LeakCheck(_, last) => latest(residue, last),
+        }
+    }
+
+    fn site(&self, call: CallNumber) -> Option<(u32, u32)> {
+        self.journal.origin(call).map(|Origin { declaration, call_site, .. }| (declaration, call_site))
+    }
+}
+
+/// The kind of errors that were counted and could not be read.
+const UNREAD: &str = "Unread";
+
+/// The latest call up to `last` whose number has this residue.
+fn latest(residue: CallNumber, last: CallNumber) -> Option<CallNumber> {
+    let back = (last % Slots::CYCLE + Slots::CYCLE - residue) % Slots::CYCLE;
+    last.checked_sub(back).filter(|number| *number > 0)
+}
+
+fn leak_sentence(record: &Record) -> String {
+    // Valgrind's own sentence ends in "in loss record 3 of 17", which means nothing outside its log.
+    match record.what.find(" in loss record ") {
+        Some(end) => record.what[..end].to_owned(),
+        None => record.what.clone(),
+    }
+}

@@ -1,0 +1,209 @@
+use std::collections::{BTreeMap, HashMap};
+
+use super::model::{
+    Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, Stack, Tool, Totals,
+};
+use crate::attribution::{self, Category};
+use crate::evidence;
+use crate::journal::{CallNumber, Journal, Origin};
+
+/// Where the text of source lines comes from, so that reports can be built without a disk.
+pub trait SourceLines {
+    /// The line's text without its indentation and line end; `None` where it cannot be read.
+    fn line(&mut self, file: &str, line: u32) -> Option<String>;
+}
+
+/// The stretch of calls that a report is about, first and last included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The first call.
+    pub first: CallNumber,
+    /// The last; less than `first` for none.
+    pub last: CallNumber,
+}
+
+/// Puts a report together. `journal` is `None` where calls are not recorded: natively.
+pub fn build(
+    tool: Tool,
+    notes: Vec<String>,
+    journal: Option<(&Journal, Scope)>,
+    findings: &[attribution::Finding],
+    sources: &mut dyn SourceLines,
+) -> Report {
+    let mut report = Report {
+        schema: SCHEMA,
+        tool,
+        totals: totals(findings, journal.map(|(_, scope)| scope)),
+        notes,
+        declarations: Vec::new(),
+        call_sites: Vec::new(),
+        findings: Vec::new(),
+        calls: Vec::new(),
+    };
+    if let Some((journal, scope)) = journal {
+        let mut builder = Builder {
+            journal,
+            sources,
+            report: &mut report,
+            declarations: HashMap::new(),
+            call_sites: HashMap::new(),
+        };
+        for finding in findings {
+            builder.add_finding(finding);
+        }
+        builder.add_calls(scope, findings);
+    }
+    report
+}
+
+fn totals(findings: &[attribution::Finding], scope: Option<Scope>) -> Totals {
+    let occurrences = |category| -> u64 {
+        findings.iter().filter(|finding| finding.category == category).map(|finding| finding.count).sum()
+    };
+    let leaked = || findings.iter().filter_map(|finding| finding.leaked);
+    Totals {
+        calls: scope.map(|Scope { first, last }| (last + 1).saturating_sub(first)),
+        errors: occurrences(Category::Error),
+        leaked_bytes: leaked().map(|leaked| leaked.bytes + leaked.indirect_bytes).sum(),
+        leaked_blocks: leaked().map(|leaked| leaked.blocks + leaked.indirect_blocks).sum(),
+        crashes: occurrences(Category::Crash),
+    }
+}
+
+struct Builder<'a> {
+    journal: &'a Journal,
+    sources: &'a mut dyn SourceLines,
+    report: &'a mut Report,
+    declarations: HashMap<u32, u32>,
+    call_sites: HashMap<u32, u32>,
+}
+
+impl Builder<'_> {
+    fn add_finding(&mut self, finding: &attribution::Finding) {
+        let finding = Finding {
+            id: self.report.findings.len() as u32 + 1,
+            category: finding.category,
+            kind: finding.kind.to_string(),
+            what: finding.what.clone(),
+            count: finding.count,
+            basis: finding.basis,
+            call: finding.call.and_then(|call| self.call(call)),
+            allocated_by: finding.allocated_by.and_then(|call| self.call(call)),
+            lost_between: finding.lost_between,
+            leaked: finding.leaked.map(leaked),
+            stacks: finding.stacks.iter().map(stack).collect(),
+        };
+        self.report.findings.push(finding);
+    }
+
+    fn call(&mut self, number: CallNumber) -> Option<Call> {
+        let origin = self.journal.origin(number)?;
+        Some(Call {
+            number,
+            declaration: self.declaration(origin.declaration),
+            call_site: self.call_site(origin.call_site),
+            test: self.test(origin),
+            thread: self.journal.thread(origin.thread).to_owned(),
+            arguments: self.journal.noted(number).map(|noted| noted.arguments.clone()).unwrap_or_default(),
+        })
+    }
+
+    fn add_calls(&mut self, scope: Scope, findings: &[attribution::Finding]) {
+        let mut told: BTreeMap<CallNumber, (u64, u64, u64)> = BTreeMap::new();
+        for (call, noted) in self.journal.all_noted() {
+            told.entry(call).or_default().0 += noted.errors;
+        }
+        for finding in findings {
+            if let (Some(call), Some(leaked)) = (finding.call.or(finding.allocated_by), finding.leaked) {
+                let (_, bytes, blocks) = told.entry(call).or_default();
+                *bytes += leaked.bytes + leaked.indirect_bytes;
+                *blocks += leaked.blocks + leaked.indirect_blocks;
+            }
+        }
+        let mut rest: Vec<(Origin, u64)> = self.journal.calls_by_origin(scope.first, scope.last);
+        for (number, (errors, leaked_bytes, leaked_blocks)) in told {
+            let Some(origin) = self.journal.origin(number) else { continue };
+            if !(scope.first..=scope.last).contains(&number) {
+                continue;
+            }
+            if let Some((_, count)) = rest.iter_mut().find(|(other, _)| *other == origin) {
+                *count -= 1;
+            }
+            let total = self.call_total(Some(number), 1, origin);
+            self.report.calls.push(CallTotal { errors, leaked_bytes, leaked_blocks, ..total });
+        }
+        for (origin, count) in rest.into_iter().filter(|(_, count)| *count > 0) {
+            let total = self.call_total(None, count, origin);
+            self.report.calls.push(total);
+        }
+    }
+
+    fn call_total(&mut self, number: Option<u64>, count: u64, origin: Origin) -> CallTotal {
+        CallTotal {
+            number,
+            count,
+            declaration: self.declaration(origin.declaration),
+            call_site: self.call_site(origin.call_site),
+            test: self.test(origin),
+            errors: 0,
+            leaked_bytes: 0,
+            leaked_blocks: 0,
+        }
+    }
+
+    fn test(&self, origin: Origin) -> Option<String> {
+        origin.test.map(|test| self.journal.test(test).to_owned())
+    }
+
+    fn declaration(&mut self, id: u32) -> u32 {
+        *self.declarations.entry(id).or_insert_with(|| {
+            let declaration = self.journal.declaration(id);
+            let id = self.report.declarations.len() as u32 + 1;
+            self.report.declarations.push(Declaration {
+                id,
+                name: declaration.name.clone(),
+                prototype: declaration.prototype.clone(),
+                file: declaration.location.file.display().to_string(),
+                line: declaration.location.line,
+                column: declaration.location.column,
+                library: declaration.library.display().to_string(),
+            });
+            id
+        })
+    }
+
+    fn call_site(&mut self, id: u32) -> u32 {
+        *self.call_sites.entry(id).or_insert_with(|| {
+            let site = self.journal.call_site(id);
+            let id = self.report.call_sites.len() as u32 + 1;
+            self.report.call_sites.push(CallSite {
+                id,
+                file: site.file.clone(),
+                line: site.line,
+                function: site.function.clone(),
+                source: self.sources.line(&site.file, site.line),
+            });
+            id
+        })
+    }
+}
+
+fn leaked(leaked: evidence::Leaked) -> Leaked {
+    Leaked {
+        bytes: leaked.bytes,
+        blocks: leaked.blocks,
+        indirect_bytes: leaked.indirect_bytes,
+        indirect_blocks: leaked.indirect_blocks,
+    }
+}
+
+fn stack(stack: &evidence::Stack) -> Stack {
+    let frame = |frame: &evidence::Frame| Frame {
+        ip: format!("{:#x}", frame.ip),
+        function: frame.function.clone(),
+        file: frame.file.clone(),
+        line: frame.line,
+        object: frame.object.clone(),
+    };
+    Stack { label: stack.label.clone(), frames: stack.frames.iter().map(frame).collect() }
+}
