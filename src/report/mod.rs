@@ -10,4 +10,4 @@ pub use json::to_json;
 pub use model::{
     Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, Stack, Tool, Totals,
 };
-pub use table::to_table;
+pub use table::{Screen, to_table};

@@ -1,17 +1,28 @@
+use std::path::{Path, PathBuf};
+
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::{Call, Finding, Frame, Report, Stack};
 use crate::attribution::{Basis, Category};
 
-/// The report for a terminal of `width` columns: a table with one row per finding, then each
-/// finding's C stacks, then the totals. No findings, one line.
-pub fn to_table(report: &Report, width: u16) -> String {
+/// What a table depends on beside the report.
+#[derive(Clone, Debug, Default)]
+pub struct Screen {
+    /// Columns of the terminal; `None` leaves every line as long as it is, for files and pipes.
+    pub width: Option<u16>,
+    /// Files below this directory are shown relative to it.
+    pub directory: Option<PathBuf>,
+}
+
+/// The report for people: a table with one row per finding, then each finding's C stacks, then
+/// the totals. No findings, one line.
+pub fn to_table(report: &Report, screen: &Screen) -> String {
     let mut text = String::new();
     if !report.findings.is_empty() {
-        text.push_str(&table(report, width));
+        text.push_str(&table(report, screen));
         text.push('\n');
         for finding in &report.findings {
-            text.push_str(&details(finding));
+            text.push_str(&details(finding, screen));
         }
         text.push('\n');
     }
@@ -22,16 +33,23 @@ pub fn to_table(report: &Report, width: u16) -> String {
     text
 }
 
-fn table(report: &Report, width: u16) -> String {
+impl Screen {
+    fn path<'a>(&self, file: &'a str) -> std::borrow::Cow<'a, str> {
+        let relative = self.directory.as_ref().and_then(|base| Path::new(file).strip_prefix(base).ok());
+        relative.map_or(file.into(), |path| path.to_string_lossy())
+    }
+}
+
+fn table(report: &Report, screen: &Screen) -> String {
     let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width)
-        .set_header(["#", "finding", "Python call", "C declaration"]);
+    table.load_style(presets::UTF8_FULL).set_header(["#", "finding", "Python call", "C declaration"]);
+    match screen.width {
+        Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
     for finding in &report.findings {
         let (call, declaration) = match finding.call.as_ref().or(finding.allocated_by.as_ref()) {
-            Some(call) => (python_call(report, call), c_declaration(report, call)),
+            Some(call) => (python_call(report, call, screen), c_declaration(report, call, screen)),
             None => ("(no call of this process)".to_owned(), String::new()),
         };
         table.add_row([finding.id.to_string(), headline(finding), call, declaration]);
@@ -56,9 +74,9 @@ fn headline(finding: &Finding) -> String {
     text
 }
 
-fn python_call(report: &Report, call: &Call) -> String {
+fn python_call(report: &Report, call: &Call, screen: &Screen) -> String {
     let site = report.call_site(call.call_site);
-    let mut text = format!("{}:{} in {}", site.file, site.line, site.function);
+    let mut text = format!("{}:{} in {}", screen.path(&site.file), site.line, site.function);
     if let Some(source) = &site.source {
         text.push_str(&format!("\n{source}"));
     }
@@ -68,37 +86,37 @@ fn python_call(report: &Report, call: &Call) -> String {
     text
 }
 
-fn c_declaration(report: &Report, call: &Call) -> String {
+fn c_declaration(report: &Report, call: &Call, screen: &Screen) -> String {
     let declaration = report.declaration(call.declaration);
-    format!("{}\n{}:{}", declaration.prototype, declaration.file, declaration.line)
+    format!("{}\n{}:{}", declaration.prototype, screen.path(&declaration.file), declaration.line)
 }
 
-fn details(finding: &Finding) -> String {
+fn details(finding: &Finding, screen: &Screen) -> String {
     let mut text = format!("\n#{} {}: {}\n", finding.id, finding.kind, finding.what);
     if finding.category == Category::Leak {
         text.push_str("  allocated here:\n");
     }
     for stack in &finding.stacks {
-        text.push_str(&stack_text(stack));
+        text.push_str(&stack_text(stack, screen));
     }
     text
 }
 
-fn stack_text(stack: &Stack) -> String {
+fn stack_text(stack: &Stack, screen: &Screen) -> String {
     let mut text = stack.label.as_ref().map(|label| format!("  {label}\n")).unwrap_or_default();
     for (index, frame) in stack.frames.iter().enumerate() {
         let word = if index == 0 { "at" } else { "by" };
-        text.push_str(&format!("    {word} {}\n", frame_text(frame)));
+        text.push_str(&format!("    {word} {}\n", frame_text(frame, screen)));
     }
     text
 }
 
-fn frame_text(frame: &Frame) -> String {
+fn frame_text(frame: &Frame, screen: &Screen) -> String {
     let function = frame.function.as_deref().unwrap_or("???");
     match (&frame.file, frame.line, &frame.object) {
-        (Some(file), Some(line), _) => format!("{function} ({file}:{line})"),
-        (Some(file), None, _) => format!("{function} ({file})"),
-        (None, _, Some(object)) => format!("{function} (in {object})"),
+        (Some(file), Some(line), _) => format!("{function} ({}:{line})", screen.path(file)),
+        (Some(file), None, _) => format!("{function} ({})", screen.path(file)),
+        (None, _, Some(object)) => format!("{function} (in {})", screen.path(object)),
         (None, _, None) => format!("{function} ({})", frame.ip),
     }
 }
