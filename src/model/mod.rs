@@ -8,6 +8,7 @@ mod global;
 mod interface;
 mod location;
 mod record;
+mod spelling;
 mod ty;
 mod typedef;
 

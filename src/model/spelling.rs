@@ -1,0 +1,91 @@
+//! Types written back as C, in one place.
+
+use super::{FloatType, FunctionType, Type, TypeKind};
+
+impl Type {
+    /// The type as C without typedefs and qualifiers: `unsigned long *`, `struct box *`,
+    /// `int (*)(void *, int)`. Two types are compatible handles when these are equal.
+    pub fn canonical(&self) -> String {
+        declare(&self.kind, String::new())
+    }
+}
+
+fn declare(kind: &TypeKind, inner: String) -> String {
+    match kind {
+        TypeKind::Pointer(target) => {
+            let inner = format!("*{inner}");
+            let inner = if matches!(target.kind, TypeKind::Array(..)) { format!("({inner})") } else { inner };
+            declare(&target.kind, inner)
+        }
+        TypeKind::FunctionPointer(function) => {
+            declare(&function.result.kind, format!("(*{inner})({})", parameters(function)))
+        }
+        TypeKind::Array(element, count) => {
+            let count = count.map(|count| count.to_string()).unwrap_or_default();
+            declare(&element.kind, format!("{inner}[{count}]"))
+        }
+        base if inner.is_empty() => name(base),
+        base => format!("{} {inner}", name(base)),
+    }
+}
+
+fn parameters(function: &FunctionType) -> String {
+    let mut list: Vec<String> = function.parameters.iter().map(Type::canonical).collect();
+    if function.variadic {
+        list.push("...".to_owned());
+    } else if list.is_empty() {
+        list.push("void".to_owned());
+    }
+    list.join(", ")
+}
+
+fn name(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Void => "void".to_owned(),
+        TypeKind::Bool => "_Bool".to_owned(),
+        TypeKind::Integer(integer) => integer.spelling().to_owned(),
+        TypeKind::Float(float) => float_name(*float).to_owned(),
+        TypeKind::Complex(float) => format!("{} _Complex", float_name(*float)),
+        TypeKind::Record(key) | TypeKind::Enumeration(key, _) => key.clone(),
+        TypeKind::Unsupported(reason) => format!("<{reason}>"),
+        TypeKind::Pointer(_) | TypeKind::FunctionPointer(_) | TypeKind::Array(..) => String::new(),
+    }
+}
+
+fn float_name(float: FloatType) -> &'static str {
+    match float {
+        FloatType::Float => "float",
+        FloatType::Double => "double",
+        FloatType::LongDouble => "long double",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::IntegerType;
+
+    fn ty(kind: TypeKind) -> Type {
+        Type { kind, spelling: String::new(), is_const: true }
+    }
+
+    fn pointer(target: TypeKind) -> TypeKind {
+        TypeKind::Pointer(Box::new(ty(target)))
+    }
+
+    #[test]
+    fn declarators_nest_as_in_c() {
+        let int = TypeKind::Integer(IntegerType::Int);
+        let array = TypeKind::Array(Box::new(ty(int.clone())), Some(3));
+        let function = TypeKind::FunctionPointer(Box::new(FunctionType {
+            parameters: vec![ty(pointer(TypeKind::Void)), ty(int.clone())],
+            result: ty(pointer(TypeKind::Integer(IntegerType::Char))),
+            variadic: false,
+        }));
+        assert_eq!(ty(pointer(pointer(int))).canonical(), "int **");
+        assert_eq!(ty(pointer(TypeKind::Record("struct box".into()))).canonical(), "struct box *");
+        assert_eq!(ty(array.clone()).canonical(), "int [3]");
+        assert_eq!(ty(pointer(array)).canonical(), "int (*)[3]");
+        assert_eq!(ty(function).canonical(), "char *(*)(void *, int)");
+    }
+}

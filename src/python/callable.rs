@@ -1,0 +1,200 @@
+//! The object behind a bound function: what a call needs, and the builtin that Python sees.
+//!
+//! The builtin is CPython's own (`builtin_function_or_method`), so that repr, pickle, pydoc and
+//! `inspect.signature` treat it as any C extension's function. Its `self` is a module-like object
+//! that carries the [`Callable`]: CPython prints functions of modules by their bare name.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::sync::OnceLock;
+
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use pyo3::types::{PyModule, PyString, PyType};
+use pyo3::{ffi, intern};
+
+use super::convert::{Parameter, ResultPlan};
+use crate::binding::{Registers, Signature};
+use crate::call::Libffi;
+
+/// What CPython calls: `self`, the arguments, their number, the names of keyword arguments.
+pub type Entry = unsafe extern "C" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    ffi::Py_ssize_t,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+
+/// Everything a call of one function needs, settled when it is bound.
+pub struct Callable {
+    /// The C function.
+    pub address: *const c_void,
+    /// One per parameter.
+    pub parameters: Box<[Parameter]>,
+    /// What becomes of the result.
+    pub result: ResultPlan,
+    /// The machine's view of the declaration.
+    pub signature: Signature,
+    /// Where the dispatcher puts arguments.
+    pub registers: Registers,
+    /// For native calls that do not fit the registers.
+    pub libffi: Option<Libffi>,
+    /// Its declaration in the journal; 0 natively.
+    pub declaration: u32,
+    /// Whether the GIL is released around the call.
+    pub release_gil: bool,
+    /// The C name.
+    pub name: String,
+    /// The declaration as C.
+    pub prototype: String,
+    method_name: CString,
+    method_doc: CString,
+    method: ffi::PyMethodDef,
+}
+
+/// The parts of a [`Callable`] that the builtin's face is made of.
+pub struct Face {
+    /// The name in Python.
+    pub name: CString,
+    /// `name(a, b, /)\n--\n\nDocumentation`.
+    pub doc: CString,
+    /// Where CPython enters.
+    pub entry: Entry,
+}
+
+impl Callable {
+    /// An empty method definition, to be filled by [`Callable::into_builtin`].
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        address: *const c_void,
+        parameters: Box<[Parameter]>,
+        result: ResultPlan,
+        signature: Signature,
+        libffi: Option<Libffi>,
+        declaration: u32,
+        release_gil: bool,
+        (name, prototype): (String, String),
+        face: Face,
+    ) -> Box<Self> {
+        let registers = signature.registers();
+        let mut callable = Box::new(Self {
+            address,
+            parameters,
+            result,
+            signature,
+            registers,
+            libffi,
+            declaration,
+            release_gil,
+            name,
+            prototype,
+            method_name: face.name,
+            method_doc: face.doc,
+            method: ffi::PyMethodDef::zeroed(),
+        });
+        callable.method = ffi::PyMethodDef {
+            ml_name: callable.method_name.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: face.entry },
+            ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+            ml_doc: callable.method_doc.as_ptr(),
+        };
+        callable
+    }
+
+    /// Makes the builtin; it owns the callable.
+    pub fn into_builtin<'py>(self: Box<Self>, module: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        let py = module.py();
+        let carrier = carrier_type(py)?;
+        let name = PyString::new(py, &self.name);
+        let object = carrier.call1((name,))?;
+        let callable = Box::into_raw(self);
+        // SAFETY: the object is an instance of the carrier type, whose last word is ours; the
+        // method definition lives in the callable, which lives as long as the object.
+        unsafe {
+            slot(object.as_ptr()).write(callable);
+            let method = &raw mut (*callable).method;
+            let function = ffi::PyCFunction_NewEx(method, object.as_ptr(), module.as_ptr());
+            Bound::from_owned_ptr_or_err(py, function)
+        }
+    }
+
+    /// Makes every further call go through `entry`: how a closed interface refuses.
+    pub fn redirect(builtin: &Bound<'_, PyAny>, entry: Entry) -> PyResult<()> {
+        let object = builtin.getattr(intern!(builtin.py(), "__self__"))?;
+        // SAFETY: only builtins made by `into_builtin` come here, under the GIL; CPython reads the
+        // method definition anew at each call.
+        unsafe {
+            let callable = slot(object.as_ptr()).read();
+            (*callable).method.ml_meth = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry };
+        }
+        Ok(())
+    }
+}
+
+/// The callable behind the `self` that an [`Entry`] is given.
+///
+/// # Safety
+/// `object` is the `self` of a builtin made by [`Callable::into_builtin`], and outlives the result.
+#[inline(always)]
+pub unsafe fn callable<'a>(object: *mut ffi::PyObject) -> &'a Callable {
+    // SAFETY: as the caller vouches; the slot was filled before the builtin was made.
+    unsafe { &**slot(object) }
+}
+
+/// Size of a module object: our word comes right after it.
+static mut MODULE_SIZE: usize = 0;
+
+#[inline(always)]
+unsafe fn slot(object: *mut ffi::PyObject) -> *mut *mut Callable {
+    // SAFETY: MODULE_SIZE is written once, before the first object of the carrier type exists.
+    unsafe { object.byte_add(MODULE_SIZE).cast() }
+}
+
+/// The subclass of `ModuleType` whose instances carry a callable.
+fn carrier_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CARRIER: OnceLock<Py<PyType>> = OnceLock::new();
+    if let Some(carrier) = CARRIER.get() {
+        return Ok(carrier.bind(py));
+    }
+    let module_type = py.get_type::<PyModule>();
+    let size: usize = module_type.getattr(intern!(py, "__basicsize__"))?.extract()?;
+    let mut slots = [
+        ffi::PyType_Slot { slot: ffi::Py_tp_dealloc, pfunc: dealloc as *mut c_void },
+        ffi::PyType_Slot { slot: 0, pfunc: std::ptr::null_mut() },
+    ];
+    let mut spec = ffi::PyType_Spec {
+        name: c"pythy._native.Declaration".as_ptr().cast::<c_char>(),
+        basicsize: (size + size_of::<*mut Callable>()) as c_int,
+        itemsize: 0,
+        flags: ffi::Py_TPFLAGS_DEFAULT as _,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: the spec describes a type that adds one pointer to a module; MODULE_SIZE is set
+    // under the GIL before any instance can exist.
+    let carrier = unsafe {
+        MODULE_SIZE = size;
+        let carrier = ffi::PyType_FromSpecWithBases(&raw mut spec, module_type.as_ptr());
+        Bound::from_owned_ptr_or_err(py, carrier)?.cast_into::<PyType>()?
+    };
+    Ok(CARRIER.get_or_init(|| carrier.unbind()).bind(py))
+}
+
+unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
+    // SAFETY: CPython calls this once, for an instance of the carrier type; the module's own
+    // deallocator frees the object's memory, then nobody can reach the callable any more.
+    unsafe {
+        let ty = ffi::Py_TYPE(object);
+        let callable = slot(object).read();
+        let base = ffi::PyType_GetSlot(&raw mut ffi::PyModule_Type, ffi::Py_tp_dealloc);
+        let base: unsafe extern "C" fn(*mut ffi::PyObject) = std::mem::transmute(base);
+        base(object);
+        if !callable.is_null() {
+            drop(Box::from_raw(callable));
+        }
+        ffi::Py_DECREF(ty.cast());
+    }
+}
+
+/// A C string for CPython; NULs, which no C name or comment should hold, are dropped.
+pub fn c_string(text: &str) -> PyResult<CString> {
+    CString::new(text.replace('\0', "")).map_err(|error| PyMemoryError::new_err(error.to_string()))
+}

@@ -1,0 +1,522 @@
+//! Values between Python and C: one plan per parameter and result, made when a function is bound.
+
+use std::ffi::{c_char, c_long};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::buffer::{Views, has_buffer};
+use super::pointer::Pointer;
+use super::reference::Ref;
+use super::types::TypeId;
+use crate::binding::Scalar;
+use crate::model::{IntegerType, Type, TypeKind};
+
+/// How one argument becomes a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// `_Bool`: a bool, or 0 or 1.
+    Bool,
+    /// Plain `char`: bytes of length 1, an ASCII str of length 1, or an int.
+    Char,
+    /// Every other integer type and enum: an int in its range.
+    Integer(Scalar),
+    /// `float`
+    Float,
+    /// `double`
+    Double,
+    /// Plain `char *`: bytes, str, a writable buffer, or a pointer.
+    Text(Target),
+    /// Every other pointer.
+    Pointer(Target),
+}
+
+/// What a pointer parameter points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its type.
+    pub id: TypeId,
+    /// Size of one item in bytes; 0 where C code alone knows (handles, functions).
+    pub item_size: usize,
+    /// Whether C promises not to write: then read-only buffers will do.
+    pub is_const: bool,
+    /// Whether bytes and buffers are taken at all.
+    pub buffers: bool,
+}
+
+/// One parameter of a bound function.
+#[derive(Debug)]
+pub struct Parameter {
+    /// The plan.
+    pub plan: Plan,
+    /// The name in the header, if it has one.
+    pub name: Option<String>,
+    /// The type as the header wrote it.
+    pub spelling: String,
+}
+
+/// How a result becomes an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultPlan {
+    /// `None`
+    Void,
+    /// bool
+    Bool,
+    /// Plain `char`: bytes of length 1.
+    Char,
+    /// int
+    Integer(Scalar),
+    /// float, from `float`
+    Float,
+    /// float, from `double`
+    Double,
+    /// Plain `char *`: the bytes up to the first NUL, copied; `None` for NULL. `decode`: as str.
+    Text {
+        /// Whether UTF-8 is decoded to str.
+        decode: bool,
+    },
+    /// A [`Pointer`]; `None` for NULL.
+    Pointer(TypeId),
+}
+
+/// Why an argument cannot be converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It is of the wrong type.
+    Type,
+    /// It does not fit the C type.
+    Range,
+    /// A str with a NUL inside.
+    EmbeddedNul,
+    /// A buffer that C might write to is read-only.
+    ReadOnly,
+    /// A buffer that is not C-contiguous.
+    NotContiguous,
+    /// A buffer whose items have another size.
+    ItemSize(usize),
+    /// A pointer to something else.
+    WrongTarget(TypeId),
+    /// Python code of the argument's own raised; its exception stands.
+    Raised,
+}
+
+/// An argument on its way.
+#[derive(Clone, Copy, Debug)]
+pub enum Argument {
+    /// A word that is the same in every mode.
+    Word(u64),
+    /// Memory of a Python object: in place natively, an exact copy under Valgrind.
+    Memory {
+        /// Where it is.
+        address: *mut u8,
+        /// Its length in bytes.
+        length: usize,
+        /// Whether C code may have changed it.
+        writable: bool,
+    },
+}
+
+impl Plan {
+    /// The plan for a type whose [`Scalar`] exists.
+    pub fn of(ty: &Type) -> Self {
+        match &ty.kind {
+            TypeKind::Bool => Self::Bool,
+            TypeKind::Integer(IntegerType::Char) => Self::Char,
+            TypeKind::Float(crate::model::FloatType::Float) => Self::Float,
+            TypeKind::Float(_) => Self::Double,
+            TypeKind::Pointer(target) => {
+                let text = matches!(target.kind, TypeKind::Integer(IntegerType::Char));
+                let target = Target::of(target);
+                if text { Self::Text(target) } else { Self::Pointer(target) }
+            }
+            TypeKind::FunctionPointer(_) => Self::Pointer(Target {
+                id: TypeId::of(&ty.canonical()),
+                item_size: 0,
+                is_const: true,
+                buffers: false,
+            }),
+            TypeKind::Integer(integer) | TypeKind::Enumeration(_, integer) => {
+                Self::Integer(Scalar::of_integer(*integer))
+            }
+            other => unreachable!("{other:?} has no scalar"),
+        }
+    }
+
+    /// What an argument may be, for messages.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Bool => "a bool".to_owned(),
+            Self::Char => "bytes of length 1, a str of one ASCII character or an int".to_owned(),
+            Self::Integer(_) => "an int".to_owned(),
+            Self::Float | Self::Double => "a float".to_owned(),
+            Self::Text(_) => "bytes, a str, a writable buffer, a pointer or None".to_owned(),
+            Self::Pointer(Target { buffers: true, is_const: true, .. }) => {
+                "bytes, a buffer, a pointer or None".to_owned()
+            }
+            Self::Pointer(Target { buffers: true, .. }) => {
+                "a writable buffer, a pointer or None".to_owned()
+            }
+            Self::Pointer(_) => "a pointer or None".to_owned(),
+        }
+    }
+
+    /// The smallest and largest int that fits.
+    pub fn range(&self) -> Option<(i128, i128)> {
+        let scalar = match self {
+            Self::Bool => return Some((0, 1)),
+            Self::Char => Scalar::of_integer(IntegerType::Char),
+            Self::Integer(scalar) => *scalar,
+            _ => return None,
+        };
+        let bits = scalar.size() as u32 * 8;
+        Some(match scalar {
+            Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64 => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
+            _ => (0, (1 << bits) - 1),
+        })
+    }
+}
+
+impl Target {
+    fn of(target: &Type) -> Self {
+        let (item_size, buffers) = match &target.kind {
+            TypeKind::Void => (1, true),
+            TypeKind::Record(_) | TypeKind::FunctionPointer(_) | TypeKind::Unsupported(_) => (0, false),
+            TypeKind::Pointer(_) => (0, false),
+            _ => Scalar::of(target).map_or((0, false), |scalar| (scalar.size(), true)),
+        };
+        Self { id: TypeId::of(&target.canonical()), item_size, is_const: target.is_const, buffers }
+    }
+
+    fn accepts(&self, other: TypeId) -> bool {
+        self.id == other || self.id == TypeId::VOID || other == TypeId::VOID
+    }
+}
+
+impl ResultPlan {
+    /// The plan for a type whose [`Scalar`] exists.
+    pub fn of(ty: &Type, decode: bool) -> Self {
+        match Plan::of_result(ty) {
+            None => Self::Void,
+            Some(Plan::Bool) => Self::Bool,
+            Some(Plan::Char) => Self::Char,
+            Some(Plan::Integer(scalar)) => Self::Integer(scalar),
+            Some(Plan::Float) => Self::Float,
+            Some(Plan::Double) => Self::Double,
+            Some(Plan::Text(_)) => Self::Text { decode },
+            Some(Plan::Pointer(target)) => Self::Pointer(target.id),
+        }
+    }
+}
+
+impl Plan {
+    fn of_result(ty: &Type) -> Option<Self> {
+        (ty.kind != TypeKind::Void).then(|| Self::of(ty))
+    }
+}
+
+/// Converts one argument.
+///
+/// # Safety
+/// The GIL is held, `object` is a live object, and `views` lives until the call is over.
+#[inline]
+pub unsafe fn to_c(plan: &Plan, object: *mut ffi::PyObject, views: &mut Views) -> Result<Argument, Failure> {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        Ok(Argument::Word(match plan {
+            Plan::Integer(scalar) => integer(*scalar, object)?,
+            Plan::Double => double(object)?.to_bits(),
+            Plan::Float => u64::from(float(object)?.to_bits()),
+            Plan::Bool => boolean(object)?,
+            Plan::Char => character(object)?,
+            Plan::Text(target) => return text(target, object, views),
+            Plan::Pointer(target) => return pointer(target, object, views),
+        }))
+    }
+}
+
+/// # Safety
+/// As for [`to_c`], in all that follow.
+#[inline(always)]
+pub unsafe fn integer(scalar: Scalar, object: *mut ffi::PyObject) -> Result<u64, Failure> {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        match scalar {
+            Scalar::U64 => return unsigned(object),
+            Scalar::I64 => return Ok(long(object)? as u64),
+            _ => {}
+        }
+        let value = long(object)?;
+        let fits = match scalar {
+            Scalar::I32 => value == c_long::from(value as i32),
+            Scalar::U32 => value == c_long::from(value as u32),
+            Scalar::I16 => value == c_long::from(value as i16),
+            Scalar::U16 => value == c_long::from(value as u16),
+            Scalar::I8 => value == c_long::from(value as i8),
+            _ => value == c_long::from(value as u8),
+        };
+        if fits { Ok(value as u64) } else { Err(Failure::Range) }
+    }
+}
+
+#[inline(always)]
+pub unsafe fn long(object: *mut ffi::PyObject) -> Result<c_long, Failure> {
+    // SAFETY: as the caller vouches.
+    let value = unsafe { ffi::PyLong_AsLong(object) };
+    // SAFETY: as above.
+    if value == -1 && unsafe { !ffi::PyErr_Occurred().is_null() } {
+        return Err(unsafe { number_failure() });
+    }
+    Ok(value)
+}
+
+#[inline(always)]
+pub unsafe fn unsigned(object: *mut ffi::PyObject) -> Result<u64, Failure> {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        let value = ffi::PyLong_AsUnsignedLongLong(object);
+        if value == u64::MAX && !ffi::PyErr_Occurred().is_null() {
+            return unsigned_by_index(object);
+        }
+        Ok(value)
+    }
+}
+
+/// `PyLong_AsUnsignedLongLong` asks for a real int; the others take whatever has `__index__`.
+#[cold]
+unsafe fn unsigned_by_index(object: *mut ffi::PyObject) -> Result<u64, Failure> {
+    // SAFETY: as the caller vouches; the new reference is dropped here.
+    unsafe {
+        if ffi::PyLong_Check(object) != 0 {
+            return Err(number_failure());
+        }
+        ffi::PyErr_Clear();
+        let index = ffi::PyNumber_Index(object);
+        if index.is_null() {
+            return Err(number_failure());
+        }
+        let value = ffi::PyLong_AsUnsignedLongLong(index);
+        ffi::Py_DECREF(index);
+        if value == u64::MAX && !ffi::PyErr_Occurred().is_null() {
+            return Err(number_failure());
+        }
+        Ok(value)
+    }
+}
+
+/// Sorts the exception that a numeric conversion has set.
+#[cold]
+unsafe fn number_failure() -> Failure {
+    // SAFETY: an exception is set and the GIL is held.
+    unsafe {
+        let failure = if ffi::PyErr_ExceptionMatches(ffi::PyExc_OverflowError) != 0 {
+            Failure::Range
+        } else if ffi::PyErr_ExceptionMatches(ffi::PyExc_TypeError) != 0 {
+            Failure::Type
+        } else {
+            return Failure::Raised;
+        };
+        ffi::PyErr_Clear();
+        failure
+    }
+}
+
+#[inline(always)]
+pub unsafe fn double(object: *mut ffi::PyObject) -> Result<f64, Failure> {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        let value = ffi::PyFloat_AsDouble(object);
+        if value == -1.0 && !ffi::PyErr_Occurred().is_null() {
+            return Err(number_failure());
+        }
+        Ok(value)
+    }
+}
+
+#[inline(always)]
+unsafe fn float(object: *mut ffi::PyObject) -> Result<f32, Failure> {
+    // SAFETY: as the caller vouches.
+    let value = unsafe { double(object)? };
+    let narrow = value as f32;
+    if narrow.is_infinite() && value.is_finite() { Err(Failure::Range) } else { Ok(narrow) }
+}
+
+unsafe fn boolean(object: *mut ffi::PyObject) -> Result<u64, Failure> {
+    // SAFETY: as the caller vouches.
+    match unsafe { long(object)? } {
+        value @ (0 | 1) => Ok(value as u64),
+        _ => Err(Failure::Range),
+    }
+}
+
+unsafe fn character(object: *mut ffi::PyObject) -> Result<u64, Failure> {
+    // SAFETY: as the caller vouches; lengths are checked before anything is read.
+    unsafe {
+        if ffi::PyBytes_Check(object) != 0 {
+            if ffi::PyBytes_Size(object) != 1 {
+                return Err(Failure::Type);
+            }
+            return Ok((*ffi::PyBytes_AsString(object)) as u64);
+        }
+        if ffi::PyUnicode_Check(object) != 0 {
+            let mut length = 0;
+            let text = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut length);
+            if text.is_null() {
+                ffi::PyErr_Clear();
+                return Err(Failure::Type);
+            }
+            return if length == 1 { Ok((*text) as u64) } else { Err(Failure::Type) };
+        }
+        integer(Scalar::of_integer(IntegerType::Char), object)
+    }
+}
+
+#[inline]
+unsafe fn text(target: &Target, object: *mut ffi::PyObject, views: &mut Views) -> Result<Argument, Failure> {
+    // SAFETY: as the caller vouches; bytes and str keep their memory as long as they live.
+    unsafe {
+        if ffi::PyBytes_Check(object) != 0 {
+            // The terminating NUL belongs to the string.
+            let length = ffi::PyBytes_Size(object) as usize + 1;
+            let address = ffi::PyBytes_AsString(object).cast::<u8>();
+            return Ok(Argument::Memory { address, length, writable: false });
+        }
+        if ffi::PyUnicode_Check(object) != 0 {
+            let (address, length) = utf8(object)?;
+            return Ok(Argument::Memory { address: address.cast_mut().cast(), length: length + 1, writable: false });
+        }
+        pointer(target, object, views)
+    }
+}
+
+/// The UTF-8 of a str without NULs, and its length.
+#[inline(always)]
+pub unsafe fn utf8(object: *mut ffi::PyObject) -> Result<(*const c_char, usize), Failure> {
+    let mut length = 0;
+    // SAFETY: as the caller vouches; the text has `length` bytes and a NUL after them.
+    unsafe {
+        let text = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut length);
+        if text.is_null() {
+            return Err(Failure::Raised);
+        }
+        if libc::strlen(text) != length as usize {
+            return Err(Failure::EmbeddedNul);
+        }
+        Ok((text, length as usize))
+    }
+}
+
+unsafe fn pointer(target: &Target, object: *mut ffi::PyObject, views: &mut Views) -> Result<Argument, Failure> {
+    // SAFETY: the GIL is held, as the caller vouches, and the object is live.
+    let (py, borrowed) = unsafe {
+        let py = Python::assume_attached();
+        (py, Borrowed::from_ptr(py, object))
+    };
+    if borrowed.is_none() {
+        return Ok(Argument::Word(0));
+    }
+    if let Ok(pointer) = borrowed.cast::<Pointer>() {
+        let pointer = pointer.get();
+        return if target.accepts(pointer.target()) {
+            Ok(Argument::Word(pointer.address() as u64))
+        } else {
+            Err(Failure::WrongTarget(pointer.target()))
+        };
+    }
+    if let Ok(reference) = borrowed.cast::<Ref>() {
+        let reference = reference.get();
+        return if target.accepts(reference.target()) {
+            Ok(Argument::Word(reference.address() as u64))
+        } else {
+            Err(Failure::WrongTarget(reference.target()))
+        };
+    }
+    let _ = py;
+    // SAFETY: as the caller vouches.
+    unsafe { memory(target, object, views) }
+}
+
+unsafe fn memory(target: &Target, object: *mut ffi::PyObject, views: &mut Views) -> Result<Argument, Failure> {
+    // SAFETY: as the caller vouches; the view keeps the memory in place until the call is over.
+    unsafe {
+        if !target.buffers || !has_buffer(object) {
+            return Err(Failure::Type);
+        }
+        let Some(view) = views.take(object) else {
+            ffi::PyErr_Clear();
+            return Err(Failure::NotContiguous);
+        };
+        let item_size = view.itemsize as usize;
+        let raw_bytes = item_size == 1 && target.item_size > 0 && view.len as usize % target.item_size == 0;
+        if item_size != target.item_size && target.id != TypeId::VOID && !raw_bytes {
+            return Err(Failure::ItemSize(item_size));
+        }
+        if view.readonly != 0 && !target.is_const {
+            return Err(Failure::ReadOnly);
+        }
+        let writable = view.readonly == 0 && !target.is_const;
+        Ok(Argument::Memory { address: view.buf.cast(), length: view.len as usize, writable })
+    }
+}
+
+/// Makes the Python object for a result word, or sets an exception and returns NULL.
+/// `checked`: under Valgrind.
+///
+/// # Safety
+/// The GIL is held and the word is what the C function returned.
+#[inline(always)]
+pub unsafe fn to_python(plan: ResultPlan, word: u64, checked: bool) -> *mut ffi::PyObject {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        match plan {
+            ResultPlan::Void => {
+                let none = ffi::Py_None();
+                ffi::Py_INCREF(none);
+                none
+            }
+            ResultPlan::Integer(Scalar::U64) => ffi::PyLong_FromUnsignedLongLong(word),
+            ResultPlan::Integer(_) => ffi::PyLong_FromLong(word as c_long),
+            ResultPlan::Double => ffi::PyFloat_FromDouble(f64::from_bits(word)),
+            ResultPlan::Float => ffi::PyFloat_FromDouble(f64::from(f32::from_bits(word as u32))),
+            ResultPlan::Bool => ffi::PyBool_FromLong(word as c_long),
+            ResultPlan::Char => {
+                let byte = word as u8;
+                ffi::PyBytes_FromStringAndSize((&raw const byte).cast(), 1)
+            }
+            ResultPlan::Text { decode } => {
+                let text = word as usize as *const c_char;
+                if text.is_null() {
+                    return to_python(ResultPlan::Void, 0, checked);
+                }
+                text_object(text, libc::strlen(text), decode)
+            }
+            ResultPlan::Pointer(target) => {
+                if word == 0 {
+                    return to_python(ResultPlan::Void, 0, checked);
+                }
+                let py = Python::assume_attached();
+                match Py::new(py, Pointer::new(word as usize, target, checked)) {
+                    Ok(pointer) => pointer.into_ptr(),
+                    Err(error) => {
+                        error.restore(py);
+                        std::ptr::null_mut()
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// bytes, or str from UTF-8.
+///
+/// # Safety
+/// The GIL is held and `length` bytes can be read at `text`.
+pub unsafe fn text_object(text: *const c_char, length: usize, decode: bool) -> *mut ffi::PyObject {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        if decode {
+            ffi::PyUnicode_DecodeUTF8(text, length as ffi::Py_ssize_t, std::ptr::null())
+        } else {
+            ffi::PyBytes_FromStringAndSize(text, length as ffi::Py_ssize_t)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
+
+use crate::Error;
+
+create_exception!(pythy, PythyError, PyException, "The base of all exceptions of pythy's own.");
+create_exception!(pythy, HeaderError, PythyError, "A header that is missing or that clang cannot parse.");
+create_exception!(pythy, BindingError, PythyError, "A library that cannot be loaded, or that lacks what is asked of it.");
+create_exception!(pythy, WorkerCrashed, PythyError, "The C code ended its worker process.");
+create_exception!(pythy, ValgrindError, PythyError, "Valgrind is missing, unusable, or leaves a question open.");
+create_exception!(pythy, MemoryCheckError, PythyError, "Valgrind has a finding for this very call.");
+
+static ARGUMENT_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static SYMBOL_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// `ArgumentError(Error, TypeError)`, which a macro with one base cannot make.
+pub fn argument_error(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    let doc = "An argument of a C function that has the wrong type, number or shape.";
+    two_bases(py, &ARGUMENT_ERROR, "ArgumentError", doc, (py.get_type::<PythyError>(), py.get_type::<PyTypeError>()))
+}
+
+/// `SymbolError(BindingError, AttributeError)`, for names that are declared and not bound.
+pub fn symbol_error(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    let doc = "A name that the header declares and that cannot be used, with the reason.";
+    let attribute_error = py.get_type::<pyo3::exceptions::PyAttributeError>();
+    two_bases(py, &SYMBOL_ERROR, "SymbolError", doc, (py.get_type::<BindingError>(), attribute_error))
+}
+
+fn two_bases<'py>(
+    py: Python<'py>,
+    cell: &'static PyOnceLock<Py<PyType>>,
+    name: &str,
+    doc: &str,
+    bases: (Bound<'py, PyType>, Bound<'py, PyType>),
+) -> PyResult<&'py Bound<'py, PyType>> {
+    let ty = cell.get_or_try_init(py, || {
+        let namespace = pyo3::types::PyDict::new(py);
+        namespace.set_item("__module__", "pythy")?;
+        namespace.set_item("__doc__", doc)?;
+        let bases = PyTuple::new(py, [bases.0, bases.1])?;
+        let ty = py.get_type::<PyType>().call1((name, bases, namespace))?;
+        Ok::<_, PyErr>(ty.cast_into::<PyType>()?.unbind())
+    })?;
+    Ok(ty.bind(py))
+}
+
+/// An `ArgumentError` with this message.
+pub fn new_argument_error(py: Python<'_>, message: String) -> PyErr {
+    match argument_error(py) {
+        Ok(ty) => PyErr::from_type(ty.clone(), message),
+        Err(error) => error,
+    }
+}
+
+/// A `SymbolError` with this message.
+pub fn new_symbol_error(py: Python<'_>, message: String) -> PyErr {
+    match symbol_error(py) {
+        Ok(ty) => PyErr::from_type(ty.clone(), message),
+        Err(error) => error,
+    }
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> PyErr {
+        let message = error.to_string();
+        match error {
+            Error::HeaderNotFound { .. }
+            | Error::HeaderSyntax { .. }
+            | Error::Clang { .. }
+            | Error::LibclangMissing { .. } => HeaderError::new_err(message),
+            Error::LibraryNotFound { .. }
+            | Error::NotALibrary { .. }
+            | Error::LibraryLoad { .. }
+            | Error::NothingInCommon { .. } => BindingError::new_err(message),
+            Error::Log { .. } => ValgrindError::new_err(message),
+            Error::ReportWrite { source, .. } => match source.raw_os_error() {
+                Some(code) => pyo3::exceptions::PyOSError::new_err((code, message)),
+                None => pyo3::exceptions::PyOSError::new_err(message),
+            },
+        }
+    }
+}
+
+/// Puts every exception class into the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("Error", py.get_type::<PythyError>())?;
+    module.add("HeaderError", py.get_type::<HeaderError>())?;
+    module.add("BindingError", py.get_type::<BindingError>())?;
+    module.add("SymbolError", symbol_error(py)?)?;
+    module.add("ArgumentError", argument_error(py)?)?;
+    module.add("WorkerCrashed", py.get_type::<WorkerCrashed>())?;
+    module.add("ValgrindError", py.get_type::<ValgrindError>())?;
+    module.add("MemoryCheckError", py.get_type::<MemoryCheckError>())
+}
