@@ -1,16 +1,28 @@
+use super::Kind;
+
 /// One thing Valgrind reported: an error or a loss record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Valgrind's own name of the kind, as its XML has it: `InvalidRead`, `Leak_DefinitelyLost`.
-    pub kind: String,
+    /// Valgrind's number of this record, which [`super::ErrorCount`] refers to; `None` in a text log.
+    pub unique: Option<u64>,
+    /// The kind, in Valgrind's own words: `InvalidRead`, `Leak_DefinitelyLost`.
+    pub kind: Kind,
     /// Valgrind's sentence: `Invalid write of size 1`.
     pub what: String,
-    /// Valgrind's thread number, from 1; `None` in a text log that does not tell.
+    /// Valgrind's thread number, from 1. A text log names the thread only where it changes, so
+    /// records of [`super::monitor_output`] read on their own may not tell: `None`.
     pub thread: Option<u32>,
     /// What was lost, in loss records only.
     pub leaked: Option<Leaked>,
     /// The stack where it happened, then those of blocks and origins with their labels.
     pub stacks: Vec<Stack>,
+}
+
+impl Record {
+    /// Whether this is a loss record.
+    pub fn is_leak(&self) -> bool {
+        self.kind.is_leak()
+    }
 }
 
 /// The figures of a loss record.
