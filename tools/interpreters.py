@@ -4,7 +4,7 @@
     python tools/interpreters.py --best    the first found: its path, for `make build`
     python tools/interpreters.py --this    the path of the running one, if pythy supports it
 
-Runs on any Python 3, so that `make` may ask before it knows a good one.
+Runs on Python 3.6 too, so that `make` may ask before it knows a good one.
 """
 
 import glob
@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 OLDEST = (3, 10)
+NEEDED = "CPython >= 3.10 with the GIL"
 NEWEST_TRIED = 19
 
 # What an interpreter says about itself; a shim (pyenv) answers with the real program's path.
@@ -57,11 +58,10 @@ def candidates():
     minors = range(OLDEST[1], NEWEST_TRIED + 1)
     for folder in folders:
         for minor in minors:
-            yield os.path.join(folder, "python3.%d" % minor)
+            yield os.path.join(folder, f"python3.{minor}")
         yield os.path.join(folder, "python3")
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-    for program in sorted(glob.glob(os.path.join(pyenv, "versions", "*", "bin", "python3"))):
-        yield program
+    yield from sorted(glob.glob(os.path.join(pyenv, "versions", "*", "bin", "python3")))
 
 
 def every_interpreter():
@@ -89,18 +89,20 @@ def main(arguments):
     if arguments == ["--this"]:
         answer = ask(sys.executable)
         if not supported(answer):
-            print("pythy needs CPython >= %d.%d with the GIL" % OLDEST, file=sys.stderr)
+            print(f"pythy needs {NEEDED}", file=sys.stderr)
             return 1
         print(answer["path"])
     elif arguments == ["--best"]:
         best = next((answer for answer in every_interpreter() if answer["final"]), None)
         if best is None:
-            print("no CPython >= %d.%d with the GIL on PATH or under pyenv" % OLDEST, file=sys.stderr)
+            print(
+                f"no CPython >= {OLDEST[0]}.{OLDEST[1]} with the GIL on PATH or under pyenv", file=sys.stderr
+            )
             return 1
         print(best["path"])
     else:
         for answer in one_per_minor():
-            print("%d.%d\t%s" % (answer["version"][0], answer["version"][1], answer["path"]))
+            print("{}.{}\t{}".format(*answer["version"][:2], answer["path"]))
     return 0
 
 
