@@ -1,1 +1,8 @@
 //! The PyO3 layer.
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}

@@ -1,0 +1,99 @@
+# From a fresh Debian or Ubuntu machine to a tested package. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# rustup's default place, for a shell that has not read its profile again.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The interpreter .venv is made from; the first suitable one when not given.
+export PYTHON
+VENV := .venv
+PY := $(VENV)/bin/python
+# cargo with the environment of the build, so that nothing is compiled twice.
+CARGO := $(PY) tools/pythy_build.py cargo
+# Arguments for pytest, as in: make test-python PYTEST="-k crash"
+PYTEST ?=
+
+# Directories too, so that a deleted file is a change.
+SOURCES := $(shell find src) build.rs Cargo.toml Cargo.lock pyproject.toml tools/pythy_build.py
+BUILT := python/pythy/_native.abi3.so python/pythy/bin/pythy-worker
+STARTED := $(shell date +%s)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: system $(VENV)/.package ## Set up the machine and .venv, build the release and install it there
+
+.PHONY: demo
+demo: build ## Run the main job on planted defects and on zlib, and show the reports
+	$(PY) demo/run.py
+
+.PHONY: test
+test: build lint test-rust test-python ## Run all gates and all tests, on every CPython of the machine
+	@echo
+	@cat build/logs/summary.txt
+	@echo "make test: all passed in $$(( ($$(date +%s) - $(STARTED) + 59) / 60 )) min (limit 30)"
+
+.PHONY: bench
+bench: build ## Compare the cost of a call with a hand-written extension, cffi and ctypes
+	@tools/setup.sh bench
+	$(PY) benches/calls.py
+
+.PHONY: lint
+lint: build ## Check format and lints of Rust and Python
+	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --all-targets --features python -- -D warnings
+	@# Everything outside src/python is Python-free, and so is what it depends on.
+	! $(CARGO) tree --edges normal,build,dev --prefix none | grep pyo3
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+.PHONY: format
+format: build ## Format Rust and Python
+	$(CARGO) fmt
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+.PHONY: test-rust
+test-rust: build ## Run the Rust tests, without the python feature
+	$(CARGO) test --quiet
+
+.PHONY: test-python
+test-python: build ## Run the Python tests in .venv, then on every other CPython (PYTEST="-k name")
+	$(PY) tools/test_pythons.py $(PYTEST)
+
+.PHONY: env
+env: system $(VENV)/.dependencies ## Print the variables cargo needs here: eval "$(make -s env)"
+	@$(PY) tools/pythy_build.py env
+
+.PHONY: clean
+clean: ## Remove all that was built, .venv included
+	rm -rf $(VENV) build target python/pythy/bin $(wildcard python/pythy/_native*.so) .pytest_cache .ruff_cache
+
+.PHONY: system
+system:
+	@tools/setup.sh
+
+# The stamps lie in .venv: whoever removes or remakes it removes them too.
+$(VENV)/.dependencies: pyproject.toml | system
+	$(PY) -m pip install --quiet --upgrade 'pip>=25.1'
+	$(PY) -m pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.dependencies $(SOURCES) $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),rebuild)
+	@echo "building the release (a few minutes the first time)"
+	$(PY) -m pip install --quiet --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: rebuild
+rebuild:

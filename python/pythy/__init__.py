@@ -1,0 +1,3 @@
+"""Test C code from Python."""
+
+from pythy import _native as _native
