@@ -1,1 +1,224 @@
-//! The pipeline.
+//! The pipeline as it runs in one process: calls are entered in the journal and bracketed, the
+//! evidence is read as it appears, and a report joins the two.
+
+use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::attribution::{self, Evidence, Observed, Seen, Tables};
+use crate::binding::Library;
+use crate::bracket::{self, Slots};
+use crate::evidence::{self, Event, LogLocation, Record, Tail};
+use crate::journal::{CallNumber, Declaration, Journal, Noted, Origin};
+use crate::report::{self, Report, Scope, SourceLines, Tool};
+use crate::valgrind::{self, Presence};
+
+/// What pythy knows of this process's foreign calls under Valgrind.
+#[derive(Debug)]
+pub struct Session {
+    journal: Journal,
+    tables: Tables,
+    log: Option<Tail>,
+    notes: Vec<String>,
+    observed: Vec<Observed>,
+    /// Valgrind's error count when the log was last read.
+    counted: u64,
+    /// The last call before the last leak check.
+    checked: CallNumber,
+    running: u32,
+    overlaps: u64,
+}
+
+/// A place in the session's evidence from which a report may start.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    observed: usize,
+    first: CallNumber,
+}
+
+impl Mark {
+    /// The start of the process.
+    pub const START: Mark = Mark { observed: 0, first: 1 };
+}
+
+/// A call that is being made.
+#[must_use = "the call must be left again"]
+#[derive(Debug)]
+pub struct Entered {
+    /// Its number.
+    pub call: CallNumber,
+    outer_errors: u64,
+    outermost: bool,
+    alone: bool,
+    overlaps: u64,
+}
+
+thread_local! {
+    /// Errors of the calls nested in the one that runs on this thread.
+    static NESTED_ERRORS: Cell<u64> = const { Cell::new(0) };
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The session of this process; `None` natively, where calls are not recorded.
+pub fn current() -> Option<MutexGuard<'static, Session>> {
+    static SESSION: OnceLock<Option<Mutex<Session>>> = OnceLock::new();
+    let session = SESSION.get_or_init(|| {
+        (valgrind::running() == Presence::Valgrind).then(|| Mutex::new(Session::start()))
+    });
+    session.as_ref().map(|session| session.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What a report says where nothing could be recorded.
+pub fn report_without_session(tool: Tool, sources: &mut dyn SourceLines) -> Report {
+    let notes = match valgrind::running() {
+        Presence::ValgrindWithoutRequests => vec![WITHOUT_REQUESTS.to_owned()],
+        Presence::Native | Presence::Valgrind => Vec::new(),
+    };
+    report::build(tool, notes, None, &[], sources)
+}
+
+/// What a build without Valgrind's headers has to say under Valgrind.
+pub const WITHOUT_REQUESTS: &str = "this pythy was built without Valgrind's headers and cannot ask Valgrind \
+    anything: no call is checked; install Valgrind's headers (Debian: package valgrind) and reinstall pythy";
+
+impl Session {
+    fn start() -> Self {
+        let mut notes = Vec::new();
+        let log = match evidence::locate().records {
+            LogLocation::File(file) => Tail::open(&file).map_err(|error| notes.push(error.to_string())).ok(),
+            LogLocation::Unreadable { why } => {
+                notes.push(format!("{why}; without it errors are only counted, and leaks are not seen"));
+                None
+            }
+        };
+        let slots = Slots::of_this_process();
+        if slots.is_none() {
+            notes.push("calls have no slots on this processor: findings are known by their window only".to_owned());
+        }
+        let own_object = bracket::own_object();
+        Self {
+            journal: Journal::default(),
+            tables: Tables { slots, own_object, libraries: Vec::new() },
+            log,
+            notes,
+            observed: Vec::new(),
+            counted: bracket::count_errors(),
+            checked: 0,
+            running: 0,
+            overlaps: 0,
+        }
+    }
+
+    /// The journal, to add declarations, call sites, tests and threads.
+    pub fn journal(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    /// Makes a library one whose stacks are looked at, and enters its declarations.
+    pub fn add_library(&mut self, library: &Library) {
+        let path = library.path().canonicalize().unwrap_or_else(|_| library.path().to_owned());
+        let name = path.display().to_string();
+        if !self.tables.libraries.contains(&name) {
+            self.tables.libraries.push(name);
+        }
+    }
+
+    /// The id of a declaration in the journal.
+    pub fn add_declaration(&mut self, declaration: Declaration) -> u32 {
+        self.journal.add_declaration(declaration)
+    }
+
+    /// Begins a call. Errors since the last call are somebody else's and are set apart.
+    pub fn enter(&mut self, origin: Origin) -> Entered {
+        if bracket::count_errors() != self.counted {
+            self.read(Seen::Outside);
+        }
+        let outermost = DEPTH.get() == 0;
+        DEPTH.set(DEPTH.get() + 1);
+        if outermost {
+            self.running += 1;
+            if self.running > 1 {
+                self.overlaps += 1;
+            }
+        }
+        Entered {
+            call: self.journal.begin(origin),
+            outer_errors: NESTED_ERRORS.replace(0),
+            outermost,
+            alone: self.running == 1,
+            overlaps: self.overlaps,
+        }
+    }
+
+    /// Ends a call during which Valgrind's count rose by `errors`; tells whether there were any of its own.
+    pub fn leave(&mut self, entered: &Entered, errors: u64, arguments: Vec<String>) -> bool {
+        let alone = entered.alone && entered.overlaps == self.overlaps;
+        let own = errors.saturating_sub(NESTED_ERRORS.get());
+        NESTED_ERRORS.set(entered.outer_errors + errors);
+        DEPTH.set(DEPTH.get() - 1);
+        if entered.outermost {
+            self.running -= 1;
+        }
+        if own == 0 && bracket::count_errors() == self.counted {
+            return false;
+        }
+        let seen = if alone { Seen::During(entered.call) } else { Seen::Outside };
+        let read = self.read(seen);
+        if own > 0 && alone {
+            if own > read {
+                self.observed.push(Observed { evidence: Evidence::Counted(own - read), seen });
+            }
+            self.journal.note(entered.call, Noted { errors: own, arguments });
+        }
+        own > 0
+    }
+
+    /// Looks for blocks that were lost since the last check.
+    pub fn check_leaks(&mut self) {
+        self.read(Seen::Outside);
+        bracket::leak_check_added();
+        self.read(Seen::LeakCheck(self.checked + 1, self.journal.last()));
+        self.checked = self.journal.last();
+    }
+
+    /// A place from which a later report may start; what is lost before it is found before it.
+    pub fn mark(&mut self) -> Mark {
+        self.check_leaks();
+        Mark { observed: self.observed.len(), first: self.journal.last() + 1 }
+    }
+
+    /// Everything that has been seen since the mark, a leak check included.
+    pub fn report(&mut self, since: Mark, tool: Tool, sources: &mut dyn SourceLines) -> Report {
+        self.check_leaks();
+        let findings =
+            attribution::attribute(&self.journal, &self.observed[since.observed..], &self.tables);
+        let scope = Scope { first: since.first, last: self.journal.last() };
+        report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &findings, sources)
+    }
+
+    /// Takes what the log has gained; returns how many errors (not loss records) that was.
+    fn read(&mut self, seen: Seen) -> u64 {
+        self.counted = bracket::count_errors();
+        let Some(log) = &mut self.log else { return 0 };
+        let events = match log.poll() {
+            Ok(events) => events,
+            Err(error) => {
+                self.notes.push(format!("{error}; what Valgrind reported after that is missing here"));
+                self.log = None;
+                return 0;
+            }
+        };
+        let mut errors = 0;
+        for record in events.into_iter().filter_map(record) {
+            errors += u64::from(!record.is_leak());
+            self.observed.push(Observed { evidence: Evidence::Record(record), seen });
+        }
+        errors
+    }
+}
+
+fn record(event: Event) -> Option<Record> {
+    match event {
+        Event::Record(record) => Some(record),
+        _ => None,
+    }
+}

@@ -7,4 +7,4 @@ mod slots;
 
 pub use requests::{count_errors, leak_check_added};
 pub use roots::Root;
-pub use slots::{Slots, dispatch};
+pub use slots::{HAS_SLOTS, Slots, dispatch, own_object};

@@ -15,6 +15,9 @@ const SLOTS: u64 = 4096;
 /// `call *%r11` and `jmp rel32`, padded.
 const SLOT_SIZE: u64 = 8;
 
+/// Whether this platform has a dispatcher.
+pub const HAS_SLOTS: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
+
 /// Where the two tables of slots lie in this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots {
@@ -213,3 +216,18 @@ mod imp {
 }
 
 pub use imp::dispatch;
+
+/// The file that this code is in, as Valgrind names it; `None` where the loader does not tell.
+pub fn own_object() -> Option<String> {
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    let here = own_object as fn() -> Option<String> as *const c_void;
+    // SAFETY: dladdr fills the structure for any address; the name it gives is never freed.
+    let name = unsafe {
+        if libc::dladdr(here, info.as_mut_ptr()) == 0 || info.assume_init_ref().dli_fname.is_null() {
+            return None;
+        }
+        std::ffi::CStr::from_ptr(info.assume_init_ref().dli_fname)
+    };
+    let path = std::fs::canonicalize(name.to_str().ok()?).ok()?;
+    Some(path.display().to_string())
+}

@@ -7,6 +7,7 @@ use super::exceptions::new_argument_error;
 use super::pointer::Pointer;
 use super::types::TypeId;
 use crate::binding::Scalar;
+use crate::bracket::Root;
 use crate::call::Block;
 use crate::model::Type;
 
@@ -22,6 +23,7 @@ pub struct Ref {
     target: TypeId,
     spelling: String,
     checked: bool,
+    _root: Option<Root>,
 }
 
 impl Ref {
@@ -32,6 +34,7 @@ impl Ref {
             scalar => scalar,
         };
         Ok(Block::zeroed(scalar.size()).map(|block| Self {
+            _root: checked.then(|| Root::new(block.address() as usize)),
             block,
             scalar,
             plan: Plan::of(ty),

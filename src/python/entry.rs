@@ -1,0 +1,277 @@
+//! Where CPython enters: one function per route of a call.
+//!
+//! Natively that is what a C extension does: check the count, convert, call, convert back. Under
+//! Valgrind the call is entered in the session and made through its slots.
+
+use std::ffi::CStr;
+
+use pyo3::ffi;
+
+use super::buffer::Views;
+use super::call_site;
+use super::callable::{Callable, Entry, callable};
+use super::convert::{Argument, ResultPlan, text_object, to_c, to_python};
+use super::failure::{bad_argument, bad_count, no_memory, short_repr};
+use super::stub;
+use crate::binding::{Place, Registers, Route};
+use crate::bracket;
+use crate::call::{Block, Frame, call_for_float, call_for_integer};
+use crate::session;
+
+type Object = *mut ffi::PyObject;
+
+/// The entry for native calls of this signature.
+pub fn native(route: Route, plans: (&[super::convert::Parameter], ResultPlan), release_gil: bool) -> Entry {
+    if let Some(entry) = stub::find(plans.0, plans.1, release_gil) {
+        return entry;
+    }
+    match (route, release_gil) {
+        (Route::Direct, false) => direct::<false>,
+        (Route::Direct, true) => direct::<true>,
+        (Route::Libffi, false) => libffi::<false>,
+        (Route::Libffi, true) => libffi::<true>,
+    }
+}
+
+/// Runs the call, without the GIL when `RELEASE`.
+///
+/// # Safety
+/// The GIL is held; `call` touches no Python object.
+#[inline(always)]
+pub unsafe fn without_gil<const RELEASE: bool, T>(call: impl FnOnce() -> T) -> T {
+    if !RELEASE {
+        return call();
+    }
+    // SAFETY: the GIL is held here, and is held again before anything of Python's is touched.
+    unsafe {
+        let state = ffi::PyEval_SaveThread();
+        let result = call();
+        ffi::PyEval_RestoreThread(state);
+        result
+    }
+}
+
+unsafe extern "C" fn direct<const RELEASE: bool>(
+    object: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    keywords: Object,
+) -> Object {
+    // SAFETY: CPython calls this with the GIL, live arguments and a builtin of ours; the places
+    // of all arguments are registers, or this would not be the route.
+    unsafe {
+        let callable = callable(object);
+        if count as usize != callable.parameters.len() || !keywords.is_null() {
+            return bad_count(callable, count, !keywords.is_null());
+        }
+        let (mut integers, mut floats) = ([0; Registers::INTEGERS], [0; Registers::FLOATS]);
+        let mut views = Views::new();
+        let places = callable.parameters.iter().zip(&callable.registers.places);
+        for (index, (parameter, place)) in places.enumerate() {
+            let argument = *arguments.add(index);
+            let word = match to_c(&parameter.plan, argument, &mut views) {
+                Ok(Argument::Word(word)) => word,
+                Ok(Argument::Memory { address, .. }) => address as u64,
+                Err(failure) => return bad_argument(callable, index, argument, failure),
+            };
+            match *place {
+                Place::Integer(n) => integers[usize::from(n)] = word,
+                Place::Float(n) => floats[usize::from(n)] = word,
+                Place::Stack(_) => {}
+            }
+        }
+        let result = callable.signature.result;
+        let word = without_gil::<RELEASE, _>(|| {
+            if result.is_float() {
+                result.word(0, call_for_float(callable.address, &integers, &floats))
+            } else {
+                result.word(call_for_integer(callable.address, &integers, &floats), 0)
+            }
+        });
+        to_python(callable.result, word, false)
+    }
+}
+
+unsafe extern "C" fn libffi<const RELEASE: bool>(
+    object: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    keywords: Object,
+) -> Object {
+    // SAFETY: as in `direct`.
+    unsafe {
+        let callable = callable(object);
+        if count as usize != callable.parameters.len() || !keywords.is_null() {
+            return bad_count(callable, count, !keywords.is_null());
+        }
+        let mut views = Views::new();
+        let mut words = Vec::with_capacity(callable.parameters.len());
+        for (index, parameter) in callable.parameters.iter().enumerate() {
+            let argument = *arguments.add(index);
+            words.push(match to_c(&parameter.plan, argument, &mut views) {
+                Ok(Argument::Word(word)) => word,
+                Ok(Argument::Memory { address, .. }) => address as u64,
+                Err(failure) => return bad_argument(callable, index, argument, failure),
+            });
+        }
+        let word = without_gil::<RELEASE, _>(|| invoke_by_libffi(callable, &words));
+        to_python(callable.result, word, false)
+    }
+}
+
+/// # Safety
+/// The words are arguments of this function's signature.
+unsafe fn invoke_by_libffi(callable: &Callable, words: &[u64]) -> u64 {
+    match &callable.libffi {
+        // SAFETY: as the caller vouches.
+        Some(libffi) => unsafe { libffi.call(callable.address, words) },
+        None => 0,
+    }
+}
+
+/// A copy of a Python object's memory for one call, of exactly its size.
+struct Copy {
+    block: Block,
+    original: *mut u8,
+    writable: bool,
+}
+
+/// The entry under Valgrind.
+pub unsafe extern "C" fn bracketed(
+    object: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    keywords: Object,
+) -> Object {
+    // SAFETY: as in `direct`.
+    unsafe {
+        let callable = callable(object);
+        if count as usize != callable.parameters.len() || !keywords.is_null() {
+            return bad_count(callable, count, !keywords.is_null());
+        }
+        let mut views = Views::new();
+        let mut copies: Vec<Copy> = Vec::new();
+        let mut words = Vec::with_capacity(callable.parameters.len());
+        for (index, parameter) in callable.parameters.iter().enumerate() {
+            let argument = *arguments.add(index);
+            words.push(match to_c(&parameter.plan, argument, &mut views) {
+                Ok(Argument::Word(word)) => word,
+                Ok(Argument::Memory { address, length, writable }) => {
+                    match copy(&mut copies, address, length, writable) {
+                        Some(word) => word,
+                        None => return no_memory(callable, length),
+                    }
+                }
+                Err(failure) => return bad_argument(callable, index, argument, failure),
+            });
+        }
+        let Some(outcome) = make_call(callable, &words, arguments) else {
+            return std::ptr::null_mut();
+        };
+        for Copy { block, original, writable } in &copies {
+            if *writable {
+                original.copy_from_nonoverlapping(block.address().cast(), block.size());
+            }
+        }
+        match (callable.result, outcome.text_length) {
+            (ResultPlan::Text { decode }, Some(length)) => {
+                text_object(outcome.word as usize as *const _, length, decode)
+            }
+            (plan, _) => to_python(plan, outcome.word, true),
+        }
+    }
+}
+
+/// The address of a copy; the same memory handed over twice is one copy.
+unsafe fn copy(copies: &mut Vec<Copy>, original: *mut u8, length: usize, writable: bool) -> Option<u64> {
+    if let Some(copy) = copies.iter_mut().find(|copy| copy.original == original && copy.block.size() == length) {
+        copy.writable |= writable;
+        return Some(copy.block.address() as u64);
+    }
+    let bytes: &[u8] = if length == 0 {
+        &[]
+    } else {
+        // SAFETY: the buffer's view, or the bytes or str object, keeps `length` bytes readable.
+        unsafe { std::slice::from_raw_parts(original, length) }
+    };
+    let block = Block::copy_of(bytes)?;
+    let address = block.address() as u64;
+    copies.push(Copy { block, original, writable });
+    Some(address)
+}
+
+struct Outcome {
+    word: u64,
+    /// The length of a string result, which was read as part of the call.
+    text_length: Option<usize>,
+}
+
+/// Makes the call inside its bracket; `None` with an exception set.
+unsafe fn make_call(callable: &Callable, words: &[u64], arguments: *const Object) -> Option<Outcome> {
+    let origin = call_site::origin(callable.declaration)?;
+    let entered = session::current()?.enter(origin);
+    let mut errors = 0;
+    let call = || {
+        let before = bracket::count_errors();
+        // SAFETY: the words are arguments of this function's signature.
+        let outcome = unsafe { invoke(callable, words, entered.call) };
+        errors = bracket::count_errors() - before;
+        outcome
+    };
+    // SAFETY: the GIL is held, and the call touches no Python object.
+    let outcome = unsafe {
+        if callable.release_gil { without_gil::<true, _>(call) } else { without_gil::<false, _>(call) }
+    };
+    let shown = if errors > 0 {
+        // SAFETY: the arguments are live until CPython's call returns.
+        unsafe { show(callable, arguments) }
+    } else {
+        Vec::new()
+    };
+    session::current()?.leave(&entered, errors, shown);
+    Some(outcome)
+}
+
+/// # Safety
+/// The words are arguments of this function's signature.
+unsafe fn invoke(callable: &Callable, words: &[u64], number: u64) -> Outcome {
+    // SAFETY: as the caller vouches; strlen reads a string that C code returned as one.
+    unsafe {
+        let dispatched = |address, registers: &Registers, words: &[u64]| {
+            let mut frame = Frame::new(address, registers, words);
+            bracket::dispatch(&mut frame, number);
+            frame
+        };
+        if callable.libffi.is_some() && !bracket::HAS_SLOTS {
+            return Outcome { word: invoke_by_libffi(callable, words), text_length: None };
+        }
+        let frame = dispatched(callable.address, &callable.registers, words);
+        let word = frame.result(&callable.signature);
+        let is_text = matches!(callable.result, ResultPlan::Text { .. }) && word != 0;
+        let text_length = is_text.then(|| {
+            let one = Registers { places: vec![Place::Integer(0)], stack_words: 0 };
+            dispatched(libc::strlen as *const _, &one, &[word]).result_integer as usize
+        });
+        Outcome { word, text_length }
+    }
+}
+
+/// # Safety
+/// As many live arguments as the callable has parameters.
+unsafe fn show(callable: &Callable, arguments: *const Object) -> Vec<String> {
+    // SAFETY: as the caller vouches, with the GIL held.
+    unsafe {
+        let py = pyo3::Python::assume_attached();
+        (0..callable.parameters.len())
+            .map(|index| short_repr(&pyo3::Bound::from_borrowed_ptr(py, *arguments.add(index))))
+            .collect()
+    }
+}
+
+/// The name of Valgrind's environment variable switch for measuring brackets.
+pub fn brackets_wanted() -> bool {
+    // SAFETY: getenv with a literal; the answer is only compared.
+    let value = unsafe { libc::getenv(c"PYTHY_BRACKET".as_ptr()) };
+    // SAFETY: a C string, if it is not NULL.
+    value.is_null() || unsafe { CStr::from_ptr(value) } != c"off"
+}

@@ -1,0 +1,125 @@
+//! What a call that cannot be made tells its caller: the function, the argument, the C type.
+
+use pyo3::exceptions::{PyMemoryError, PyOverflowError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::callable::Callable;
+use super::convert::Failure;
+use super::exceptions::{PythyError, new_argument_error};
+
+/// Sets the exception for an argument that cannot be converted; returns NULL.
+///
+/// # Safety
+/// The GIL is held and `object` is live.
+#[cold]
+pub unsafe fn bad_argument(
+    callable: &Callable,
+    index: usize,
+    object: *mut ffi::PyObject,
+    failure: Failure,
+) -> *mut ffi::PyObject {
+    if failure == Failure::Raised {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: as the caller vouches.
+    let (py, object) = unsafe {
+        let py = Python::assume_attached();
+        (py, Bound::from_borrowed_ptr(py, object))
+    };
+    explain(callable, index, &object, failure).unwrap_or_else(|error| error).restore(py);
+    std::ptr::null_mut()
+}
+
+fn explain(callable: &Callable, index: usize, object: &Bound<'_, PyAny>, failure: Failure) -> PyResult<PyErr> {
+    let py = object.py();
+    let parameter = &callable.parameters[index];
+    let name = parameter.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
+    let subject = format!("{}() argument {}{name} ({})", callable.name, index + 1, parameter.spelling);
+    let detail = match failure {
+        Failure::Type => format!("must be {}, not {}", parameter.plan.expected(), type_name(object)?),
+        Failure::Range => {
+            let range = parameter.plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
+            let message = format!("{subject}: {} is out of range{}", short_repr(object), range.unwrap_or_default());
+            return Ok(PyOverflowError::new_err(message));
+        }
+        Failure::EmbeddedNul => "must not be a str with a NUL character inside: C would see the text end there".to_owned(),
+        Failure::ReadOnly => format!(
+            "must be writable, because C may write there; this {} is read-only",
+            type_name(object)?
+        ),
+        Failure::NotContiguous => format!("must be a C-contiguous buffer, which this {} is not", type_name(object)?),
+        Failure::ItemSize(size) => {
+            format!("must be a buffer of items of that type; this {} has items of {size} bytes", type_name(object)?)
+        }
+        Failure::WrongTarget(target) => format!("must not be a pointer of type '{}'", target.pointer_name()),
+        Failure::Raised => String::new(),
+    };
+    Ok(new_argument_error(py, format!("{subject} {detail}")))
+}
+
+/// Sets the exception for a wrong number of arguments, or for keyword arguments; returns NULL.
+///
+/// # Safety
+/// The GIL is held.
+#[cold]
+pub unsafe fn bad_count(callable: &Callable, given: ffi::Py_ssize_t, keywords: bool) -> *mut ffi::PyObject {
+    // SAFETY: as the caller vouches.
+    let py = unsafe { Python::assume_attached() };
+    let Callable { name, prototype, parameters, .. } = callable;
+    let message = if keywords {
+        format!("{name}() takes no keyword arguments: {prototype}")
+    } else {
+        let plural = if parameters.len() == 1 { "" } else { "s" };
+        let were = if given == 1 { "was" } else { "were" };
+        format!("{name}() takes {} argument{plural}, but {given} {were} given: {prototype}", parameters.len())
+    };
+    new_argument_error(py, message).restore(py);
+    std::ptr::null_mut()
+}
+
+/// The entry of functions whose interface is closed.
+pub unsafe extern "C" fn closed(
+    object: *mut ffi::PyObject,
+    _arguments: *const *mut ffi::PyObject,
+    _count: ffi::Py_ssize_t,
+    _keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this with the GIL, on a builtin of ours.
+    let (py, callable) = unsafe { (Python::assume_attached(), super::callable::callable(object)) };
+    let message = format!("{}() was called after its interface was closed", callable.name);
+    PythyError::new_err(message).restore(py);
+    std::ptr::null_mut()
+}
+
+/// Sets `MemoryError`; returns NULL.
+///
+/// # Safety
+/// The GIL is held.
+#[cold]
+pub unsafe fn no_memory(callable: &Callable, size: usize) -> *mut ffi::PyObject {
+    // SAFETY: as the caller vouches.
+    let py = unsafe { Python::assume_attached() };
+    let message = format!("{}(): no memory for a copy of {size} bytes", callable.name);
+    PyMemoryError::new_err(message).restore(py);
+    std::ptr::null_mut()
+}
+
+/// The object's repr, cut to one short line; what stands for it if repr raises.
+pub fn short_repr(object: &Bound<'_, PyAny>) -> String {
+    const LONGEST: usize = 80;
+    let text = object.repr().map_or_else(
+        |_| format!("<{}>", type_name(object).unwrap_or_else(|_| "object".to_owned())),
+        |repr| repr.to_string_lossy().into_owned(),
+    );
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let cut: String = text.chars().take(LONGEST - 1).collect();
+    format!("{cut}…")
+}
+
+fn type_name(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(object.get_type().name()?.to_string())
+}
+
