@@ -1,1 +1,9 @@
-//! (in preparation)
+//! Valgrind itself: the one that is installed, and the one that runs this process.
+
+mod installed;
+mod presence;
+mod version;
+
+pub use installed::{Valgrind, find};
+pub use presence::{Presence, running};
+pub use version::Version;
