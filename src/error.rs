@@ -92,6 +92,20 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    // Valgrind, the program.
+    /// The installation's: there is no Valgrind.
+    #[error("valgrind is not on PATH; install it (Debian, Ubuntu: 'apt-get install valgrind')")]
+    ValgrindMissing,
+
+    /// The installation's: a Valgrind that does not run.
+    #[error("'{}' cannot be used: {message}; install Valgrind anew, or put a working one first on PATH", path.display())]
+    ValgrindUnusable {
+        /// The program.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+
     /// The user's: a report cannot be written.
     #[error("the report '{}' cannot be written: {source}", path.display())]
     ReportWrite {

@@ -1,15 +1,9 @@
-//! (stub until merged)
-/// Stub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// Natively.
-    Native,
-    /// Under.
-    Valgrind,
-    /// Under, without headers.
-    ValgrindWithoutRequests,
-}
-/// Stub.
-pub fn running() -> Presence {
-    if crabgrind::VALGRIND_AVAILABLE && crabgrind::valgrind::running_mode().is_valgrind() { Presence::Valgrind } else { Presence::Native }
-}
+//! Valgrind itself: the one that is installed, and the one that runs this process.
+
+mod installed;
+mod presence;
+mod version;
+
+pub use installed::{Valgrind, find};
+pub use presence::{Presence, running};
+pub use version::Version;
