@@ -12,10 +12,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The user's: no such header file.
-    #[error("header file '{}' does not exist", path.display())]
+    #[error("header file '{}' does not exist{}", path.display(), nor_in(searched))]
     HeaderNotFound {
         /// The file as it was given.
         path: PathBuf,
+        /// The directories it was looked for in, besides the working directory.
+        searched: Vec<PathBuf>,
     },
 
     /// The header's (or missing include directories or defines): clang's first error, with how many follow.
@@ -114,6 +116,15 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+}
+
+fn nor_in(searched: &[PathBuf]) -> String {
+    let directories: Vec<_> = searched.iter().map(|directory| format!("'{}'", directory.display())).collect();
+    match directories.as_slice() {
+        [] => String::new(),
+        [one] => format!(", nor is it in {one}"),
+        [some @ .., last] => format!(", nor is it in {} or {last}", some.join(", ")),
+    }
 }
 
 fn more_errors(more: usize) -> String {

@@ -1,1 +1,46 @@
-//! (in preparation)
+//! From C headers to the [model](crate::model), by means of libclang. Nothing else of the crate
+//! knows libclang.
+
+mod comments;
+mod diagnostics;
+mod docstring;
+mod enumerations;
+mod freestanding;
+mod functions;
+mod library;
+mod lowering;
+mod options;
+mod prototype;
+mod records;
+mod scanner;
+mod search;
+mod sources;
+mod types;
+mod unit;
+
+pub use library::set_libclang;
+pub use options::Options;
+
+use crate::error::Result;
+use crate::model::Interface;
+
+/// Parses the headers as one translation unit and returns everything that it declares, what the
+/// headers include among it.
+///
+/// A location is where a declaration begins (its first specifier, or the macro that makes it).
+///
+/// # Errors
+///
+/// [`HeaderNotFound`](crate::Error::HeaderNotFound) for a missing header,
+/// [`HeaderSyntax`](crate::Error::HeaderSyntax) for clang's first error in one (a missing
+/// `#include` too), [`Clang`](crate::Error::Clang) for arguments that clang refuses, and
+/// [`LibclangMissing`](crate::Error::LibclangMissing).
+pub fn parse(options: &Options) -> Result<Interface> {
+    let paths = search::find_headers(options)?;
+    library::with_clang(&options.headers_for_messages(), |clang| {
+        let index = clang::Index::new(clang, false, false);
+        let unit = unit::parse(&index, options, &options.main_file(&paths)?)?;
+        diagnostics::check(&unit, &options.headers_for_messages())?;
+        Ok(lowering::lower(&unit, &paths))
+    })
+}

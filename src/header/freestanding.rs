@@ -1,0 +1,48 @@
+//! The headers a compiler brings along (`stddef.h`, `stdarg.h`, …), which the libclang of PyPI lacks.
+
+use clang::Unsaved;
+
+/// Where libclang finds the headers; no such directory exists on disk.
+pub(super) const DIRECTORY: &str = "/pythy-freestanding";
+
+const HEADERS: &[(&str, &str)] = &[
+    ("stddef.h", include_str!("freestanding/stddef.h")),
+    ("stdarg.h", include_str!("freestanding/stdarg.h")),
+    ("stdbool.h", include_str!("freestanding/stdbool.h")),
+    ("stdint.h", include_str!("freestanding/stdint.h")),
+    ("limits.h", include_str!("freestanding/limits.h")),
+    ("float.h", include_str!("freestanding/float.h")),
+    ("stdalign.h", include_str!("freestanding/stdalign.h")),
+    ("stdnoreturn.h", include_str!("freestanding/stdnoreturn.h")),
+    ("iso646.h", include_str!("freestanding/iso646.h")),
+    ("stdatomic.h", include_str!("freestanding/stdatomic.h")),
+];
+
+const X86_VECTORS: &str = include_str!("freestanding/x86-vectors.h");
+
+const X86_NAMES: &[&str] = &[
+    "mmintrin.h",
+    "xmmintrin.h",
+    "emmintrin.h",
+    "pmmintrin.h",
+    "tmmintrin.h",
+    "smmintrin.h",
+    "nmmintrin.h",
+    "wmmintrin.h",
+    "ammintrin.h",
+    "immintrin.h",
+    "x86intrin.h",
+    "mm_malloc.h",
+    "cpuid.h",
+];
+
+/// All of them, as files that libclang takes from memory.
+pub(super) fn unsaved() -> Vec<Unsaved> {
+    let x86: &[&str] = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) { X86_NAMES } else { &[] };
+    HEADERS
+        .iter()
+        .copied()
+        .chain(x86.iter().map(|name| (*name, X86_VECTORS)))
+        .map(|(name, text)| Unsaved::new(format!("{DIRECTORY}/{name}"), text))
+        .collect()
+}

@@ -1,0 +1,111 @@
+//! Loading libclang, once for the whole process.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use clang::Clang;
+
+use crate::error::{Error, Result};
+
+/// The directory or file given with [`set_libclang`].
+static CHOSEN: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// The loaded libclang. The lock also keeps parses apart: libclang may be used by one thread at a time.
+static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
+
+/// libclang, never unloaded again: loading it once more would cost several milliseconds.
+struct Loaded {
+    clang: &'static Clang,
+    library: Arc<clang_sys::SharedLibrary>,
+}
+
+// SAFETY: `Clang` is an empty token that is `!Send` to keep libclang to one thread at a time. Here
+// the token lives inside `LOADED`, whose lock is held for as long as the token is used.
+unsafe impl Send for Loaded {}
+
+/// Says where libclang is: the shared library itself or its directory.
+///
+/// The environment variable `LIBCLANG_PATH` takes precedence, and once a header has been parsed a
+/// further call has no effect.
+pub fn set_libclang(path: PathBuf) {
+    *lock(&CHOSEN) = Some(path);
+}
+
+/// Runs `work` with libclang loaded on this thread, while no other thread uses it.
+///
+/// A panic inside (the clang crate has some, for what it believes impossible) becomes [`Error::Clang`].
+pub(super) fn with_clang<T>(headers: &str, work: impl FnOnce(&Clang) -> Result<T>) -> Result<T> {
+    let mut slot = lock(&LOADED);
+    let loaded = match slot.take() {
+        Some(loaded) => slot.insert(loaded),
+        None => slot.insert(load()?),
+    };
+    let previous = clang_sys::set_library(Some(loaded.library.clone()));
+    let clang = loaded.clang;
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(clang)));
+    stop_crash_recovery();
+    clang_sys::set_library(previous);
+    outcome.unwrap_or_else(|panic| {
+        Err(Error::Clang { headers: headers.to_owned(), message: panic_message(panic.as_ref()) })
+    })
+}
+
+/// `clang_createIndex` installs handlers for SIGSEGV and the like. Left in place they would hide
+/// where the library under test crashed.
+fn stop_crash_recovery() {
+    if clang_sys::clang_toggleCrashRecovery::is_loaded() {
+        // SAFETY: the library is loaded on this thread, and no parse is under way.
+        unsafe { clang_sys::clang_toggleCrashRecovery(0) };
+    }
+}
+
+fn load() -> Result<Loaded> {
+    let missing = |message: String| Error::LibclangMissing { message };
+    let _variable = LibclangPath::set();
+    // `Clang::new` failing once leaves it unusable for ever, so look first whether it can succeed.
+    clang_sys::load().map_err(missing)?;
+    let clang = Clang::new().map_err(missing)?;
+    let library = clang_sys::get_library().ok_or_else(|| missing("the loader lost it".to_owned()))?;
+    Ok(Loaded { clang: Box::leak(Box::new(clang)), library })
+}
+
+/// `LIBCLANG_PATH`, set for as long as this value lives: clang-sys knows no other way to be told.
+struct LibclangPath {
+    set: bool,
+}
+
+impl LibclangPath {
+    const NAME: &'static str = "LIBCLANG_PATH";
+
+    fn set() -> Self {
+        match lock(&CHOSEN).as_ref() {
+            Some(path) if std::env::var_os(Self::NAME).is_none() => {
+                // SAFETY: happens once a process, in the first parse; Rust's own readers of the
+                // environment are locked out, and CPython's run under the GIL, which the first
+                // parse holds.
+                unsafe { std::env::set_var(Self::NAME, path) };
+                Self { set: true }
+            }
+            _ => Self { set: false },
+        }
+    }
+}
+
+impl Drop for LibclangPath {
+    fn drop(&mut self) {
+        if self.set {
+            // SAFETY: as in `set`.
+            unsafe { std::env::remove_var(Self::NAME) };
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+    text.unwrap_or("libclang failed").to_owned()
+}

@@ -1,0 +1,37 @@
+//! Finding the given headers.
+
+use std::path::{Path, PathBuf};
+
+use super::Options;
+use crate::error::{Error, Result};
+
+/// Where every given header is, in order.
+pub(super) fn find_headers(options: &Options) -> Result<Vec<PathBuf>> {
+    options.headers.iter().map(|header| find(header, &options.include_dirs)).collect()
+}
+
+/// The header itself if it exists, else the first of that name in the include directories and the
+/// system's.
+fn find(header: &Path, include_dirs: &[PathBuf]) -> Result<PathBuf> {
+    if header.is_file() {
+        return Ok(header.to_owned());
+    }
+    let directories = if is_searched_for(header) { search_directories(include_dirs) } else { Vec::new() };
+    let found = directories.iter().map(|directory| directory.join(header)).find(|path| path.is_file());
+    found.ok_or_else(|| Error::HeaderNotFound { path: header.to_owned(), searched: directories })
+}
+
+/// `zlib.h` and `curl/curl.h` are searched for, `./zlib.h` and `/opt/zlib.h` are not.
+fn is_searched_for(header: &Path) -> bool {
+    !header.is_absolute() && !header.starts_with(".") && !header.starts_with("..")
+}
+
+fn search_directories(include_dirs: &[PathBuf]) -> Vec<PathBuf> {
+    let system = ["/usr/local/include".into(), multiarch_directory(), "/usr/include".into()];
+    include_dirs.iter().cloned().chain(system).collect()
+}
+
+/// Debian's directory for headers that differ between machines.
+fn multiarch_directory() -> PathBuf {
+    Path::new("/usr/include").join(format!("{}-linux-gnu", std::env::consts::ARCH))
+}
