@@ -9,7 +9,7 @@ use crate::binding::Library;
 use crate::bracket::{self, Slots};
 use crate::evidence::{self, Event, LogLocation, Record, Tail};
 use crate::journal::{CallNumber, Declaration, Journal, Noted, Origin};
-use crate::report::{self, Report, Scope, SourceLines, Tool};
+use crate::report::{self, Report, Scope, Tool};
 use crate::valgrind::{self, Presence};
 
 /// What pythy knows of this process's foreign calls under Valgrind.
@@ -68,12 +68,12 @@ pub fn current() -> Option<MutexGuard<'static, Session>> {
 }
 
 /// What a report says where nothing could be recorded.
-pub fn report_without_session(tool: Tool, sources: &mut dyn SourceLines) -> Report {
+pub fn report_without_session(tool: Tool) -> Report {
     let notes = match valgrind::running() {
         Presence::ValgrindWithoutRequests => vec![WITHOUT_REQUESTS.to_owned()],
         Presence::Native | Presence::Valgrind => Vec::new(),
     };
-    report::build(tool, notes, None, &[], sources)
+    report::build(tool, notes, None, &[])
 }
 
 /// What a build without Valgrind's headers has to say under Valgrind.
@@ -187,12 +187,12 @@ impl Session {
     }
 
     /// Everything that has been seen since the mark, a leak check included.
-    pub fn report(&mut self, since: Mark, tool: Tool, sources: &mut dyn SourceLines) -> Report {
+    pub fn report(&mut self, since: Mark, tool: Tool) -> Report {
         self.check_leaks();
         let findings =
             attribution::attribute(&self.journal, &self.observed[since.observed..], &self.tables);
         let scope = Scope { first: since.first, last: self.journal.last() };
-        report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &findings, sources)
+        report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &findings)
     }
 
     /// Takes what the log has gained; returns how many errors (not loss records) that was.

@@ -1,3 +1,52 @@
-"""Test C code from Python."""
+"""Test C code from Python.
 
-from pythy import _native as _native
+create_interface("add.h", "add.so") turns a C header and a shared library into a module. Under
+Valgrind every call of its functions is watched: memory_report() and watch() tell which call, at
+which line, of which declaration, read out of bounds, used uninitialised memory or leaked.
+"""
+
+import atexit as _atexit
+
+from pythy import _native
+from pythy._native import (
+    ArgumentError,
+    BindingError,
+    Error,
+    HeaderError,
+    MemoryCheckError,
+    Pointer,
+    Ref,
+    Report,
+    SymbolError,
+    ValgrindError,
+    WorkerCrashed,
+    __version__,
+    create_interface,
+    memory_report,
+    running_under_valgrind,
+    valgrind_version,
+    watch,
+)
+
+__all__ = [
+    "ArgumentError",
+    "BindingError",
+    "Error",
+    "HeaderError",
+    "MemoryCheckError",
+    "Pointer",
+    "Ref",
+    "Report",
+    "SymbolError",
+    "ValgrindError",
+    "WorkerCrashed",
+    "__version__",
+    "create_interface",
+    "memory_report",
+    "running_under_valgrind",
+    "valgrind_version",
+    "watch",
+]
+
+if running_under_valgrind():
+    _atexit.register(_native.report_at_exit)

@@ -25,6 +25,9 @@ pub struct BoundFunction {
     pub signature: Signature,
 }
 
+// SAFETY: the address is only a number until somebody calls it, which is unsafe by itself.
+unsafe impl Send for BoundFunction {}
+
 /// A declared function that is not bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {

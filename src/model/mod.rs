@@ -7,6 +7,7 @@ mod function;
 mod global;
 mod interface;
 mod location;
+mod lookup;
 mod record;
 mod spelling;
 mod ty;

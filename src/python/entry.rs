@@ -51,7 +51,11 @@ pub unsafe fn without_gil<const RELEASE: bool, T>(call: impl FnOnce() -> T) -> T
     }
 }
 
-unsafe extern "C" fn direct<const RELEASE: bool>(
+/// The entry for native calls whose arguments fit the registers.
+///
+/// # Safety
+/// Called by CPython, or with what CPython gave a stub.
+pub unsafe extern "C" fn direct<const RELEASE: bool>(
     object: Object,
     arguments: *const Object,
     count: ffi::Py_ssize_t,

@@ -75,7 +75,7 @@ impl From<Error> for PyErr {
             | Error::NotALibrary { .. }
             | Error::LibraryLoad { .. }
             | Error::NothingInCommon { .. } => BindingError::new_err(message),
-            Error::Log { .. } => ValgrindError::new_err(message),
+            Error::Log { .. } | Error::ValgrindMissing | Error::ValgrindUnusable { .. } => ValgrindError::new_err(message),
             Error::ReportWrite { source, .. } => match source.raw_os_error() {
                 Some(code) => pyo3::exceptions::PyOSError::new_err((code, message)),
                 None => pyo3::exceptions::PyOSError::new_err(message),

@@ -1,8 +1,34 @@
-//! The PyO3 layer.
+//! The PyO3 layer: the extension module `pythy._native`.
+
+mod buffer;
+mod call_site;
+mod callable;
+mod convert;
+mod entry;
+mod exceptions;
+mod failure;
+mod interface;
+mod pointer;
+mod reference;
+mod report;
+mod stub;
+mod types;
 
 use pyo3::prelude::*;
 
 #[pymodule]
-fn _native(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    exceptions::register(module)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<interface::Interface>()?;
+    module.add_class::<pointer::Pointer>()?;
+    module.add_class::<reference::Ref>()?;
+    module.add_class::<report::Report>()?;
+    module.add_class::<report::Watch>()?;
+    module.add_function(wrap_pyfunction!(interface::create_interface, module)?)?;
+    module.add_function(wrap_pyfunction!(report::memory_report, module)?)?;
+    module.add_function(wrap_pyfunction!(report::watch, module)?)?;
+    module.add_function(wrap_pyfunction!(report::running_under_valgrind, module)?)?;
+    module.add_function(wrap_pyfunction!(report::valgrind_version, module)?)?;
+    module.add_function(wrap_pyfunction!(report::report_at_exit, module)?)
 }

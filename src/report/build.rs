@@ -7,12 +7,6 @@ use crate::attribution::{self, Category};
 use crate::evidence;
 use crate::journal::{CallNumber, Journal, Origin};
 
-/// Where the text of source lines comes from, so that reports can be built without a disk.
-pub trait SourceLines {
-    /// The line's text without its indentation and line end; `None` where it cannot be read.
-    fn line(&mut self, file: &str, line: u32) -> Option<String>;
-}
-
 /// The stretch of calls that a report is about, first and last included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
@@ -28,7 +22,6 @@ pub fn build(
     notes: Vec<String>,
     journal: Option<(&Journal, Scope)>,
     findings: &[attribution::Finding],
-    sources: &mut dyn SourceLines,
 ) -> Report {
     let mut report = Report {
         schema: SCHEMA,
@@ -43,7 +36,6 @@ pub fn build(
     if let Some((journal, scope)) = journal {
         let mut builder = Builder {
             journal,
-            sources,
             report: &mut report,
             declarations: HashMap::new(),
             call_sites: HashMap::new(),
@@ -72,7 +64,6 @@ fn totals(findings: &[attribution::Finding], scope: Option<Scope>) -> Totals {
 
 struct Builder<'a> {
     journal: &'a Journal,
-    sources: &'a mut dyn SourceLines,
     report: &'a mut Report,
     declarations: HashMap<u32, u32>,
     call_sites: HashMap<u32, u32>,
@@ -181,7 +172,7 @@ impl Builder<'_> {
                 file: site.file.clone(),
                 line: site.line,
                 function: site.function.clone(),
-                source: self.sources.line(&site.file, site.line),
+                source: None,
             });
             id
         })

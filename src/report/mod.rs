@@ -5,9 +5,9 @@ mod json;
 mod model;
 mod table;
 
-pub use build::{Scope, SourceLines, build};
+pub use build::{Scope, build};
 pub use json::to_json;
 pub use model::{
-    Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, Stack, Tool, Totals,
+    Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, SourceLines, Stack, Tool, Totals,
 };
 pub use table::{Screen, to_table};

@@ -192,7 +192,20 @@ pub struct CallTotal {
     pub leaked_blocks: u64,
 }
 
+/// Where the text of source lines comes from, so that reports can be tested without a disk.
+pub trait SourceLines {
+    /// The line's text without its indentation and line end; `None` where it cannot be read.
+    fn line(&mut self, file: &str, line: u32) -> Option<String>;
+}
+
 impl Report {
+    /// Fills in the text of every call site's line.
+    pub fn add_sources(&mut self, sources: &mut dyn SourceLines) {
+        for site in &mut self.call_sites {
+            site.source = sources.line(&site.file, site.line);
+        }
+    }
+
     /// Whether nothing was found.
     pub fn ok(&self) -> bool {
         self.findings.is_empty()

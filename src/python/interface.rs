@@ -1,0 +1,319 @@
+//! `create_interface`: parse, bind, and put the functions into a module.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use pyo3::exceptions::{PyAttributeError, PyMemoryError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyAnyMethods, PyDict, PyList, PyModule, PyString, PyTuple};
+
+use super::callable::{Callable, Face, c_string};
+use super::convert::{Parameter, Plan, ResultPlan};
+use super::entry;
+use super::exceptions::{PythyError, new_symbol_error};
+use super::failure::closed;
+use super::reference::Ref;
+use crate::binding::{self, BoundFunction, Library, Route, Skipped};
+use crate::bracket::HAS_SLOTS;
+use crate::call::Libffi;
+use crate::header::{self, Options};
+use crate::journal::Declaration;
+use crate::model::{Function, Interface as Model};
+use crate::session;
+
+/// What stands behind a module that `create_interface` returns; its methods are in the module.
+#[pyclass(frozen, module = "pythy")]
+pub struct Interface {
+    name: String,
+    model: Model,
+    skipped: HashMap<String, Skipped>,
+    functions: Vec<Py<PyAny>>,
+    library: Mutex<Option<Library>>,
+    decode: bool,
+    checked: bool,
+}
+
+/// Reads C headers and a shared library, and returns a module with the library's functions.
+///
+/// header_files and library_file are paths; the library may also be a bare name that the dynamic
+/// loader finds, such as "libz.so.1". With `module`, the functions are put into that module.
+/// encoding="utf-8" gives str for the char * that C returns, instead of bytes. gil="hold" keeps
+/// the GIL during calls: faster for short functions, but other threads wait.
+#[pyfunction]
+#[pyo3(signature = (header_files, library_file, module=None, wrapper_modules=None, *, backend=None, checker=None,
+    include_dirs=None, defines=None, clang_args=None, encoding=None, gil="release", leak_check=None))]
+#[pyo3(text_signature = "(header_files, library_file, module=None, wrapper_modules=None, *, backend=None, \
+    checker=None, include_dirs=(), defines={}, clang_args=(), encoding=None, gil='release', leak_check=None)")]
+#[allow(clippy::too_many_arguments)]
+pub fn create_interface<'py>(
+    py: Python<'py>,
+    header_files: &Bound<'py, PyAny>,
+    library_file: PathBuf,
+    module: Option<Bound<'py, PyModule>>,
+    wrapper_modules: Option<Bound<'py, PyAny>>,
+    backend: Option<String>,
+    checker: Option<String>,
+    include_dirs: Option<Bound<'py, PyAny>>,
+    defines: Option<Bound<'py, PyDict>>,
+    clang_args: Option<Vec<String>>,
+    encoding: Option<String>,
+    gil: &str,
+    leak_check: Option<String>,
+) -> PyResult<Bound<'py, PyModule>> {
+    refuse_what_is_to_come(wrapper_modules.as_ref(), backend, checker.as_deref(), leak_check.as_deref())?;
+    let decode = match encoding.as_deref() {
+        None => false,
+        Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => true,
+        Some(other) => {
+            return Err(PyValueError::new_err(format!("encoding must be None or 'utf-8', not '{other}'")));
+        }
+    };
+    let release_gil = match gil {
+        "release" => true,
+        "hold" => false,
+        other => return Err(PyValueError::new_err(format!("gil must be 'release' or 'hold', not '{other}'"))),
+    };
+    let options = Options {
+        headers: paths(header_files)?,
+        include_dirs: include_dirs.map(|dirs| paths(&dirs)).transpose()?.unwrap_or_default(),
+        defines: defines.map(|defines| definitions(&defines)).transpose()?.unwrap_or_default(),
+        clang_args: clang_args.unwrap_or_default(),
+    };
+    let Some(first) = options.headers.first() else {
+        return Err(PyValueError::new_err("header_files is empty: give at least one header"));
+    };
+    let name = first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
+    tell_where_libclang_is(py)?;
+    let (model, library, bindings) = py.detach(|| -> crate::Result<_> {
+        let mut model = header::parse(&options)?;
+        let library = Library::open(&library_file)?;
+        let functions = Model { functions: std::mem::take(&mut model.functions), ..Model::default() };
+        let bindings = binding::bind(functions, &library, &options.headers)?;
+        Ok((model, library, bindings))
+    })?;
+    let module = match module {
+        Some(module) => module,
+        None => PyModule::new(py, &name)?,
+    };
+    let checked = session::current().is_some();
+    if let Some(mut session) = session::current() {
+        session.add_library(&library);
+    }
+    let making = Making { library: library.path(), release_gil, decode, checked };
+    let mut functions = Vec::with_capacity(bindings.functions.len());
+    for function in bindings.functions {
+        let python_name = python_name(&function.declaration.name);
+        let builtin = making.builtin(&module.name()?, function)?;
+        module.add(python_name.as_str(), &builtin)?;
+        functions.push(builtin.unbind());
+    }
+    let skipped = bindings.skipped.into_iter().map(|skipped| (skipped.name.clone(), skipped)).collect();
+    let interface = Bound::new(py, Interface {
+        name: module.name()?.to_string(),
+        model,
+        skipped,
+        functions,
+        library: Mutex::new(Some(library)),
+        decode,
+        checked,
+    })?;
+    for method in OWN_NAMES {
+        module.add(*method, interface.getattr(*method)?)?;
+    }
+    module.add("__getattr__", interface.getattr("missing")?)?;
+    Ok(module)
+}
+
+/// What the module has beside the library's functions.
+const OWN_NAMES: &[&str] = &["close", "ref"];
+
+fn refuse_what_is_to_come(
+    wrapper_modules: Option<&Bound<'_, PyAny>>,
+    backend: Option<String>,
+    checker: Option<&str>,
+    leak_check: Option<&str>,
+) -> PyResult<()> {
+    let not_yet = |what: &str| Err(PythyError::new_err(format!("{what} is not implemented in this version of pythy")));
+    let backend = backend.or_else(|| std::env::var("PYTHY_BACKEND").ok().filter(|value| !value.is_empty()));
+    match backend.as_deref() {
+        None | Some("inprocess") => {}
+        Some("isolated") => return not_yet("backend='isolated'"),
+        Some(other) => {
+            return Err(PyValueError::new_err(format!("backend must be 'inprocess' or 'isolated', not '{other}'")));
+        }
+    }
+    match (checker, leak_check) {
+        (Some(_), _) => Err(PyValueError::new_err("checker is for backend='isolated' only")),
+        (_, None | Some("session")) if wrapper_modules.is_none() => Ok(()),
+        (_, Some("call" | "test" | "off")) => not_yet("leak_check other than 'session'"),
+        (_, Some(other)) if other != "session" => Err(PyValueError::new_err(format!(
+            "leak_check must be 'call', 'test', 'session' or 'off', not '{other}'"
+        ))),
+        _ => not_yet("wrapper_modules"),
+    }
+}
+
+/// One path, or a list or tuple of paths.
+fn paths(value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        value.try_iter()?.map(|item| item?.extract()).collect()
+    } else {
+        Ok(vec![value.extract()?])
+    }
+}
+
+/// `{"NAME": value}`; `True` and `None` define the bare name.
+fn definitions(defines: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Option<String>)>> {
+    let one = |(name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let bare = value.is_none() || value.is(pyo3::types::PyBool::new(value.py(), true));
+        let value = if bare { None } else { Some(value.str()?.to_string_lossy().into_owned()) };
+        Ok((name.extract()?, value))
+    };
+    defines.iter().map(one).collect()
+}
+
+/// The `libclang` package of PyPI, found without importing it.
+fn tell_where_libclang_is(py: Python<'_>) -> PyResult<()> {
+    for directory in py.import("sys")?.getattr("path")?.try_iter()? {
+        let Ok(directory) = directory?.extract::<PathBuf>() else { continue };
+        let file = directory.join("clang/native/libclang.so");
+        if file.is_file() {
+            header::set_libclang(file);
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What all functions of one interface have in common while they are made.
+struct Making<'a> {
+    library: &'a Path,
+    release_gil: bool,
+    decode: bool,
+    checked: bool,
+}
+
+impl Making<'_> {
+    fn builtin<'py>(&self, module: &Bound<'py, PyString>, function: BoundFunction) -> PyResult<Bound<'py, PyAny>> {
+        let BoundFunction { declaration, address, signature } = function;
+        let parameters: Box<[Parameter]> = declaration
+            .parameters
+            .iter()
+            .map(|parameter| Parameter {
+                plan: Plan::of(&parameter.ty),
+                name: parameter.name.clone(),
+                spelling: parameter.ty.spelling.clone(),
+            })
+            .collect();
+        let result = ResultPlan::of(&declaration.result, self.decode);
+        let route = signature.route();
+        let bracketed = self.checked && entry::brackets_wanted();
+        let entry = match bracketed {
+            true => entry::bracketed,
+            false => entry::native(route, (&parameters, result), self.release_gil),
+        };
+        let needs_libffi = if bracketed { !HAS_SLOTS } else { route == Route::Libffi };
+        let libffi = needs_libffi.then(|| Libffi::new(signature.clone()));
+        let face = face(&declaration, entry)?;
+        let journal_id = session::current().map_or(0, |mut session| {
+            session.add_declaration(Declaration {
+                name: declaration.name.clone(),
+                prototype: declaration.prototype.clone(),
+                location: declaration.location.clone(),
+                library: self.library.to_owned(),
+            })
+        });
+        let names = (declaration.name, declaration.prototype);
+        Callable::new(address, parameters, result, signature, libffi, journal_id, self.release_gil, names, face)
+            .into_builtin(module)
+    }
+}
+
+fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {
+    let name = python_name(&declaration.name);
+    let mut parameters: Vec<String> = Vec::new();
+    for (index, parameter) in declaration.parameters.iter().enumerate() {
+        let name = parameter.name.as_deref().map_or_else(|| format!("arg{}", index + 1), python_name);
+        // An unnamed parameter's name must not be that of a later one.
+        let taken = |name: &str| {
+            parameters.iter().any(|other| other == name)
+                || declaration.parameters[index + 1..].iter().any(|later| later.name.as_deref() == Some(name))
+        };
+        let mut unique = name.clone();
+        while taken(&unique) {
+            unique.push('_');
+        }
+        parameters.push(unique);
+    }
+    if !parameters.is_empty() {
+        parameters.push("/".to_owned());
+    }
+    let text = declaration.comment.as_deref().unwrap_or(&declaration.prototype);
+    let doc = format!("{name}({})\n--\n\n{text}", parameters.join(", "));
+    Ok(Face { name: c_string(&name)?, doc: c_string(&doc)?, entry })
+}
+
+/// The name in Python: keywords, and the module's own names, get a trailing underscore.
+fn python_name(name: &str) -> String {
+    const KEYWORDS: &[&str] = &[
+        "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif", "except",
+        "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "try",
+        "with", "yield",
+    ];
+    if KEYWORDS.contains(&name) || OWN_NAMES.contains(&name) { format!("{name}_") } else { name.to_owned() }
+}
+
+#[pymethods]
+impl Interface {
+    /// Closes the interface: its functions raise from then on, and the library is unloaded.
+    ///
+    /// Under Valgrind the library stays loaded, because its stacks would lose their names.
+    /// Closing twice is no error.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        for function in &self.functions {
+            Callable::redirect(function.bind(py), closed)?;
+        }
+        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if self.checked {
+            std::mem::forget(library);
+        }
+        Ok(())
+    }
+
+    /// A C value in memory of its own, for parameters through which C hands something back.
+    ///
+    /// type_name is any C type, typedefs of the headers included: ref("unsigned long", 200).
+    #[pyo3(name = "ref", signature = (type_name, value=None, /))]
+    fn reference(&self, py: Python<'_>, type_name: &str, value: Option<Bound<'_, PyAny>>) -> PyResult<Py<Ref>> {
+        let ty = self.model.type_named(type_name).ok_or_else(|| {
+            PyTypeError::new_err(format!("'{type_name}' is no C type that the headers of '{}' know", self.name))
+        })?;
+        let made = Ref::new(&ty, self.decode, self.checked)
+            .map_err(|what| PyTypeError::new_err(format!("pythy cannot make a ref of {what} yet")))?;
+        let reference = made.ok_or_else(|| PyMemoryError::new_err(format!("no memory for a '{type_name}'")))?;
+        if let Some(value) = value {
+            reference.set_value(&value)?;
+        }
+        Py::new(py, reference)
+    }
+
+    /// What the module says to a name that it does not have.
+    fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        Err(match self.skipped.get(name) {
+            Some(Skipped { location, reason, .. }) => {
+                new_symbol_error(py, format!("{location}: '{name}' is declared, but {reason}"))
+            }
+            None => PyAttributeError::new_err(format!("module '{}' has no attribute '{name}'", self.name)),
+        })
+    }
+}
+
+impl Drop for Interface {
+    fn drop(&mut self) {
+        // Functions may outlive the module: only close() unloads.
+        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        std::mem::forget(library);
+    }
+}
+

@@ -1,0 +1,205 @@
+//! Reports as Python sees them: the JSON report's structure, with ids resolved to objects.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::Error;
+use crate::report::{self, Report as Data, Screen, SourceLines, Tool};
+use crate::session::{self, Mark};
+use crate::valgrind::{self, Presence};
+
+/// Findings and calls of a stretch of the program.
+#[pyclass(frozen, module = "pythy")]
+pub struct Report {
+    data: Mutex<Option<Data>>,
+}
+
+impl Report {
+    fn with<T>(&self, read: impl FnOnce(&Data) -> T) -> PyResult<T> {
+        match &*self.data.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Some(data) => Ok(read(data)),
+            None => Err(super::exceptions::PythyError::new_err(
+                "this report is still being made: read it after the 'with pythy.watch()' block",
+            )),
+        }
+    }
+
+    fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let json = self.with(report::to_json)?;
+        py.import("json")?.call_method1("loads", (json,))
+    }
+}
+
+#[pymethods]
+impl Report {
+    /// Whether nothing was found.
+    #[getter]
+    fn ok(&self) -> PyResult<bool> {
+        self.with(Data::ok)
+    }
+
+    /// What was found, in order of first occurrence.
+    #[getter]
+    fn findings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.part(py, "findings")
+    }
+
+    /// Calls with something to tell, then totals of the rest.
+    #[getter]
+    fn calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.part(py, "calls")
+    }
+
+    /// Sums: calls, errors, leaked_bytes, leaked_blocks, crashes.
+    #[getter]
+    fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.part(py, "totals")
+    }
+
+    /// What could not be known, one sentence each.
+    #[getter]
+    fn notes(&self) -> PyResult<Vec<String>> {
+        self.with(|data| data.notes.clone())
+    }
+
+    /// Writes the report as JSON, in the form "pythy-report/1".
+    fn to_json(&self, path: PathBuf) -> PyResult<()> {
+        let json = self.with(report::to_json)?;
+        std::fs::write(&path, json).map_err(|source| Error::ReportWrite { path, source }.into())
+    }
+
+    fn __str__(&self, py: Python<'_>) -> PyResult<String> {
+        let screen = screen(py, "stdout")?;
+        self.with(|data| report::to_table(data, &screen))
+    }
+
+    fn __repr__(&self) -> PyResult<String> {
+        self.with(|data| match data.findings.len() {
+            0 => "<pythy.Report: no findings>".to_owned(),
+            1 => "<pythy.Report: 1 finding>".to_owned(),
+            n => format!("<pythy.Report: {n} findings>"),
+        })
+    }
+}
+
+impl Report {
+    fn part<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let data = self.value(py)?;
+        py.import("pythy.findings")?.call_method1("part", (data, name))
+    }
+}
+
+/// A `with` block whose calls a report is about.
+#[pyclass(frozen, module = "pythy")]
+pub struct Watch {
+    mark: Mutex<Option<Mark>>,
+    report: Py<Report>,
+}
+
+#[pymethods]
+impl Watch {
+    fn __enter__(&self, py: Python<'_>) -> Py<Report> {
+        *self.mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            session::current().map(|mut session| session.mark());
+        self.report.clone_ref(py)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<bool> {
+        let mark = self.mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let data = collect(py, mark.unwrap_or(Mark::START))?;
+        *self.report.get().data.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(data);
+        Ok(false)
+    }
+}
+
+/// A context manager whose report is about the foreign calls made inside it.
+///
+/// with pythy.watch() as report: ...; read the report after the block.
+#[pyfunction]
+pub fn watch(py: Python<'_>) -> PyResult<Watch> {
+    Ok(Watch { mark: Mutex::new(None), report: Py::new(py, Report { data: Mutex::new(None) })? })
+}
+
+/// A report about everything so far in this process. Runs a leak check.
+#[pyfunction]
+pub fn memory_report(py: Python<'_>) -> PyResult<Report> {
+    Ok(Report { data: Mutex::new(Some(collect(py, Mark::START)?)) })
+}
+
+/// Whether this process runs under Valgrind.
+#[pyfunction]
+pub fn running_under_valgrind() -> bool {
+    valgrind::running() != Presence::Native
+}
+
+/// The version of the Valgrind on PATH, "3.19.0"; None where there is none.
+#[pyfunction]
+pub fn valgrind_version() -> Option<String> {
+    valgrind::find().ok().map(|valgrind| valgrind.version.to_string())
+}
+
+/// The table on stderr at the end of a process under Valgrind, if there is something to say.
+#[pyfunction]
+pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
+    let data = collect(py, Mark::START)?;
+    if data.ok() && data.notes.is_empty() {
+        return Ok(());
+    }
+    let table = report::to_table(&data, &screen(py, "stderr")?);
+    let stderr = py.import("sys")?.getattr("stderr")?;
+    if !stderr.is_none() {
+        stderr.call_method1("write", (table,))?;
+        stderr.call_method0("flush")?;
+    }
+    Ok(())
+}
+
+fn collect(py: Python<'_>, since: Mark) -> PyResult<Data> {
+    let under_valgrind = valgrind::running() != Presence::Native;
+    let python = py.version_info();
+    let tool = Tool {
+        pythy: env!("CARGO_PKG_VERSION").to_owned(),
+        valgrind: under_valgrind.then(|| valgrind_version().unwrap_or_else(|| "unknown".to_owned())),
+        checker: if under_valgrind { "memcheck" } else { "none" }.to_owned(),
+        python: Some(format!("{}.{}.{}", python.major, python.minor, python.patch)),
+        mode: "inprocess".to_owned(),
+    };
+    let session = session::current();
+    let mut data = match session {
+        Some(mut session) => session.report(since, tool),
+        None => session::report_without_session(tool),
+    };
+    // Not under the session's lock: this runs Python code, which may call C again.
+    data.add_sources(&mut Linecache { py });
+    Ok(data)
+}
+
+/// Source lines as Python's own tracebacks find them.
+struct Linecache<'py> {
+    py: Python<'py>,
+}
+
+impl SourceLines for Linecache<'_> {
+    fn line(&mut self, file: &str, line: u32) -> Option<String> {
+        let linecache = self.py.import("linecache").ok()?;
+        let text: String = linecache.call_method1("getline", (file, line)).ok()?.extract().ok()?;
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+fn screen(py: Python<'_>, stream: &str) -> PyResult<Screen> {
+    let stream = py.import("sys")?.getattr(stream)?;
+    let is_terminal = stream.call_method0("isatty").and_then(|answer| answer.is_truthy()).unwrap_or(false);
+    let width = if is_terminal {
+        let size = py.import("shutil")?.call_method0("get_terminal_size")?;
+        Some(size.getattr("columns")?.extract::<u16>()?.max(60))
+    } else {
+        None
+    };
+    Ok(Screen { width, directory: std::env::current_dir().ok() })
+}
