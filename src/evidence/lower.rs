@@ -18,9 +18,13 @@ pub(super) fn event(element: &Element) -> Option<Event> {
     }
 }
 
-/// The event of an element that was cut off: only what is worth having incomplete.
+/// The event of an element that was cut off, where there is enough of it.
 pub(super) fn cut_off(element: &Element) -> Option<Event> {
-    matches!(element.name.as_str(), "error" | "fatal_signal").then(|| event(element))?
+    match event(element)? {
+        Event::Record(record) if record.what.is_empty() => None,
+        event @ (Event::Record(_) | Event::FatalSignal(_)) => Some(event),
+        _ => None,
+    }
 }
 
 fn record(element: &Element) -> Option<Record> {

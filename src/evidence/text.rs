@@ -8,7 +8,7 @@ use super::{Event, FatalSignal, Kind, Leaked, MAX_FRAMES, MAX_PIECE, Record, Sta
 ///
 /// A text log names the thread only where it is another one than in the record before, and begins
 /// in thread 1; so every record read from the log's beginning has its thread.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TextReader {
     pid: u32,
     /// The last line, which has no end yet.
@@ -118,7 +118,7 @@ impl TextReader {
 }
 
 /// A sentence, and the stacks under it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Paragraph {
     subject: Subject,
     stacks: Vec<Stack>,
@@ -126,7 +126,7 @@ struct Paragraph {
     room: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Subject {
     Record { kind: Kind, what: String, leaked: Option<Leaked>, repeated: Option<u64> },
     Signal { signo: i32, name: String },
@@ -162,7 +162,7 @@ impl Paragraph {
                     self.stacks.into_iter().next().unwrap_or(Stack { label: None, frames: Vec::new() });
                 let (event, address) = first.label.as_deref().map_or((None, None), event);
                 let stack = Stack { label: None, frames: first.frames };
-                Event::FatalSignal(FatalSignal { thread, signo, name, event, address, stack })
+                Event::FatalSignal(FatalSignal { thread: None, signo, name, event, address, stack })
             }
         }
     }
