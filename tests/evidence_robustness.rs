@@ -173,6 +173,16 @@ fn a_record_without_end_is_cut() {
 }
 
 #[test]
+fn other_output_in_the_xml_is_passed_over() {
+    let xml = "<html>&nbsp; a < b <p>\n<status><state>FINISHED</state></status></html>\n\
+               <error><kind>InvalidRead</kind><what>a &lt;&#98;&gt; &amp; c</what></error>";
+    let events = Reader::Xml(XmlReader::new()).all(xml.as_bytes(), usize::MAX);
+    assert_eq!(events[0], Event::Finished);
+    let Event::Record(record) = &events[1] else { panic!("{events:?}") };
+    assert_eq!(record.what, "a <b> & c");
+}
+
+#[test]
 fn records_go_on_after_the_end_that_a_fork_wrote() {
     let record = |number| {
         format!(

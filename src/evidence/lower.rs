@@ -5,6 +5,10 @@ use super::{
     ErrorCount, Event, FatalSignal, Frame, Kind, Leaked, MAX_FRAMES, Record, Stack, SuppressionCount, loss,
 };
 
+/// The children of `<valgrindoutput>` that are events. None of them is ever inside another.
+pub(super) const EVENTS: [&str; 6] =
+    ["error", "fatal_signal", "clientmsg", "errorcounts", "suppcounts", "status"];
+
 /// The event that a child of `<valgrindoutput>` is; `None` for what is none, such as `<preamble>`.
 pub(super) fn event(element: &Element) -> Option<Event> {
     match element.name.as_str() {

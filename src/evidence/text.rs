@@ -22,7 +22,9 @@ pub struct TextReader {
 }
 
 /// What the monitor commands `v.info last_error` ([`Event::Record`]) and `v.info all_errors`
-/// ([`Event::Repeated`]) wrote into the text log of process `pid`.
+/// ([`Event::Repeated`]) wrote into the text log of process `pid`. Where the records are in that log,
+/// too, the answer of `v.info last_error` looks like a new record: read the log up to its
+/// end before the command, and take what comes after it for the answer.
 pub fn monitor_output(bytes: &[u8], pid: u32) -> Vec<Event> {
     let mut reader = TextReader { thread: None, ..TextReader::new(pid) };
     let mut events = reader.feed(bytes);

@@ -24,8 +24,7 @@ const MAX_DEPTH: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct XmlReader {
     markup: Markup,
-    /// The element being read and those it is in, outermost first; `<valgrindoutput>` is not
-    /// one of them, so that the first is what an event is made of.
+    /// The element being read and those it is in, the first of them one of [`lower::EVENTS`].
     open: Vec<Element>,
     elements: usize,
     text: usize,
@@ -79,14 +78,14 @@ impl XmlReader {
     }
 
     fn start(&mut self, name: &str, events: &mut Vec<Event>) {
-        if matches!(name, "valgrindoutput" | "error" | "fatal_signal") {
+        let outermost = lower::EVENTS.contains(&name);
+        if outermost || name == "valgrindoutput" {
             self.cut_off(events);
-        }
-        if self.open.is_empty() {
             self.elements = 0;
             self.text = 0;
         }
-        if name != "valgrindoutput" && self.elements < MAX_ELEMENTS && self.open.len() < MAX_DEPTH {
+        let wanted = outermost || !self.open.is_empty();
+        if wanted && self.elements < MAX_ELEMENTS && self.open.len() < MAX_DEPTH {
             self.elements += 1;
             self.open.push(Element::new(name));
         }
