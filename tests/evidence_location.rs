@@ -90,6 +90,8 @@ fn look(answer: &Path) {
     let mut file = File::create(answer).unwrap();
     let logs = locate();
     writeln!(file, "{:?}", valgrind::running()).unwrap();
+    // What a build without Valgrind's headers goes by.
+    assert!(fs::read_to_string("/proc/self/maps").unwrap().contains("/vgpreload_"));
     for location in [&logs.records, &logs.text] {
         match location {
             LogLocation::File(log) => writeln!(file, "{:?}", log.format).unwrap(),

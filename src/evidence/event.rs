@@ -30,7 +30,7 @@ pub enum Event {
 /// The signal that ends a program, and where it struck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FatalSignal {
-    /// Valgrind's thread number, from 1.
+    /// Valgrind's thread number, from 1; a text log does not tell it.
     pub thread: Option<u32>,
     /// The signal's number: 11.
     pub signo: i32,

@@ -10,7 +10,8 @@ macro_rules! kinds {
         /// The kind of a record: a variant for each word that Memcheck writes in `<kind>`, up to
         /// Valgrind 3.26, and [`Kind::Other`] for what newer versions and other tools write.
         ///
-        /// See <https://sourceware.org/git/?p=valgrind.git;a=blob;f=docs/internals/xml-output-protocol4.txt>.
+        /// See <https://sourceware.org/git/?p=valgrind.git;a=blob;f=docs/internals/xml-output-protocol4.txt>,
+        /// and `…-protocol5.txt` and `…-protocol6.txt` beside it.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(non_camel_case_types)]
         pub enum Kind {
@@ -82,11 +83,11 @@ kinds! {
     MismatchedAllocateDeallocateSize,
     /// An aligned `delete` with another alignment than the block's (Valgrind 3.22).
     MismatchedAllocateDeallocateAlignment,
-    /// A file descriptor used or closed after it was closed (Valgrind 3.21, `--track-fds`).
+    /// A file descriptor closed a second time (protocol 5, `--track-fds`).
     FdBadClose,
-    /// A file descriptor still open at exit (Valgrind 3.21, `--track-fds`).
+    /// A file descriptor still open at exit (protocol 5, `--track-fds`).
     FdNotClosed,
-    /// A file descriptor used that was never opened (Valgrind 3.25, `--track-fds`).
+    /// A file descriptor used that is not open (protocol 5, `--track-fds`).
     FdBadUse,
     /// A block to which no pointer is left.
     Leak_DefinitelyLost,

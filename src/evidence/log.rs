@@ -81,7 +81,8 @@ fn sort_out(outputs: &[Descriptor], pid: u32) -> Option<Logs> {
     let mine = |output: &&Descriptor| output.contents() == Some(Contents::Xml(pid));
     let xml = outputs.iter().rfind(mine).or_else(|| outputs.iter().rfind(is_xml));
     let Some(xml) = xml.or_else(|| unreadable_xml(outputs)) else {
-        let text = location(outputs.first()?, Format::Text, pid);
+        let written = outputs.iter().find(|output| output.contents() == Some(Contents::Text));
+        let text = location(written.or(outputs.first())?, Format::Text, pid);
         return Some(Logs { records: text.clone(), text });
     };
     let text = outputs.iter().find(|output| !std::ptr::eq(*output, xml));

@@ -5,6 +5,10 @@ use super::{
     ErrorCount, Event, FatalSignal, Frame, Kind, Leaked, MAX_FRAMES, Record, Stack, SuppressionCount, loss,
 };
 
+/// The children of `<valgrindoutput>` that are events. None of them is ever inside another.
+pub(super) const EVENTS: [&str; 6] =
+    ["error", "fatal_signal", "clientmsg", "errorcounts", "suppcounts", "status"];
+
 /// The event that a child of `<valgrindoutput>` is; `None` for what is none, such as `<preamble>`.
 pub(super) fn event(element: &Element) -> Option<Event> {
     match element.name.as_str() {
@@ -18,9 +22,13 @@ pub(super) fn event(element: &Element) -> Option<Event> {
     }
 }
 
-/// The event of an element that was cut off: only what is worth having incomplete.
+/// The event of an element that was cut off, where there is enough of it.
 pub(super) fn cut_off(element: &Element) -> Option<Event> {
-    matches!(element.name.as_str(), "error" | "fatal_signal").then(|| event(element))?
+    match event(element)? {
+        Event::Record(record) if record.what.is_empty() => None,
+        event @ (Event::Record(_) | Event::FatalSignal(_)) => Some(event),
+        _ => None,
+    }
 }
 
 fn record(element: &Element) -> Option<Record> {

@@ -2,9 +2,9 @@
 
 use super::MAX_PIECE;
 
-/// Cuts a stream into pieces of one markup (tag, comment, CDATA…) with the text before it. What
+/// Cuts a stream into pieces of one markup (a tag, a CDATA section) with the text before it. What
 /// belongs to one piece depends on the stream alone, not on how it was cut for feeding.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Markup {
     buffer: Vec<u8>,
     /// How much of the buffer has been given out.
@@ -43,22 +43,23 @@ impl Markup {
     }
 }
 
+/// Holds the suppressions of `--gen-suppressions`, and in them the only `<` and `>` that are no markup.
+const CDATA: &[u8] = b"<![CDATA[";
+
 /// How long the first piece of `bytes` is.
 fn piece(bytes: &[u8]) -> Piece {
     let window = &bytes[..bytes.len().min(MAX_PIECE)];
     let undecided = if bytes.len() < MAX_PIECE { Piece::Incomplete } else { Piece::Overlong(MAX_PIECE) };
     let Some(open) = find(window, b"<") else { return undecided };
     let markup = &window[open..];
-    for (start, end) in [(&b"<![CDATA["[..], &b"]]>"[..]), (b"<!--", b"-->"), (b"<?", b"?>")] {
-        if markup.starts_with(start) {
-            return match find(&markup[start.len()..], end) {
-                Some(at) => Piece::Complete(open + start.len() + at + end.len()),
-                None => undecided,
-            };
-        }
-        if start.starts_with(markup) {
-            return undecided;
-        }
+    if markup.starts_with(CDATA) {
+        return match find(markup, b"]]>") {
+            Some(at) => Piece::Complete(open + at + 3),
+            None => undecided,
+        };
+    }
+    if CDATA.starts_with(markup) {
+        return undecided;
     }
     match markup[1..].iter().position(|byte| matches!(byte, b'>' | b'<')) {
         Some(at) if markup[1 + at] == b'>' => Piece::Complete(open + at + 2),

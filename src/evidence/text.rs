@@ -8,7 +8,7 @@ use super::{Event, FatalSignal, Kind, Leaked, MAX_FRAMES, MAX_PIECE, Record, Sta
 ///
 /// A text log names the thread only where it is another one than in the record before, and begins
 /// in thread 1; so every record read from the log's beginning has its thread.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TextReader {
     pid: u32,
     /// The last line, which has no end yet.
@@ -22,7 +22,9 @@ pub struct TextReader {
 }
 
 /// What the monitor commands `v.info last_error` ([`Event::Record`]) and `v.info all_errors`
-/// ([`Event::Repeated`]) wrote into the text log of process `pid`.
+/// ([`Event::Repeated`]) wrote into the text log of process `pid`. Where the records are in that log,
+/// too, the answer of `v.info last_error` looks like a new record: read the log up to its
+/// end before the command, and take what comes after it for the answer.
 pub fn monitor_output(bytes: &[u8], pid: u32) -> Vec<Event> {
     let mut reader = TextReader { thread: None, ..TextReader::new(pid) };
     let mut events = reader.feed(bytes);
@@ -118,7 +120,7 @@ impl TextReader {
 }
 
 /// A sentence, and the stacks under it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Paragraph {
     subject: Subject,
     stacks: Vec<Stack>,
@@ -126,7 +128,7 @@ struct Paragraph {
     room: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Subject {
     Record { kind: Kind, what: String, leaked: Option<Leaked>, repeated: Option<u64> },
     Signal { signo: i32, name: String },
@@ -162,7 +164,7 @@ impl Paragraph {
                     self.stacks.into_iter().next().unwrap_or(Stack { label: None, frames: Vec::new() });
                 let (event, address) = first.label.as_deref().map_or((None, None), event);
                 let stack = Stack { label: None, frames: first.frames };
-                Event::FatalSignal(FatalSignal { thread, signo, name, event, address, stack })
+                Event::FatalSignal(FatalSignal { thread: None, signo, name, event, address, stack })
             }
         }
     }

@@ -8,10 +8,11 @@ use super::element::Element;
 use super::markup::Markup;
 use super::{Event, lower};
 
-/// Most elements kept of one record: all the frames of [`super::MAX_FRAMES`], each of seven.
-const MAX_ELEMENTS: usize = 8 * super::MAX_FRAMES;
-/// Most bytes of text kept of one record.
-const MAX_TEXT: usize = 4 << 20;
+/// Most elements kept of one child of `<valgrindoutput>`: a record has a few thousand, but
+/// `<errorcounts>` has three for each record.
+const MAX_ELEMENTS: usize = 1 << 18;
+/// Most bytes of text kept of one.
+const MAX_TEXT: usize = 16 << 20;
 /// Deepest nesting that is kept; `error > suppression > sframe > fun` is the deepest there is.
 const MAX_DEPTH: usize = 16;
 
@@ -20,11 +21,10 @@ const MAX_DEPTH: usize = 16;
 /// was forked off wrote the end first.
 ///
 /// See <https://sourceware.org/git/?p=valgrind.git;a=blob;f=docs/internals/xml-output-protocol4.txt>.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct XmlReader {
     markup: Markup,
-    /// The element being read and those it is in, outermost first; `<valgrindoutput>` is not
-    /// one of them, so that the first is what an event is made of.
+    /// The element being read and those it is in, the first of them one of [`lower::EVENTS`].
     open: Vec<Element>,
     elements: usize,
     text: usize,
@@ -46,7 +46,7 @@ impl XmlReader {
         events
     }
 
-    /// What the stream still gives if it ends here: a record that is cut off but has its kind,
+    /// What the stream still gives if it ends here: a record that is cut off but has its sentence,
     /// with the stacks as far as they go.
     pub fn finish(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
@@ -78,14 +78,14 @@ impl XmlReader {
     }
 
     fn start(&mut self, name: &str, events: &mut Vec<Event>) {
-        if matches!(name, "valgrindoutput" | "error" | "fatal_signal") {
+        let outermost = lower::EVENTS.contains(&name);
+        if outermost || name == "valgrindoutput" {
             self.cut_off(events);
-        }
-        if self.open.is_empty() {
             self.elements = 0;
             self.text = 0;
         }
-        if name != "valgrindoutput" && self.elements < MAX_ELEMENTS && self.open.len() < MAX_DEPTH {
+        let wanted = outermost || !self.open.is_empty();
+        if wanted && self.elements < MAX_ELEMENTS && self.open.len() < MAX_DEPTH {
             self.elements += 1;
             self.open.push(Element::new(name));
         }
@@ -109,8 +109,8 @@ impl XmlReader {
 
     /// Gives what there is of an element that will not be completed.
     fn cut_off(&mut self, events: &mut Vec<Event>) {
-        // Half a number is a wrong one.
-        if self.open.last().is_some_and(|innermost| innermost.children.is_empty()) {
+        // Half a number is a wrong one, and a frame without its number is none.
+        while self.open.last().is_some_and(|innermost| innermost.children.is_empty()) {
             self.open.pop();
         }
         if let Some(element) = self.close(0) {
