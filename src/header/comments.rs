@@ -6,6 +6,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::docstring::clean;
 use super::scanner::{Comment, comments};
@@ -19,7 +20,7 @@ pub(super) struct Span {
 
 /// A file's text and its comments in order.
 pub(super) struct Comments {
-    text: Vec<u8>,
+    text: Rc<[u8]>,
     list: Vec<Comment>,
     /// Whether this file's comments come after what they describe, as in zlib.h.
     after_declarations: OnceCell<bool>,
@@ -28,7 +29,7 @@ pub(super) struct Comments {
 }
 
 impl Comments {
-    pub(super) fn new(text: Vec<u8>) -> Self {
+    pub(super) fn new(text: Rc<[u8]>) -> Self {
         let list = comments(&text);
         Self { text, list, after_declarations: OnceCell::new(), by_prototype: OnceCell::new() }
     }

@@ -18,8 +18,14 @@ pub(super) fn check(unit: &TranslationUnit<'_>, headers: &str) -> Result<()> {
     }
 }
 
+/// The lines of the main file with errors.
+pub(super) fn lines_with_errors(unit: &TranslationUnit<'_>) -> impl Iterator<Item = u32> {
+    let diagnostics = unit.get_diagnostics().into_iter().filter(is_error);
+    diagnostics.map(|d| d.get_location().get_expansion_location()).map(|place| place.line)
+}
+
 /// Whether clang could not make sense of the code.
-pub(super) fn is_error(diagnostic: &Diagnostic<'_>) -> bool {
+fn is_error(diagnostic: &Diagnostic<'_>) -> bool {
     matches!(diagnostic.get_severity(), Severity::Error | Severity::Fatal)
 }
 
