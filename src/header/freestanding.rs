@@ -18,6 +18,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("stdnoreturn.h", include_str!("freestanding/stdnoreturn.h")),
     ("iso646.h", include_str!("freestanding/iso646.h")),
     ("stdatomic.h", include_str!("freestanding/stdatomic.h")),
+    ("tgmath.h", include_str!("freestanding/tgmath.h")),
 ];
 
 const X86_VECTORS: &str = include_str!("freestanding/x86-vectors.h");

@@ -43,7 +43,7 @@ pub fn parse(options: &Options) -> Result<Interface> {
     library::with_clang(&options.headers_for_messages(), |clang| {
         let index = clang::Index::new(clang, false, false);
         let unit = unit::parse(&index, options, &main, true)?;
-        diagnostics::check(&unit, &options.headers_for_messages())?;
+        diagnostics::check(&unit, options, &paths)?;
         let sources = sources::Sources::new(&unit, &paths);
         let macros = macros::candidates(&unit, &sources);
         let mut interface = lowering::lower(&unit, sources);

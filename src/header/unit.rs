@@ -1,12 +1,12 @@
 //! Running clang over a main file that exists in memory only.
 
-use clang::{Index, TranslationUnit, Unsaved};
+use clang::{Index, SourceError, TranslationUnit, Unsaved};
 
 use super::{Options, freestanding};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The name of the main file. It stands in the working directory, so that clang finds what it includes there.
-const MAIN_FILE: &str = "<pythy>";
+pub(super) const MAIN_FILE: &str = "<pythy>";
 
 /// Parses `main`, a text that includes the headers, and with `macros` keeps the definitions of
 /// macros. The diagnostics are left to the caller.
@@ -25,8 +25,15 @@ pub(super) fn parse<'i>(
         .detailed_preprocessing_record(macros)
         .skip_function_bodies(true)
         .parse();
-    parsed.map_err(|error| Error::Clang {
-        headers: options.headers_for_messages(),
-        message: format!("{error}; are the arguments for clang right?"),
-    })
+    parsed.map_err(|error| options.refused(refusal(error, &options.clang_args)))
+}
+
+/// libclang has only an error code for arguments that it cannot make a compilation of.
+fn refusal(error: SourceError, clang_args: &[String]) -> String {
+    match error {
+        SourceError::AstDeserialization | SourceError::Unknown if !clang_args.is_empty() => {
+            format!("it refuses the arguments {}", clang_args.join(" "))
+        }
+        _ => error.to_string(),
+    }
 }
