@@ -6,6 +6,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::docstring::clean;
 use super::scanner::{Comment, comments};
@@ -19,7 +20,7 @@ pub(super) struct Span {
 
 /// A file's text and its comments in order.
 pub(super) struct Comments {
-    text: Vec<u8>,
+    text: Rc<[u8]>,
     list: Vec<Comment>,
     /// Whether this file's comments come after what they describe, as in zlib.h.
     after_declarations: OnceCell<bool>,
@@ -28,21 +29,21 @@ pub(super) struct Comments {
 }
 
 impl Comments {
-    pub(super) fn new(text: Vec<u8>) -> Self {
+    pub(super) fn new(text: Rc<[u8]>) -> Self {
         let list = comments(&text);
         Self { text, list, after_declarations: OnceCell::new(), by_prototype: OnceCell::new() }
     }
 
     /// The comment of the function `name`. In this order:
     /// directly before it, behind it on its line, directly after it where that is the file's
-    /// style, before the run of declarations it stands in if it names the function, anywhere if it
+    /// style, before or after the run of declarations it stands in if it names the function, anywhere if it
     /// begins with the function's prototype.
     pub(super) fn of_function(&self, name: &str, span: Span) -> Option<String> {
         let comment = self
             .before(span.start)
             .or_else(|| self.behind(span.name, b";"))
             .or_else(|| self.after(span.name))
-            .or_else(|| self.before_run(name, span.start))
+            .or_else(|| self.around_run(name, span.start))
             .or_else(|| self.with_prototype(name))?;
         self.clean(comment)
     }
@@ -70,8 +71,11 @@ impl Comments {
     }
 
     fn last_before(&self, offset: usize) -> Option<&Comment> {
-        let count = self.list.partition_point(|comment| comment.end <= offset);
-        self.list[..count].last()
+        self.list[..self.count_before(offset)].last()
+    }
+
+    fn count_before(&self, offset: usize) -> usize {
+        self.list.partition_point(|comment| comment.end <= offset)
     }
 
     fn first_after(&self, offset: usize) -> Option<&Comment> {
@@ -144,13 +148,15 @@ impl Comments {
     }
 
     /// sqlite3.h describes `sqlite3_close` and `sqlite3_close_v2`, one line after the other, in one
-    /// comment before both.
-    fn before_run(&self, name: &str, offset: usize) -> Option<&Comment> {
-        let comment = self.last_before(offset)?;
-        let gap = self.slice(comment.end, offset);
-        let run = !has_empty_line(gap) && !gap.iter().any(|byte| matches!(byte, b'{' | b'}' | b'#'));
-        let names_it = has_word(self.slice(comment.start, comment.end), name.as_bytes());
-        (comment.starts_line && !comment.backward && run && names_it).then_some(comment)
+    /// comment before both; zlib.h `gzclose_r` and `gzclose_w` in one after both.
+    fn around_run(&self, name: &str, offset: usize) -> Option<&Comment> {
+        let before = self.list[..self.count_before(offset)].iter().rev().find(|comment| comment.starts_line);
+        let before = before.filter(|comment| is_run(self.slice(comment.end, offset)));
+        let after = self.list[self.count_before(offset)..].iter().find(|comment| comment.starts_line);
+        let after =
+            after.filter(|comment| is_run(self.slice(offset, comment.start)) && self.after_declarations());
+        let names_it = |comment: &&Comment| has_word(self.slice(comment.start, comment.end), name.as_bytes());
+        before.into_iter().chain(after).filter(|comment| !comment.backward).find(names_it)
     }
 
     fn with_prototype(&self, name: &str) -> Option<&Comment> {
@@ -225,6 +231,11 @@ fn is_one_declaration(gap: &[u8]) -> bool {
         }
         !matches!(byte, b';' | b'{' | b'}' | b'#') && (depth > 0 || *byte != b',')
     })
+}
+
+/// Whether declarations stand here line by line, without an empty line or anything else.
+fn is_run(gap: &[u8]) -> bool {
+    !has_empty_line(gap) && !gap.iter().any(|byte| matches!(byte, b'{' | b'}' | b'#'))
 }
 
 fn is_blank(text: &[u8]) -> bool {

@@ -1,5 +1,7 @@
 //! The headers a compiler brings along (`stddef.h`, `stdarg.h`, …), which the libclang of PyPI lacks.
 
+use std::path::Path;
+
 use clang::Unsaved;
 
 /// Where libclang finds the headers; no such directory exists on disk.
@@ -16,6 +18,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("stdnoreturn.h", include_str!("freestanding/stdnoreturn.h")),
     ("iso646.h", include_str!("freestanding/iso646.h")),
     ("stdatomic.h", include_str!("freestanding/stdatomic.h")),
+    ("tgmath.h", include_str!("freestanding/tgmath.h")),
 ];
 
 const X86_VECTORS: &str = include_str!("freestanding/x86-vectors.h");
@@ -38,11 +41,16 @@ const X86_NAMES: &[&str] = &[
 
 /// All of them, as files that libclang takes from memory.
 pub(super) fn unsaved() -> Vec<Unsaved> {
+    headers().map(|(name, text)| Unsaved::new(format!("{DIRECTORY}/{name}"), text)).collect()
+}
+
+/// What is in one of them, by its full path.
+pub(super) fn text(path: &Path) -> Option<&'static str> {
+    let name = path.strip_prefix(DIRECTORY).ok()?;
+    headers().find(|(header, _)| name == Path::new(header)).map(|(_, text)| text)
+}
+
+fn headers() -> impl Iterator<Item = (&'static str, &'static str)> {
     let x86: &[&str] = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) { X86_NAMES } else { &[] };
-    HEADERS
-        .iter()
-        .copied()
-        .chain(x86.iter().map(|name| (*name, X86_VECTORS)))
-        .map(|(name, text)| Unsaved::new(format!("{DIRECTORY}/{name}"), text))
-        .collect()
+    HEADERS.iter().copied().chain(x86.iter().map(|name| (*name, X86_VECTORS)))
 }

@@ -61,12 +61,15 @@ fn stop_crash_recovery() {
 }
 
 fn load() -> Result<Loaded> {
-    let missing = |message: String| Error::LibclangMissing { message };
+    // The loader goes on to recommend LIBCLANG_PATH, as the error does.
+    let missing = |message: String| Error::LibclangMissing {
+        message: message.split(", set the `LIBCLANG_PATH`").next().unwrap_or_default().to_owned(),
+    };
     let _variable = LibclangPath::set();
     // `Clang::new` failing once leaves it unusable for ever, so look first whether it can succeed.
     clang_sys::load().map_err(missing)?;
     let clang = Clang::new().map_err(missing)?;
-    let library = clang_sys::get_library().ok_or_else(|| missing("the loader lost it".to_owned()))?;
+    let library = clang_sys::get_library().ok_or_else(|| missing("the loader lost it".into()))?;
     Ok(Loaded { clang: Box::leak(Box::new(clang)), library })
 }
 

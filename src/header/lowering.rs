@@ -1,7 +1,6 @@
 //! The walk over a translation unit, from clang's entities to the model.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use clang::{Entity, EntityKind, StorageClass, TranslationUnit};
 
@@ -25,9 +24,9 @@ pub(super) struct Lowering<'tu> {
     globals: HashMap<String, usize>,
 }
 
-/// Everything that `unit` declares; `headers` are the paths of the given headers.
-pub(super) fn lower(unit: &TranslationUnit<'_>, headers: &[PathBuf]) -> Interface {
-    let mut lowering = Lowering::new(Sources::new(unit, headers));
+/// Everything that `unit` declares, the constants apart.
+pub(super) fn lower(unit: &TranslationUnit<'_>, sources: Sources) -> Interface {
+    let mut lowering = Lowering::new(sources);
     for entity in unit.get_entity().get_children() {
         lowering.declaration(&entity);
         lowering.define_pending_records();

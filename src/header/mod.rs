@@ -2,6 +2,7 @@
 //! knows libclang.
 
 mod comments;
+mod constants;
 mod diagnostics;
 mod docstring;
 mod enumerations;
@@ -9,6 +10,7 @@ mod freestanding;
 mod functions;
 mod library;
 mod lowering;
+mod macros;
 mod options;
 mod prototype;
 mod records;
@@ -37,10 +39,15 @@ use crate::model::Interface;
 /// [`LibclangMissing`](crate::Error::LibclangMissing).
 pub fn parse(options: &Options) -> Result<Interface> {
     let paths = search::find_headers(options)?;
+    let main = options.main_file(&paths)?;
     library::with_clang(&options.headers_for_messages(), |clang| {
         let index = clang::Index::new(clang, false, false);
-        let unit = unit::parse(&index, options, &options.main_file(&paths)?)?;
-        diagnostics::check(&unit, &options.headers_for_messages())?;
-        Ok(lowering::lower(&unit, &paths))
+        let unit = unit::parse(&index, options, &main, true)?;
+        diagnostics::check(&unit, options, &paths)?;
+        let sources = sources::Sources::new(&unit, &paths);
+        let macros = macros::candidates(&unit, &sources);
+        let mut interface = lowering::lower(&unit, sources);
+        interface.constants = constants::evaluate(&index, options, &main, macros)?;
+        Ok(interface)
     })
 }

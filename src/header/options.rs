@@ -61,7 +61,8 @@ impl Options {
         path.to_str().ok_or_else(|| self.refused(format!("path {path:?} is not valid UTF-8")))
     }
 
-    fn refused(&self, message: String) -> Error {
+    /// An error of these options' making.
+    pub(super) fn refused(&self, message: String) -> Error {
         Error::Clang { headers: self.headers_for_messages(), message }
     }
 }

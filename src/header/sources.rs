@@ -9,6 +9,7 @@ use clang::source::File;
 use clang::{Entity, TranslationUnit};
 
 use super::comments::{Comments, Span};
+use super::freestanding;
 use crate::model::Location;
 
 /// Answers, for declarations, where they are and which comment is theirs. Every file is looked at once.
@@ -23,6 +24,7 @@ pub(super) struct Source {
     pub(super) path: PathBuf,
     /// Whether it is one of the given headers.
     pub(super) given: bool,
+    text: OnceCell<Rc<[u8]>>,
     comments: OnceCell<Comments>,
 }
 
@@ -60,7 +62,12 @@ impl Sources {
             return source.clone();
         }
         let given = self.given.contains(&file.get_id());
-        let source = Rc::new(Source { path: without_dot(&name), given, comments: OnceCell::new() });
+        let source = Rc::new(Source {
+            path: without_dot(&name),
+            given,
+            text: OnceCell::new(),
+            comments: OnceCell::new(),
+        });
         self.files.borrow_mut().insert(name, source.clone());
         source
     }
@@ -69,7 +76,15 @@ impl Sources {
 impl Source {
     /// The comments in the file.
     pub(super) fn comments(&self) -> &Comments {
-        self.comments.get_or_init(|| Comments::new(std::fs::read(&self.path).unwrap_or_default()))
+        self.comments.get_or_init(|| Comments::new(self.text().clone()))
+    }
+
+    /// What is in the file; nothing where it cannot be read again.
+    pub(super) fn text(&self) -> &Rc<[u8]> {
+        self.text.get_or_init(|| match freestanding::text(&self.path) {
+            Some(text) => text.as_bytes().into(),
+            None => std::fs::read(&self.path).unwrap_or_default().into(),
+        })
     }
 }
 

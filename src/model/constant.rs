@@ -22,6 +22,6 @@ pub enum ConstantValue {
     Integer(i128),
     /// A floating constant.
     Float(f64),
-    /// A string literal, without its terminating NUL.
+    /// A string literal, without its terminating NUL. (One with a NUL inside is no constant here.)
     String(Vec<u8>),
 }

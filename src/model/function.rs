@@ -9,7 +9,7 @@ pub struct Function {
     pub name: String,
     /// The symbol the library exports it under, where an `asm` label makes it differ from the name.
     pub symbol: Option<String>,
-    /// The parameters before any `...`.
+    /// The parameters before any `...`; none for `f()`, which says nothing about them.
     pub parameters: Vec<Parameter>,
     /// The result type.
     pub result: Type,
@@ -19,7 +19,7 @@ pub struct Function {
     pub linkage: Linkage,
     /// The declaration on one line, written back as C: `int add(int a, int b)`.
     pub prototype: String,
-    /// Where the declaration begins.
+    /// Where the declaration begins: its first specifier, or the macro that makes it.
     pub location: Location,
     /// The header comment as plain text, without comment marks; `None` where there is none.
     pub comment: Option<String>,

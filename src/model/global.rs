@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Location, Type};
 
-/// An `extern` variable.
+/// A variable with external linkage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Global {
     /// The name in C.

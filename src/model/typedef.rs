@@ -7,7 +7,8 @@ use super::{Location, Type};
 pub struct Typedef {
     /// The new name.
     pub name: String,
-    /// What it stands for, resolved; the spelling is that of the right-hand side.
+    /// What it stands for, resolved; the spelling is that of the right-hand side. A function type
+    /// (`typedef int compare(int, int)`) counts as a pointer to it, which is all that C makes of it.
     pub ty: Type,
     /// Where it is declared.
     pub location: Location,
