@@ -61,9 +61,8 @@ thread_local! {
 /// The session of this process; `None` natively, where calls are not recorded.
 pub fn current() -> Option<MutexGuard<'static, Session>> {
     static SESSION: OnceLock<Option<Mutex<Session>>> = OnceLock::new();
-    let session = SESSION.get_or_init(|| {
-        (valgrind::running() == Presence::Valgrind).then(|| Mutex::new(Session::start()))
-    });
+    let session = SESSION
+        .get_or_init(|| (valgrind::running() == Presence::Valgrind).then(|| Mutex::new(Session::start())));
     session.as_ref().map(|session| session.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -92,7 +91,9 @@ impl Session {
         };
         let slots = Slots::of_this_process();
         if slots.is_none() {
-            notes.push("calls have no slots on this processor: findings are known by their window only".to_owned());
+            notes.push(
+                "calls have no slots on this processor: findings are known by their window only".to_owned(),
+            );
         }
         let own_object = bracket::own_object();
         Self {
@@ -189,8 +190,7 @@ impl Session {
     /// Everything that has been seen since the mark, a leak check included.
     pub fn report(&mut self, since: Mark, tool: Tool) -> Report {
         self.check_leaks();
-        let findings =
-            attribution::attribute(&self.journal, &self.observed[since.observed..], &self.tables);
+        let findings = attribution::attribute(&self.journal, &self.observed[since.observed..], &self.tables);
         let scope = Scope { first: since.first, last: self.journal.last() };
         report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &findings)
     }

@@ -47,9 +47,9 @@ impl Tables {
         }
     }
 
-    /// How many frames come before the first of ours.
-    pub fn own_depth(&self, stack: &Stack) -> usize {
-        stack.frames.iter().position(|frame| self.is_own(frame)).unwrap_or(stack.frames.len())
+    /// Whether pythy itself is on the stack, before any C code that it called.
+    pub fn is_ours(&self, stack: &Stack) -> bool {
+        self.place(stack) == Place::Elsewhere && stack.frames.iter().any(|frame| self.is_own(frame))
     }
 
     fn number_at(&self, stack: &Stack, depth: usize) -> Option<CallNumber> {
@@ -59,8 +59,10 @@ impl Tables {
         Some(Slots::number(outer, inner))
     }
 
+    /// A text log names a frame's object only where it knows no source file; Rust's names tell then.
     fn is_own(&self, frame: &Frame) -> bool {
         frame.object.is_some() && frame.object == self.own_object
+            || frame.function.as_ref().is_some_and(|function| function.starts_with("pythy::"))
             || self.slots.as_ref().is_some_and(|slots| slots.inner_digit(frame.ip).is_some())
     }
 

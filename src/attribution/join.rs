@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::frames::{Place, Tables};
 use super::{Basis, Category, Finding};
 use crate::bracket::Slots;
-use crate::evidence::{Kind, Record, Stack};
+use crate::evidence::{Kind, Leaked, Record, Stack};
 use crate::journal::{CallNumber, Journal, Origin};
 
 /// One piece of evidence and when it was seen.
@@ -35,15 +35,21 @@ pub enum Seen {
     LeakCheck(CallNumber, CallNumber),
 }
 
-/// Joins the evidence with the journal: one finding per kind, stack, declaration and call site,
-/// in the order of first occurrence. What belongs to no library under test is left out.
-pub fn attribute(journal: &Journal, observed: &[Observed], tables: &Tables) -> Vec<Finding> {
-    let mut join = Join { journal, tables, findings: Vec::new(), by_key: HashMap::new() };
-    for Observed { evidence, seen } in observed {
+/// Joins the evidence from index `since` on with the journal: one finding per kind, stack,
+/// declaration and call site, in the order of first occurrence. What belongs to no library under
+/// test is left out. Earlier evidence only tells how much of a loss is not new.
+pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables: &Tables) -> Vec<Finding> {
+    let mut join =
+        Join { journal, tables, findings: Vec::new(), by_key: HashMap::new(), lost: HashMap::new() };
+    for (index, Observed { evidence, seen }) in observed.iter().enumerate() {
         match (evidence, seen) {
             (Evidence::Record(record), Seen::LeakCheck(first, last)) if record.is_leak() => {
-                join.leak(record, (*first, *last));
+                let Some((stack, leaked)) = join.newly_lost(record) else { continue };
+                if index >= since {
+                    join.leak(record, stack, leaked, (*first, *last));
+                }
             }
+            _ if index < since => {}
             (Evidence::Record(record), _) if record.is_leak() => {}
             (Evidence::Record(record), seen) => join.error(record, *seen),
             (Evidence::Counted(count), Seen::During(call)) => join.counted(*count, *call),
@@ -67,6 +73,7 @@ struct Join<'a> {
     tables: &'a Tables,
     findings: Vec<Finding>,
     by_key: HashMap<Key, usize>,
+    lost: HashMap<(Kind, Vec<u64>), Leaked>,
 }
 
 impl Join<'_> {
@@ -105,8 +112,13 @@ impl Join<'_> {
         );
     }
 
-    fn leak(&mut self, record: &Record, (first, last): (CallNumber, CallNumber)) {
-        let Some(stack) = record.stacks.first() else { return };
+    fn leak(
+        &mut self,
+        record: &Record,
+        stack: &Stack,
+        leaked: Leaked,
+        (first, last): (CallNumber, CallNumber),
+    ) {
         let (allocated_by, depth) = match self.tables.place(stack) {
             Place::InCall { residue, depth } => (latest(residue, last), depth),
             Place::InLibrary => (None, stack.frames.len()),
@@ -121,7 +133,7 @@ impl Join<'_> {
         self.findings.push(Finding {
             category: Category::Leak,
             kind: record.kind.clone(),
-            what: leak_sentence(record),
+            what: leak_sentence(&record.kind, leaked),
             count: 1,
             basis: match (one_call, allocated_by) {
                 (true, _) => Basis::Call,
@@ -131,9 +143,25 @@ impl Join<'_> {
             call: lost_by,
             allocated_by,
             lost_between: (first <= last).then_some((first, last)),
-            leaked: record.leaked,
+            leaked: Some(leaked),
             stacks: self.c_stacks(record, depth),
         });
+    }
+
+    /// What this record adds to the last one of the same blocks: a further check repeats a loss
+    /// record with its new total when it has grown.
+    fn newly_lost<'r>(&mut self, record: &'r Record) -> Option<(&'r Stack, Leaked)> {
+        let (stack, total) = (record.stacks.first()?, record.leaked?);
+        let frames = stack.frames.iter().map(|frame| frame.ip).collect();
+        let before = self.lost.insert((record.kind.clone(), frames), total);
+        let Some(before) = before else { return Some((stack, total)) };
+        let new = Leaked {
+            bytes: total.bytes.saturating_sub(before.bytes),
+            blocks: total.blocks.saturating_sub(before.blocks),
+            indirect_bytes: total.indirect_bytes.saturating_sub(before.indirect_bytes),
+            indirect_blocks: total.indirect_blocks.saturating_sub(before.indirect_blocks),
+        };
+        (new.blocks > 0 || new.bytes > 0 || new.indirect_bytes > 0).then_some((stack, new))
     }
 
     /// Errors without a record of their own: repeats of one that Valgrind printed before, which is
@@ -196,7 +224,12 @@ impl Join<'_> {
                 (0, _) => depth,
                 (_, Place::InCall { depth, .. }) => depth,
                 (_, Place::InLibrary) => stack.frames.len(),
-                (_, Place::Elsewhere) => self.tables.own_depth(stack),
+                (_, Place::Elsewhere) if self.tables.is_ours(stack) => {
+                    let label =
+                        stack.label.as_ref().map(|label| format!("{label} by pythy: a copy of an argument"));
+                    return Stack { label, frames: Vec::new() };
+                }
+                (_, Place::Elsewhere) => stack.frames.len(),
             };
             Stack { label: stack.label.clone(), frames: stack.frames[..depth].to_vec() }
         };
@@ -227,10 +260,21 @@ fn latest(residue: CallNumber, last: CallNumber) -> Option<CallNumber> {
     last.checked_sub(back).filter(|number| *number > 0)
 }
 
-fn leak_sentence(record: &Record) -> String {
-    // Valgrind's own sentence ends in "in loss record 3 of 17", which means nothing outside its log.
-    match record.what.find(" in loss record ") {
-        Some(end) => record.what[..end].to_owned(),
-        None => record.what.clone(),
-    }
+fn leak_sentence(kind: &Kind, leaked: Leaked) -> String {
+    let Leaked { bytes, blocks, indirect_bytes, .. } = leaked;
+    let verb = if blocks == 1 { "is" } else { "are" };
+    let state = match kind {
+        Kind::Leak_DefinitelyLost => "definitely lost",
+        Kind::Leak_IndirectlyLost => "indirectly lost",
+        Kind::Leak_PossiblyLost => "possibly lost",
+        Kind::Leak_StillReachable => "still reachable",
+        other => other.as_str(),
+    };
+    let indirect = if indirect_bytes > 0 {
+        format!(", with {indirect_bytes} bytes that only it points to")
+    } else {
+        String::new()
+    };
+    let plural = |count: u64, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    format!("{} in {} {verb} {state}{indirect}", plural(bytes, "byte"), plural(blocks, "block"))
 }

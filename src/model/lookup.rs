@@ -17,14 +17,18 @@ impl Interface {
     }
 
     fn base_type(&self, name: &str) -> Option<Type> {
-        let words: Vec<&str> = name.split(' ').filter(|word| !matches!(*word, "const" | "volatile")).collect();
+        let words: Vec<&str> =
+            name.split(' ').filter(|word| !matches!(*word, "const" | "volatile")).collect();
         let is_const = name.split(' ').any(|word| word == "const");
         let plain = words.join(" ");
         let kind = builtin(&words).or_else(|| {
             self.typedefs.iter().find(|typedef| typedef.name == plain).map(|typedef| typedef.ty.kind.clone())
         });
         let kind = kind.or_else(|| {
-            self.records.iter().find(|record| record.key == plain).map(|record| TypeKind::Record(record.key.clone()))
+            self.records
+                .iter()
+                .find(|record| record.key == plain)
+                .map(|record| TypeKind::Record(record.key.clone()))
         });
         let kind = kind.or_else(|| {
             let enumeration = self.enumerations.iter().find(|enumeration| enumeration.key == plain)?;
@@ -37,8 +41,8 @@ impl Interface {
 /// The types that C has by itself, and the fixed-width names that every C programmer knows.
 fn builtin(words: &[&str]) -> Option<TypeKind> {
     use IntegerType::{
-        Char, Int, Long, LongLong, Short, SignedChar, UnsignedChar, UnsignedInt, UnsignedLong, UnsignedLongLong,
-        UnsignedShort,
+        Char, Int, Long, LongLong, Short, SignedChar, UnsignedChar, UnsignedInt, UnsignedLong,
+        UnsignedLongLong, UnsignedShort,
     };
     let mut sorted = words.to_vec();
     sorted.sort_unstable();
@@ -51,13 +55,23 @@ fn builtin(words: &[&str]) -> Option<TypeKind> {
         ["char"] => Char,
         ["char", "signed"] | ["int8_t"] => SignedChar,
         ["char", "unsigned"] | ["uint8_t"] => UnsignedChar,
-        ["short"] | ["int", "short"] | ["short", "signed"] | ["int", "short", "signed"] | ["int16_t"] => Short,
+        ["short"] | ["int", "short"] | ["short", "signed"] | ["int", "short", "signed"] | ["int16_t"] => {
+            Short
+        }
         ["short", "unsigned"] | ["int", "short", "unsigned"] | ["uint16_t"] => UnsignedShort,
         ["int"] | ["signed"] | ["int", "signed"] | ["int32_t"] => Int,
         ["unsigned"] | ["int", "unsigned"] | ["uint32_t"] => UnsignedInt,
-        ["long"] | ["int", "long"] | ["long", "signed"] | ["int", "long", "signed"] | ["ssize_t"] | ["intptr_t"]
-        | ["ptrdiff_t"] | ["int64_t"] => Long,
-        ["long", "unsigned"] | ["int", "long", "unsigned"] | ["size_t"] | ["uintptr_t"] | ["uint64_t"] => UnsignedLong,
+        ["long"]
+        | ["int", "long"]
+        | ["long", "signed"]
+        | ["int", "long", "signed"]
+        | ["ssize_t"]
+        | ["intptr_t"]
+        | ["ptrdiff_t"]
+        | ["int64_t"] => Long,
+        ["long", "unsigned"] | ["int", "long", "unsigned"] | ["size_t"] | ["uintptr_t"] | ["uint64_t"] => {
+            UnsignedLong
+        }
         ["long", "long"] | ["int", "long", "long"] | ["long", "long", "signed"] => LongLong,
         ["long", "long", "unsigned"] | ["int", "long", "long", "unsigned"] => UnsignedLongLong,
         _ => return None,

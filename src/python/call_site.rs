@@ -30,9 +30,8 @@ thread_local! {
 pub fn origin(declaration: u32) -> Option<Origin> {
     // SAFETY: only called from entries, with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    let origin = call_site(py).and_then(|call_site| {
-        Ok(Origin { declaration, call_site, test: None, thread: thread(py)? })
-    });
+    let origin = call_site(py)
+        .and_then(|call_site| Ok(Origin { declaration, call_site, test: None, thread: thread(py)? }));
     origin.map_err(|error| error.restore(py)).ok()
 }
 
@@ -57,7 +56,9 @@ fn call_site(py: Python<'_>) -> PyResult<u32> {
 }
 
 fn known_or_new(code: &Bound<'_, PyAny>, key: Line) -> PyResult<u32> {
-    if let Some(id) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|known| known.ids.get(&key)) {
+    if let Some(id) =
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|known| known.ids.get(&key))
+    {
         return Ok(*id);
     }
     let text = |name: &str| -> PyResult<String> {

@@ -153,9 +153,7 @@ impl Plan {
             Self::Pointer(Target { buffers: true, is_const: true, .. }) => {
                 "bytes, a buffer, a pointer or None".to_owned()
             }
-            Self::Pointer(Target { buffers: true, .. }) => {
-                "a writable buffer, a pointer or None".to_owned()
-            }
+            Self::Pointer(Target { buffers: true, .. }) => "a writable buffer, a pointer or None".to_owned(),
             Self::Pointer(_) => "a pointer or None".to_owned(),
         }
     }
@@ -170,7 +168,9 @@ impl Plan {
         };
         let bits = scalar.size() as u32 * 8;
         Some(match scalar {
-            Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64 => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
+            Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64 => {
+                (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+            }
             _ => (0, (1 << bits) - 1),
         })
     }
@@ -382,7 +382,11 @@ unsafe fn text(target: &Target, object: *mut ffi::PyObject, views: &mut Views) -
         }
         if ffi::PyUnicode_Check(object) != 0 {
             let (address, length) = utf8(object)?;
-            return Ok(Argument::Memory { address: address.cast_mut().cast(), length: length + 1, writable: false });
+            return Ok(Argument::Memory {
+                address: address.cast_mut().cast(),
+                length: length + 1,
+                writable: false,
+            });
         }
         pointer(target, object, views)
     }
@@ -405,7 +409,11 @@ pub unsafe fn utf8(object: *mut ffi::PyObject) -> Result<(*const c_char, usize),
     }
 }
 
-unsafe fn pointer(target: &Target, object: *mut ffi::PyObject, views: &mut Views) -> Result<Argument, Failure> {
+unsafe fn pointer(
+    target: &Target,
+    object: *mut ffi::PyObject,
+    views: &mut Views,
+) -> Result<Argument, Failure> {
     // SAFETY: the GIL is held, as the caller vouches, and the object is live.
     let (py, borrowed) = unsafe {
         let py = Python::assume_attached();
@@ -435,7 +443,11 @@ unsafe fn pointer(target: &Target, object: *mut ffi::PyObject, views: &mut Views
     unsafe { memory(target, object, views) }
 }
 
-unsafe fn memory(target: &Target, object: *mut ffi::PyObject, views: &mut Views) -> Result<Argument, Failure> {
+unsafe fn memory(
+    target: &Target,
+    object: *mut ffi::PyObject,
+    views: &mut Views,
+) -> Result<Argument, Failure> {
     // SAFETY: as the caller vouches; the view keeps the memory in place until the call is over.
     unsafe {
         if !target.buffers || !has_buffer(object) {

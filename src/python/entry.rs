@@ -188,7 +188,9 @@ pub unsafe extern "C" fn bracketed(
 
 /// The address of a copy; the same memory handed over twice is one copy.
 unsafe fn copy(copies: &mut Vec<Copy>, original: *mut u8, length: usize, writable: bool) -> Option<u64> {
-    if let Some(copy) = copies.iter_mut().find(|copy| copy.original == original && copy.block.size() == length) {
+    if let Some(copy) =
+        copies.iter_mut().find(|copy| copy.original == original && copy.block.size() == length)
+    {
         copy.writable |= writable;
         return Some(copy.block.address() as u64);
     }

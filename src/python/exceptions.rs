@@ -4,14 +4,17 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
-use crate::Error;
-
-create_exception!(pythy, PythyError, PyException, "The base of all exceptions of pythy's own.");
-create_exception!(pythy, HeaderError, PythyError, "A header that is missing or that clang cannot parse.");
-create_exception!(pythy, BindingError, PythyError, "A library that cannot be loaded, or that lacks what is asked of it.");
-create_exception!(pythy, WorkerCrashed, PythyError, "The C code ended its worker process.");
-create_exception!(pythy, ValgrindError, PythyError, "Valgrind is missing, unusable, or leaves a question open.");
-create_exception!(pythy, MemoryCheckError, PythyError, "Valgrind has a finding for this very call.");
+create_exception!(pythy, Error, PyException, "The base of all exceptions of pythy's own.");
+create_exception!(pythy, HeaderError, Error, "A header that is missing or that clang cannot parse.");
+create_exception!(
+    pythy,
+    BindingError,
+    Error,
+    "A library that cannot be loaded, or that lacks what is asked of it."
+);
+create_exception!(pythy, WorkerCrashed, Error, "The C code ended its worker process.");
+create_exception!(pythy, ValgrindError, Error, "Valgrind is missing, unusable, or leaves a question open.");
+create_exception!(pythy, MemoryCheckError, Error, "Valgrind has a finding for this very call.");
 
 static ARGUMENT_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static SYMBOL_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -19,7 +22,13 @@ static SYMBOL_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 /// `ArgumentError(Error, TypeError)`, which a macro with one base cannot make.
 pub fn argument_error(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     let doc = "An argument of a C function that has the wrong type, number or shape.";
-    two_bases(py, &ARGUMENT_ERROR, "ArgumentError", doc, (py.get_type::<PythyError>(), py.get_type::<PyTypeError>()))
+    two_bases(
+        py,
+        &ARGUMENT_ERROR,
+        "ArgumentError",
+        doc,
+        (py.get_type::<Error>(), py.get_type::<PyTypeError>()),
+    )
 }
 
 /// `SymbolError(BindingError, AttributeError)`, for names that are declared and not bound.
@@ -63,8 +72,10 @@ pub fn new_symbol_error(py: Python<'_>, message: String) -> PyErr {
     }
 }
 
-impl From<Error> for PyErr {
-    fn from(error: Error) -> PyErr {
+impl From<crate::Error> for PyErr {
+    fn from(error: crate::Error) -> PyErr {
+        use crate::Error;
+
         let message = error.to_string();
         match error {
             Error::HeaderNotFound { .. }
@@ -75,7 +86,9 @@ impl From<Error> for PyErr {
             | Error::NotALibrary { .. }
             | Error::LibraryLoad { .. }
             | Error::NothingInCommon { .. } => BindingError::new_err(message),
-            Error::Log { .. } | Error::ValgrindMissing | Error::ValgrindUnusable { .. } => ValgrindError::new_err(message),
+            Error::Log { .. } | Error::ValgrindMissing | Error::ValgrindUnusable { .. } => {
+                ValgrindError::new_err(message)
+            }
             Error::ReportWrite { source, .. } => match source.raw_os_error() {
                 Some(code) => pyo3::exceptions::PyOSError::new_err((code, message)),
                 None => pyo3::exceptions::PyOSError::new_err(message),
@@ -87,7 +100,7 @@ impl From<Error> for PyErr {
 /// Puts every exception class into the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    module.add("Error", py.get_type::<PythyError>())?;
+    module.add("Error", py.get_type::<Error>())?;
     module.add("HeaderError", py.get_type::<HeaderError>())?;
     module.add("BindingError", py.get_type::<BindingError>())?;
     module.add("SymbolError", symbol_error(py)?)?;

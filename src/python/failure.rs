@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use super::callable::Callable;
 use super::convert::Failure;
-use super::exceptions::{PythyError, new_argument_error};
+use super::exceptions::{self, new_argument_error};
 
 /// Sets the exception for an argument that cannot be converted; returns NULL.
 ///
@@ -31,7 +31,12 @@ pub unsafe fn bad_argument(
     std::ptr::null_mut()
 }
 
-fn explain(callable: &Callable, index: usize, object: &Bound<'_, PyAny>, failure: Failure) -> PyResult<PyErr> {
+fn explain(
+    callable: &Callable,
+    index: usize,
+    object: &Bound<'_, PyAny>,
+    failure: Failure,
+) -> PyResult<PyErr> {
     let py = object.py();
     let parameter = &callable.parameters[index];
     let name = parameter.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
@@ -40,17 +45,24 @@ fn explain(callable: &Callable, index: usize, object: &Bound<'_, PyAny>, failure
         Failure::Type => format!("must be {}, not {}", parameter.plan.expected(), type_name(object)?),
         Failure::Range => {
             let range = parameter.plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
-            let message = format!("{subject}: {} is out of range{}", short_repr(object), range.unwrap_or_default());
+            let message =
+                format!("{subject}: {} is out of range{}", short_repr(object), range.unwrap_or_default());
             return Ok(PyOverflowError::new_err(message));
         }
-        Failure::EmbeddedNul => "must not be a str with a NUL character inside: C would see the text end there".to_owned(),
-        Failure::ReadOnly => format!(
-            "must be writable, because C may write there; this {} is read-only",
-            type_name(object)?
-        ),
-        Failure::NotContiguous => format!("must be a C-contiguous buffer, which this {} is not", type_name(object)?),
+        Failure::EmbeddedNul => {
+            "must not be a str with a NUL character inside: C would see the text end there".to_owned()
+        }
+        Failure::ReadOnly => {
+            format!("must be writable, because C may write there; this {} is read-only", type_name(object)?)
+        }
+        Failure::NotContiguous => {
+            format!("must be a C-contiguous buffer, which this {} is not", type_name(object)?)
+        }
         Failure::ItemSize(size) => {
-            format!("must be a buffer of items of that type; this {} has items of {size} bytes", type_name(object)?)
+            format!(
+                "must be a buffer of items of that type; this {} has items of {size} bytes",
+                type_name(object)?
+            )
         }
         Failure::WrongTarget(target) => format!("must not be a pointer of type '{}'", target.pointer_name()),
         Failure::Raised => String::new(),
@@ -88,7 +100,7 @@ pub unsafe extern "C" fn closed(
     // SAFETY: CPython calls this with the GIL, on a builtin of ours.
     let (py, callable) = unsafe { (Python::assume_attached(), super::callable::callable(object)) };
     let message = format!("{}() was called after its interface was closed", callable.name);
-    PythyError::new_err(message).restore(py);
+    exceptions::Error::new_err(message).restore(py);
     std::ptr::null_mut()
 }
 
@@ -122,4 +134,3 @@ pub fn short_repr(object: &Bound<'_, PyAny>) -> String {
 fn type_name(object: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(object.get_type().name()?.to_string())
 }
-

@@ -11,7 +11,7 @@ use pyo3::types::{PyAnyMethods, PyDict, PyList, PyModule, PyString, PyTuple};
 use super::callable::{Callable, Face, c_string};
 use super::convert::{Parameter, Plan, ResultPlan};
 use super::entry;
-use super::exceptions::{PythyError, new_symbol_error};
+use super::exceptions::{self, new_symbol_error};
 use super::failure::closed;
 use super::reference::Ref;
 use crate::binding::{self, BoundFunction, Library, Route, Skipped};
@@ -72,7 +72,9 @@ pub fn create_interface<'py>(
     let release_gil = match gil {
         "release" => true,
         "hold" => false,
-        other => return Err(PyValueError::new_err(format!("gil must be 'release' or 'hold', not '{other}'"))),
+        other => {
+            return Err(PyValueError::new_err(format!("gil must be 'release' or 'hold', not '{other}'")));
+        }
     };
     let options = Options {
         headers: paths(header_files)?,
@@ -83,7 +85,8 @@ pub fn create_interface<'py>(
     let Some(first) = options.headers.first() else {
         return Err(PyValueError::new_err("header_files is empty: give at least one header"));
     };
-    let name = first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
+    let name =
+        first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
     tell_where_libclang_is(py)?;
     let (model, library, bindings) = py.detach(|| -> crate::Result<_> {
         let mut model = header::parse(&options)?;
@@ -109,15 +112,18 @@ pub fn create_interface<'py>(
         functions.push(builtin.unbind());
     }
     let skipped = bindings.skipped.into_iter().map(|skipped| (skipped.name.clone(), skipped)).collect();
-    let interface = Bound::new(py, Interface {
-        name: module.name()?.to_string(),
-        model,
-        skipped,
-        functions,
-        library: Mutex::new(Some(library)),
-        decode,
-        checked,
-    })?;
+    let interface = Bound::new(
+        py,
+        Interface {
+            name: module.name()?.to_string(),
+            model,
+            skipped,
+            functions,
+            library: Mutex::new(Some(library)),
+            decode,
+            checked,
+        },
+    )?;
     for method in OWN_NAMES {
         module.add(*method, interface.getattr(*method)?)?;
     }
@@ -134,13 +140,17 @@ fn refuse_what_is_to_come(
     checker: Option<&str>,
     leak_check: Option<&str>,
 ) -> PyResult<()> {
-    let not_yet = |what: &str| Err(PythyError::new_err(format!("{what} is not implemented in this version of pythy")));
+    let not_yet = |what: &str| {
+        Err(exceptions::Error::new_err(format!("{what} is not implemented in this version of pythy")))
+    };
     let backend = backend.or_else(|| std::env::var("PYTHY_BACKEND").ok().filter(|value| !value.is_empty()));
     match backend.as_deref() {
         None | Some("inprocess") => {}
         Some("isolated") => return not_yet("backend='isolated'"),
         Some(other) => {
-            return Err(PyValueError::new_err(format!("backend must be 'inprocess' or 'isolated', not '{other}'")));
+            return Err(PyValueError::new_err(format!(
+                "backend must be 'inprocess' or 'isolated', not '{other}'"
+            )));
         }
     }
     match (checker, leak_check) {
@@ -195,7 +205,11 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn builtin<'py>(&self, module: &Bound<'py, PyString>, function: BoundFunction) -> PyResult<Bound<'py, PyAny>> {
+    fn builtin<'py>(
+        &self,
+        module: &Bound<'py, PyString>,
+        function: BoundFunction,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let BoundFunction { declaration, address, signature } = function;
         let parameters: Box<[Parameter]> = declaration
             .parameters
@@ -225,8 +239,18 @@ impl Making<'_> {
             })
         });
         let names = (declaration.name, declaration.prototype);
-        Callable::new(address, parameters, result, signature, libffi, journal_id, self.release_gil, names, face)
-            .into_builtin(module)
+        Callable::new(
+            address,
+            parameters,
+            result,
+            signature,
+            libffi,
+            journal_id,
+            self.release_gil,
+            names,
+            face,
+        )
+        .into_builtin(module)
     }
 }
 
@@ -257,9 +281,9 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
 /// The name in Python: keywords, and the module's own names, get a trailing underscore.
 fn python_name(name: &str) -> String {
     const KEYWORDS: &[&str] = &[
-        "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif", "except",
-        "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "try",
-        "with", "yield",
+        "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
+        "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or",
+        "pass", "raise", "try", "with", "yield",
     ];
     if KEYWORDS.contains(&name) || OWN_NAMES.contains(&name) { format!("{name}_") } else { name.to_owned() }
 }
@@ -285,13 +309,22 @@ impl Interface {
     ///
     /// type_name is any C type, typedefs of the headers included: ref("unsigned long", 200).
     #[pyo3(name = "ref", signature = (type_name, value=None, /))]
-    fn reference(&self, py: Python<'_>, type_name: &str, value: Option<Bound<'_, PyAny>>) -> PyResult<Py<Ref>> {
+    fn reference(
+        &self,
+        py: Python<'_>,
+        type_name: &str,
+        value: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<Ref>> {
         let ty = self.model.type_named(type_name).ok_or_else(|| {
-            PyTypeError::new_err(format!("'{type_name}' is no C type that the headers of '{}' know", self.name))
+            PyTypeError::new_err(format!(
+                "'{type_name}' is no C type that the headers of '{}' know",
+                self.name
+            ))
         })?;
         let made = Ref::new(&ty, self.decode, self.checked)
             .map_err(|what| PyTypeError::new_err(format!("pythy cannot make a ref of {what} yet")))?;
-        let reference = made.ok_or_else(|| PyMemoryError::new_err(format!("no memory for a '{type_name}'")))?;
+        let reference =
+            made.ok_or_else(|| PyMemoryError::new_err(format!("no memory for a '{type_name}'")))?;
         if let Some(value) = value {
             reference.set_value(&value)?;
         }
@@ -316,4 +349,3 @@ impl Drop for Interface {
         std::mem::forget(library);
     }
 }
-

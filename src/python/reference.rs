@@ -85,11 +85,14 @@ impl Ref {
         let word = match converted {
             Ok(Argument::Word(word)) => word,
             Ok(Argument::Memory { .. }) => {
-                return Err(new_argument_error(py, format!(
-                    "a ref of type '{}' takes a pointer or None: it would outlive the memory of a '{}'",
-                    self.spelling,
-                    value.get_type().name()?,
-                )));
+                return Err(new_argument_error(
+                    py,
+                    format!(
+                        "a ref of type '{}' takes a pointer or None: it would outlive the memory of a '{}'",
+                        self.spelling,
+                        value.get_type().name()?,
+                    ),
+                ));
             }
             Err(Failure::Range) => {
                 let range = self.plan.range().map(|(low, high)| format!(": it holds {low} to {high}"));
@@ -102,12 +105,15 @@ impl Ref {
             }
             Err(Failure::Raised) => return Err(PyErr::fetch(py)),
             Err(_) => {
-                return Err(new_argument_error(py, format!(
-                    "a ref of type '{}' takes {}, not {}",
-                    self.spelling,
-                    self.plan.expected(),
-                    value.get_type().name()?,
-                )));
+                return Err(new_argument_error(
+                    py,
+                    format!(
+                        "a ref of type '{}' takes {}, not {}",
+                        self.spelling,
+                        self.plan.expected(),
+                        value.get_type().name()?,
+                    ),
+                ));
             }
         };
         // SAFETY: the block has exactly `size` bytes, at most 8, and nobody else writes it under the GIL.

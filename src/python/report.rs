@@ -21,7 +21,7 @@ impl Report {
     fn with<T>(&self, read: impl FnOnce(&Data) -> T) -> PyResult<T> {
         match &*self.data.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
             Some(data) => Ok(read(data)),
-            None => Err(super::exceptions::PythyError::new_err(
+            None => Err(super::exceptions::Error::new_err(
                 "this report is still being made: read it after the 'with pythy.watch()' block",
             )),
         }

@@ -112,7 +112,12 @@ macro_rules! argument {
         match <$ty>::take(argument) {
             Ok(value) => value,
             Err(Failure::Type) if <$ty>::MORE => {
-                return direct::<RELEASE>($object, $arguments, $callable.parameters.len() as _, std::ptr::null_mut());
+                return direct::<RELEASE>(
+                    $object,
+                    $arguments,
+                    $callable.parameters.len() as _,
+                    std::ptr::null_mut(),
+                );
             }
             Err(failure) => return bad_argument($callable, $index, argument, failure),
         }
@@ -149,7 +154,8 @@ unsafe extern "C" fn stub1<A: Take, R: Give, const RELEASE: bool>(
             return bad_count(callable, count, !keywords.is_null());
         }
         let a = argument!(A, object, callable, arguments, 0);
-        let function: unsafe extern "C" fn(A) -> R = std::mem::transmute::<*const c_void, _>(callable.address);
+        let function: unsafe extern "C" fn(A) -> R =
+            std::mem::transmute::<*const c_void, _>(callable.address);
         without_gil::<RELEASE, _>(|| function(a)).give()
     }
 }

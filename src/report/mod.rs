@@ -8,6 +8,7 @@ mod table;
 pub use build::{Scope, build};
 pub use json::to_json;
 pub use model::{
-    Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, SourceLines, Stack, Tool, Totals,
+    Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, SourceLines, Stack, Tool,
+    Totals,
 };
 pub use table::{Screen, to_table};
