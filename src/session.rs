@@ -190,7 +190,7 @@ impl Session {
     /// Everything that has been seen since the mark, a leak check included.
     pub fn report(&mut self, since: Mark, tool: Tool) -> Report {
         self.check_leaks();
-        let findings = attribution::attribute(&self.journal, &self.observed[since.observed..], &self.tables);
+        let findings = attribution::attribute(&self.journal, &self.observed, since.observed, &self.tables);
         let scope = Scope { first: since.first, last: self.journal.last() };
         report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &findings)
     }
