@@ -100,9 +100,19 @@ def build_worker() -> None:
     replace(Path(executables[-1]), PACKAGED_WORKER)
 
 
+def share_compiled_crates() -> None:
+    """Start maturin's first build from the worker's compiled crates, which are nearly all it needs."""
+    compiled, wanted = target_directory() / "worker" / "release", target_directory() / "release"
+    if not wanted.exists():
+        partial = wanted.with_name(f"release.{os.getpid()}")
+        shutil.copytree(compiled, partial, symlinks=True, ignore=shutil.ignore_patterns("*pythy*"))
+        partial.rename(wanted)
+
+
 def prepare() -> None:
     os.environ.update(build_environment())
     build_worker()
+    share_compiled_crates()
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):

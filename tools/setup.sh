@@ -9,7 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 
-fail() { printf 'error: %s\n' "$@" >&2; exit 1; }
+# The first argument says what is wrong, the others what to do.
+fail() { printf 'error: %s\n' "$1" >&2; shift; [ $# -eq 0 ] || printf '  %s\n' "$@" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 includes() { echo "#include <$1>" | "${CC:-cc}" -E -x c - >/dev/null 2>&1; }
 
@@ -53,7 +54,8 @@ check_venv() {
     local wanted="" now=""
     now=$(.venv/bin/python -I -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null) || now=""
     if [ -n "${PYTHON:-}" ]; then
-        wanted=$("$PYTHON" tools/interpreters.py --this) || fail "PYTHON=$PYTHON does not do"
+        has "$PYTHON" || fail "PYTHON=$PYTHON: no such program"
+        wanted=$("$PYTHON" tools/interpreters.py --this) || fail "PYTHON=$PYTHON cannot be used"
     elif [ -n "$now" ] && .venv/bin/python tools/interpreters.py --this >/dev/null; then
         wanted=$now
     else
