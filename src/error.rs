@@ -2,50 +2,30 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Location;
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Shorthand for results of reading headers.
+pub type HeaderResult<T> = std::result::Result<T, HeaderError>;
+
 /// Everything that can go wrong in pythy itself. Each message says what happened, to what, and
 /// what to do next; each variant says whose fault it is.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The user's: no such header file.
-    #[error("header file '{}' does not exist{}", path.display(), nor_in(searched))]
-    HeaderNotFound {
-        /// The file as it was given.
+    /// A header cannot be read.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+
+    /// The installation's, or the system's: the program that reads headers does not do so.
+    #[error("headers cannot be read: '{}' {message}; reinstall pythy", path.display())]
+    HeaderReader {
+        /// The program.
         path: PathBuf,
-        /// The directories it was looked for in, besides the working directory.
-        searched: Vec<PathBuf>,
-    },
-
-    /// The header's (or missing include directories or defines): clang's first error, with how many follow.
-    #[error("{location}:{}: {message}{}", location.column, more_errors(*more))]
-    HeaderSyntax {
-        /// Where clang stopped.
-        location: Location,
-        /// Clang's own message.
-        message: String,
-        /// How many further errors clang has.
-        more: usize,
-    },
-
-    /// The user's: an argument for clang that clang refuses.
-    #[error("clang could not parse {headers}: {message}")]
-    Clang {
-        /// The headers, joined with commas.
-        headers: String,
-        /// What clang said.
-        message: String,
-    },
-
-    /// The installation's: libclang is missing.
-    #[error(
-        "libclang cannot be loaded ({message}); install it with 'pip install libclang', or set LIBCLANG_PATH"
-    )]
-    LibclangMissing {
-        /// What the loader said.
+        /// What is wrong with it.
         message: String,
     },
 
@@ -115,6 +95,48 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+}
+
+/// Why headers cannot be read. It travels between processes as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum HeaderError {
+    /// The user's: no such header file.
+    #[error("header file '{}' does not exist{}", path.display(), nor_in(searched))]
+    HeaderNotFound {
+        /// The file as it was given.
+        path: PathBuf,
+        /// The directories it was looked for in, besides the working directory.
+        searched: Vec<PathBuf>,
+    },
+
+    /// The header's (or missing include directories or defines): clang's first error, with how many follow.
+    #[error("{location}:{}: {message}{}", location.column, more_errors(*more))]
+    HeaderSyntax {
+        /// Where clang stopped.
+        location: Location,
+        /// Clang's own message.
+        message: String,
+        /// How many further errors clang has.
+        more: usize,
+    },
+
+    /// The user's: an argument for clang that clang refuses.
+    #[error("clang could not parse {headers}: {message}")]
+    Clang {
+        /// The headers, joined with commas.
+        headers: String,
+        /// What clang said.
+        message: String,
+    },
+
+    /// The installation's: libclang is missing.
+    #[error(
+        "libclang cannot be loaded ({message}); install it with 'pip install libclang', or set LIBCLANG_PATH"
+    )]
+    LibclangMissing {
+        /// What the loader said.
+        message: String,
     },
 }
 

@@ -21,6 +21,8 @@ pub mod attribution;
 
 pub mod report;
 
+pub mod worker;
+
 pub mod session;
 
 #[cfg(feature = "python")]

@@ -1,4 +1,4 @@
-//! The process that runs a library on behalf of Python, without Python in it.
+//! The process that works on behalf of Python, without Python in it.
 
 use std::process::ExitCode;
 
@@ -9,8 +9,15 @@ fn main() -> ExitCode {
             println!("pythy-worker {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
+        [only] if only == "parse" => match pythy::worker::serve_parse() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => {
+                eprintln!("pythy-worker: {message}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
-            eprintln!("usage: pythy-worker --version");
+            eprintln!("usage: pythy-worker --version | parse");
             ExitCode::from(2)
         }
     }

@@ -8,7 +8,7 @@ use clang::{Entity, EntityKind, EvaluationResult, Index, Type, TypeKind};
 use super::macros::Macro;
 use super::types::integer;
 use super::{Options, diagnostics, unit};
-use crate::error::Result;
+use crate::error::HeaderResult;
 use crate::model::{Constant, ConstantValue};
 
 /// What the variables are called, followed by the macro's place in the list.
@@ -20,7 +20,7 @@ pub(super) fn evaluate<'i>(
     options: &Options,
     main: &str,
     macros: Vec<Macro>,
-) -> Result<Vec<Constant>> {
+) -> HeaderResult<Vec<Constant>> {
     if macros.is_empty() {
         return Ok(Vec::new());
     }

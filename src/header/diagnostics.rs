@@ -8,12 +8,12 @@ use clang::diagnostic::{Diagnostic, Severity};
 use super::Options;
 use super::sources::location_of;
 use super::unit::MAIN_FILE;
-use crate::error::{Error, Result};
+use crate::error::{HeaderError, HeaderResult};
 use crate::model::Location;
 
 /// Fails with clang's first error, if it has one: a header that clang cannot read to the end
 /// would give an interface with holes. `headers` are the files that the main file includes, one a line.
-pub(super) fn check(unit: &TranslationUnit<'_>, options: &Options, headers: &[PathBuf]) -> Result<()> {
+pub(super) fn check(unit: &TranslationUnit<'_>, options: &Options, headers: &[PathBuf]) -> HeaderResult<()> {
     let diagnostics = unit.get_diagnostics();
     let errors: Vec<_> = diagnostics.iter().filter(|d| is_error(d)).collect();
     match errors.first() {
@@ -33,17 +33,17 @@ fn is_error(diagnostic: &Diagnostic<'_>) -> bool {
     matches!(diagnostic.get_severity(), Severity::Error | Severity::Fatal)
 }
 
-fn error(first: &Diagnostic<'_>, more: usize, options: &Options, headers: &[PathBuf]) -> Error {
+fn error(first: &Diagnostic<'_>, more: usize, options: &Options, headers: &[PathBuf]) -> HeaderError {
     let message = first.get_text();
     let place = first.get_location().get_expansion_location();
     match place.file.map(|file| location_of(&file)) {
         Some(file) if file == Path::new(MAIN_FILE) => match headers.get(place.line as usize - 1) {
-            Some(header) => Error::HeaderSyntax { location: end_of(header), message, more },
+            Some(header) => HeaderError::HeaderSyntax { location: end_of(header), message, more },
             None => options.refused(message),
         },
         Some(file) => {
             let location = Location { file, line: place.line, column: place.column };
-            Error::HeaderSyntax { location, message, more }
+            HeaderError::HeaderSyntax { location, message, more }
         }
         // Of the command line, not of any header: a macro that cannot be.
         None => options.refused(message),

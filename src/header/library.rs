@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clang::Clang;
 
-use crate::error::{Error, Result};
+use crate::error::{HeaderError, HeaderResult};
 
 /// The directory or file given with [`set_libclang`].
 static CHOSEN: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -34,8 +34,8 @@ pub fn set_libclang(path: PathBuf) {
 
 /// Runs `work` with libclang loaded on this thread, while no other thread uses it.
 ///
-/// A panic inside (the clang crate has some, for what it believes impossible) becomes [`Error::Clang`].
-pub(super) fn with_clang<T>(headers: &str, work: impl FnOnce(&Clang) -> Result<T>) -> Result<T> {
+/// A panic inside (the clang crate has some, for what it believes impossible) becomes [`HeaderError::Clang`].
+pub(super) fn with_clang<T>(headers: &str, work: impl FnOnce(&Clang) -> HeaderResult<T>) -> HeaderResult<T> {
     let mut slot = lock(&LOADED);
     let loaded = match slot.take() {
         Some(loaded) => slot.insert(loaded),
@@ -47,7 +47,7 @@ pub(super) fn with_clang<T>(headers: &str, work: impl FnOnce(&Clang) -> Result<T
     stop_crash_recovery();
     clang_sys::set_library(previous);
     outcome.unwrap_or_else(|panic| {
-        Err(Error::Clang { headers: headers.to_owned(), message: panic_message(panic.as_ref()) })
+        Err(HeaderError::Clang { headers: headers.to_owned(), message: panic_message(panic.as_ref()) })
     })
 }
 
@@ -60,9 +60,9 @@ fn stop_crash_recovery() {
     }
 }
 
-fn load() -> Result<Loaded> {
+fn load() -> HeaderResult<Loaded> {
     // The loader goes on to recommend LIBCLANG_PATH, as the error does.
-    let missing = |message: String| Error::LibclangMissing {
+    let missing = |message: String| HeaderError::LibclangMissing {
         message: message.split(", set the `LIBCLANG_PATH`").next().unwrap_or_default().to_owned(),
     };
     let _variable = LibclangPath::set();

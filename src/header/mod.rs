@@ -23,7 +23,7 @@ mod unit;
 pub use library::set_libclang;
 pub use options::Options;
 
-use crate::error::Result;
+use crate::error::HeaderResult;
 use crate::model::Interface;
 
 /// Parses the headers as one translation unit and returns everything that it declares, what the
@@ -37,7 +37,7 @@ use crate::model::Interface;
 /// [`HeaderSyntax`](crate::Error::HeaderSyntax) for clang's first error in one (a missing
 /// `#include` too), [`Clang`](crate::Error::Clang) for arguments that clang refuses, and
 /// [`LibclangMissing`](crate::Error::LibclangMissing).
-pub fn parse(options: &Options) -> Result<Interface> {
+pub fn parse(options: &Options) -> HeaderResult<Interface> {
     let paths = search::find_headers(options)?;
     let main = options.main_file(&paths)?;
     library::with_clang(&options.headers_for_messages(), |clang| {

@@ -1,10 +1,12 @@
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::freestanding;
-use crate::error::{Error, Result};
+use crate::error::{HeaderError, HeaderResult};
 
 /// Which headers to parse, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// The headers, in the order in which they are included. One that does not exist relative to
     /// the working directory is looked for in `include_dirs`, then in the system's directories.
@@ -24,7 +26,7 @@ impl Options {
     }
 
     /// The command line for clang.
-    pub(super) fn arguments(&self) -> Result<Vec<String>> {
+    pub(super) fn arguments(&self) -> HeaderResult<Vec<String>> {
         let fixed = ["-x", "c", "-w", "-ferror-limit=0", "-isystem", freestanding::DIRECTORY];
         let mut arguments: Vec<String> = fixed.map(str::to_owned).into();
         for directory in &self.include_dirs {
@@ -44,11 +46,11 @@ impl Options {
     }
 
     /// The text of a file that includes all headers, found at `paths`, in order.
-    pub(super) fn main_file(&self, paths: &[PathBuf]) -> Result<String> {
+    pub(super) fn main_file(&self, paths: &[PathBuf]) -> HeaderResult<String> {
         paths.iter().map(|path| self.include(path)).collect()
     }
 
-    fn include(&self, path: &PathBuf) -> Result<String> {
+    fn include(&self, path: &PathBuf) -> HeaderResult<String> {
         let text = self.text(path)?;
         // C has no escapes in the name of an included file.
         if text.contains(['\n', '\0']) || (text.contains('"') && text.contains('>')) {
@@ -57,12 +59,12 @@ impl Options {
         Ok(if text.contains('"') { format!("#include <{text}>\n") } else { format!("#include \"{text}\"\n") })
     }
 
-    fn text<'p>(&self, path: &'p PathBuf) -> Result<&'p str> {
+    fn text<'p>(&self, path: &'p PathBuf) -> HeaderResult<&'p str> {
         path.to_str().ok_or_else(|| self.refused(format!("path {path:?} is not valid UTF-8")))
     }
 
     /// An error of these options' making.
-    pub(super) fn refused(&self, message: String) -> Error {
-        Error::Clang { headers: self.headers_for_messages(), message }
+    pub(super) fn refused(&self, message: String) -> HeaderError {
+        HeaderError::Clang { headers: self.headers_for_messages(), message }
     }
 }

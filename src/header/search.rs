@@ -3,22 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use super::Options;
-use crate::error::{Error, Result};
+use crate::error::{HeaderError, HeaderResult};
 
 /// Where every given header is, in order.
-pub(super) fn find_headers(options: &Options) -> Result<Vec<PathBuf>> {
+pub(super) fn find_headers(options: &Options) -> HeaderResult<Vec<PathBuf>> {
     options.headers.iter().map(|header| find(header, &options.include_dirs)).collect()
 }
 
 /// The header itself if it exists, else the first of that name in the include directories and the
 /// system's.
-fn find(header: &Path, include_dirs: &[PathBuf]) -> Result<PathBuf> {
+fn find(header: &Path, include_dirs: &[PathBuf]) -> HeaderResult<PathBuf> {
     if header.is_file() {
         return Ok(header.to_owned());
     }
     let directories = if is_searched_for(header) { search_directories(include_dirs) } else { Vec::new() };
     let found = directories.iter().map(|directory| directory.join(header)).find(|path| path.is_file());
-    found.ok_or_else(|| Error::HeaderNotFound { path: header.to_owned(), searched: directories })
+    found.ok_or_else(|| HeaderError::HeaderNotFound { path: header.to_owned(), searched: directories })
 }
 
 /// `zlib.h` and `curl/curl.h` are searched for, `./zlib.h` and `/opt/zlib.h` are not.

@@ -3,7 +3,7 @@
 use clang::{Index, SourceError, TranslationUnit, Unsaved};
 
 use super::{Options, freestanding};
-use crate::error::Result;
+use crate::error::HeaderResult;
 
 /// The name of the main file. It stands in the working directory, so that clang finds what it includes there.
 pub(super) const MAIN_FILE: &str = "<pythy>";
@@ -15,7 +15,7 @@ pub(super) fn parse<'i>(
     options: &Options,
     main: &str,
     macros: bool,
-) -> Result<TranslationUnit<'i>> {
+) -> HeaderResult<TranslationUnit<'i>> {
     let mut unsaved = freestanding::unsaved();
     unsaved.push(Unsaved::new(MAIN_FILE, main));
     let parsed = index

@@ -78,10 +78,7 @@ impl From<crate::Error> for PyErr {
 
         let message = error.to_string();
         match error {
-            Error::HeaderNotFound { .. }
-            | Error::HeaderSyntax { .. }
-            | Error::Clang { .. }
-            | Error::LibclangMissing { .. } => HeaderError::new_err(message),
+            Error::Header(_) | Error::HeaderReader { .. } => HeaderError::new_err(message),
             Error::LibraryNotFound { .. }
             | Error::NotALibrary { .. }
             | Error::LibraryLoad { .. }

@@ -21,6 +21,8 @@ use crate::header::{self, Options};
 use crate::journal::Declaration;
 use crate::model::{Function, Interface as Model};
 use crate::session;
+use crate::valgrind::{self, Presence};
+use crate::worker::parse_apart;
 
 /// What stands behind a module that `create_interface` returns; its methods are in the module.
 #[pyclass(frozen, module = "pythy")]
@@ -87,14 +89,10 @@ pub fn create_interface<'py>(
     };
     let name =
         first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
-    tell_where_libclang_is(py)?;
-    let (model, library, bindings) = py.detach(|| -> crate::Result<_> {
-        let mut model = header::parse(&options)?;
-        let library = Library::open(&library_file)?;
-        let functions = Model { functions: std::mem::take(&mut model.functions), ..Model::default() };
-        let bindings = binding::bind(functions, &library, &options.headers)?;
-        Ok((model, library, bindings))
-    })?;
+    let mut model = read_headers(py, &options)?;
+    let library = Library::open(&library_file)?;
+    let functions = Model { functions: std::mem::take(&mut model.functions), ..Model::default() };
+    let bindings = binding::bind(functions, &library, &options.headers)?;
     let module = match module {
         Some(module) => module,
         None => PyModule::new(py, &name)?,
@@ -183,17 +181,36 @@ fn definitions(defines: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Option<Stri
     defines.iter().map(one).collect()
 }
 
+/// Natively right here, with the GIL held, as [`header::set_libclang`] asks; under Valgrind in the
+/// packaged worker, which Valgrind does not watch.
+fn read_headers(py: Python<'_>, options: &Options) -> PyResult<Model> {
+    let libclang = libclang(py)?;
+    if valgrind::running() == Presence::Native {
+        if let Some(libclang) = libclang {
+            header::set_libclang(libclang);
+        }
+        return Ok(header::parse(options).map_err(crate::Error::from)?);
+    }
+    let worker = worker(py)?;
+    Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
+}
+
 /// The `libclang` package of PyPI, found without importing it.
-fn tell_where_libclang_is(py: Python<'_>) -> PyResult<()> {
+fn libclang(py: Python<'_>) -> PyResult<Option<PathBuf>> {
     for directory in py.import("sys")?.getattr("path")?.try_iter()? {
         let Ok(directory) = directory?.extract::<PathBuf>() else { continue };
         let file = directory.join("clang/native/libclang.so");
         if file.is_file() {
-            header::set_libclang(file);
-            break;
+            return Ok(Some(file));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// The worker that comes with the package.
+fn worker(py: Python<'_>) -> PyResult<PathBuf> {
+    let package: PathBuf = py.import("pythy")?.getattr("__file__")?.extract()?;
+    Ok(package.with_file_name("bin").join("pythy-worker"))
 }
 
 /// What all functions of one interface have in common while they are made.
