@@ -96,6 +96,7 @@ impl Session {
             );
         }
         let own_object = bracket::own_object();
+        set_apart_earlier_losses();
         Self {
             journal: Journal::default(),
             tables: Tables { slots, own_object, libraries: Vec::new() },
@@ -213,6 +214,21 @@ impl Session {
             self.observed.push(Observed { evidence: Evidence::Record(record), seen });
         }
         errors
+    }
+}
+
+/// What was lost before the first foreign call is the interpreter's: a check that reports nothing
+/// keeps it out of all later ones.
+fn set_apart_earlier_losses() {
+    const OPTIONS: [&str; 2] = ["--show-leak-kinds", "--errors-for-leak-kinds"];
+    const DEFAULT: &str = "definite,possible";
+    for option in OPTIONS {
+        bracket::change_option(&format!("{option}=none"));
+    }
+    bracket::leak_check_added();
+    for option in OPTIONS {
+        let value = valgrind::option(option).unwrap_or_else(|| DEFAULT.to_owned());
+        bracket::change_option(&format!("{option}={value}"));
     }
 }
 

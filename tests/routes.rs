@@ -1,6 +1,9 @@
 //! The three routes of a call (registers, libffi, dispatcher) hand over the same arguments and
 //! results: random signatures, with functions compiled by the C compiler as the oracle.
 
+// Every block here calls code that this file has just generated, with the arguments it declares.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
 use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,6 @@ mod requests;
 mod roots;
 mod slots;
 
-pub use requests::{count_errors, leak_check_added};
+pub use requests::{change_option, count_errors, leak_check_added};
 pub use roots::Root;
 pub use slots::{HAS_SLOTS, Slots, dispatch, own_object};

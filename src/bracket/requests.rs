@@ -1,6 +1,8 @@
 //! Client requests, each named after its macro. All are for a process under Valgrind, in a build
 //! with Valgrind's headers: `valgrind::presence()` is asked once, when the monitor starts.
 
+use std::ffi::CString;
+
 /// `VALGRIND_COUNT_ERRORS`: every occurrence so far, duplicates included, suppressed ones not.
 pub fn count_errors() -> u64 {
     crabgrind::valgrind::count_errors() as u64
@@ -12,6 +14,13 @@ pub fn count_errors() -> u64 {
 /// "reachable", so both are cleared on the way into the request.
 pub fn leak_check_added() {
     scrubbed(leak_check_added_request);
+}
+
+/// `VALGRIND_CLO_CHANGE`: an option such as `--show-leak-kinds=none` for the time to come.
+pub fn change_option(option: &str) {
+    if let Ok(option) = CString::new(option) {
+        crabgrind::valgrind::change_clo(&option);
+    }
 }
 
 extern "C" fn leak_check_added_request() {

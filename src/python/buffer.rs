@@ -46,6 +46,8 @@ const INLINE: usize = 6;
 pub struct Views {
     count: usize,
     inline: [MaybeUninit<View>; INLINE],
+    // Boxed, because the vector's growth must not move a view.
+    #[allow(clippy::vec_box)]
     more: Vec<Box<MaybeUninit<View>>>,
 }
 

@@ -261,12 +261,13 @@ pub unsafe fn integer(scalar: Scalar, object: *mut ffi::PyObject) -> Result<u64,
 #[inline(always)]
 pub unsafe fn long(object: *mut ffi::PyObject) -> Result<c_long, Failure> {
     // SAFETY: as the caller vouches.
-    let value = unsafe { ffi::PyLong_AsLong(object) };
-    // SAFETY: as above.
-    if value == -1 && unsafe { !ffi::PyErr_Occurred().is_null() } {
-        return Err(unsafe { number_failure() });
+    unsafe {
+        let value = ffi::PyLong_AsLong(object);
+        if value == -1 && !ffi::PyErr_Occurred().is_null() {
+            return Err(number_failure());
+        }
+        Ok(value)
     }
-    Ok(value)
 }
 
 #[inline(always)]
@@ -458,7 +459,8 @@ unsafe fn memory(
             return Err(Failure::NotContiguous);
         };
         let item_size = view.itemsize as usize;
-        let raw_bytes = item_size == 1 && target.item_size > 0 && view.len as usize % target.item_size == 0;
+        let raw_bytes =
+            item_size == 1 && target.item_size > 0 && (view.len as usize).is_multiple_of(target.item_size);
         if item_size != target.item_size && target.id != TypeId::VOID && !raw_bytes {
             return Err(Failure::ItemSize(item_size));
         }

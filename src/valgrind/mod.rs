@@ -1,9 +1,11 @@
 //! Valgrind itself: the one that is installed, and the one that runs this process.
 
 mod installed;
+mod options;
 mod presence;
 mod version;
 
 pub use installed::{Valgrind, find};
+pub use options::option;
 pub use presence::{Presence, running};
 pub use version::Version;
