@@ -96,6 +96,9 @@ impl Session {
             );
         }
         let own_object = bracket::own_object();
+        if let Err(error) = load_suppressions() {
+            notes.push(format!("pythy's suppressions cannot be loaded ({error}): leak checks take longer"));
+        }
         set_apart_earlier_losses();
         Self {
             journal: Journal::default(),
@@ -215,6 +218,13 @@ impl Session {
         }
         errors
     }
+}
+
+/// Keeps the interpreter's own blocks out of the leak checks, which would take seconds to describe them.
+fn load_suppressions() -> std::io::Result<()> {
+    let (_file, path) = valgrind::shipped_suppressions()?;
+    bracket::change_option(&format!("--suppressions={path}"));
+    Ok(())
 }
 
 /// What was lost before the first foreign call is the interpreter's: a check that reports nothing
