@@ -125,7 +125,9 @@ pub fn create_interface<'py>(
     for method in OWN_NAMES {
         module.add(*method, interface.getattr(*method)?)?;
     }
-    module.add("__getattr__", interface.getattr("missing")?)?;
+    if !module.dict().contains("__getattr__")? {
+        module.add("__getattr__", interface.getattr("missing")?)?;
+    }
     Ok(module)
 }
 

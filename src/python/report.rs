@@ -1,7 +1,7 @@
 //! Reports as Python sees them: the JSON report's structure, with ids resolved to objects.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -139,7 +139,8 @@ pub fn running_under_valgrind() -> bool {
 /// The version of the Valgrind on PATH, "3.19.0"; None where there is none.
 #[pyfunction]
 pub fn valgrind_version() -> Option<String> {
-    valgrind::find().ok().map(|valgrind| valgrind.version.to_string())
+    static VERSION: OnceLock<Option<String>> = OnceLock::new();
+    VERSION.get_or_init(|| valgrind::find().ok().map(|valgrind| valgrind.version.to_string())).clone()
 }
 
 /// The table on stderr at the end of a process under Valgrind, if there is something to say.
