@@ -5,14 +5,15 @@
 //! that carries the [`Callable`]: CPython prints functions of modules by their bare name.
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyType};
 use pyo3::{ffi, intern};
 
-use super::convert::{Parameter, ResultPlan};
+use super::convert::{Parameter, ResultPlan, to_python};
+use super::enumeration::EnumClass;
 use crate::binding::{Registers, Signature};
 use crate::call::Libffi;
 
@@ -38,6 +39,8 @@ pub struct Callable {
     pub registers: Registers,
     /// For native calls that do not fit the registers.
     pub libffi: Option<Libffi>,
+    /// The enum that the result is of.
+    pub enumeration: Option<Arc<EnumClass>>,
     /// Its declaration in the journal; 0 natively.
     pub declaration: u32,
     /// Whether the GIL is released around the call.
@@ -70,6 +73,7 @@ impl Callable {
         result: ResultPlan,
         signature: Signature,
         libffi: Option<Libffi>,
+        enumeration: Option<Arc<EnumClass>>,
         declaration: u32,
         release_gil: bool,
         (name, prototype): (String, String),
@@ -83,6 +87,7 @@ impl Callable {
             signature,
             registers,
             libffi,
+            enumeration,
             declaration,
             release_gil,
             name,
@@ -114,6 +119,21 @@ impl Callable {
             let method = &raw mut (*callable).method;
             let function = ffi::PyCFunction_NewEx(method, object.as_ptr(), module.as_ptr());
             Bound::from_owned_ptr_or_err(py, function)
+        }
+    }
+
+    /// The object for a result word; NULL with an exception set. `checked`: under Valgrind.
+    ///
+    /// # Safety
+    /// The GIL is held and the word is what the C function returned.
+    #[inline(always)]
+    pub unsafe fn give(&self, word: u64, checked: bool) -> *mut ffi::PyObject {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            match &self.enumeration {
+                None => to_python(self.result, word, checked),
+                Some(enumeration) => enumeration.give(word as i64),
+            }
         }
     }
 

@@ -66,6 +66,8 @@ pub enum ResultPlan {
     Char,
     /// int
     Integer(Scalar),
+    /// A member of the enum that the callable carries, or an int.
+    Enumeration(Scalar),
     /// float, from `float`
     Float,
     /// float, from `double`
@@ -195,6 +197,9 @@ impl Target {
 impl ResultPlan {
     /// The plan for a type whose [`Scalar`] exists.
     pub fn of(ty: &Type, decode: bool) -> Self {
+        if let TypeKind::Enumeration(_, integer) = &ty.kind {
+            return Self::Enumeration(Scalar::of_integer(*integer));
+        }
         match Plan::of_result(ty) {
             None => Self::Void,
             Some(Plan::Bool) => Self::Bool,
@@ -487,8 +492,11 @@ pub unsafe fn to_python(plan: ResultPlan, word: u64, checked: bool) -> *mut ffi:
                 ffi::Py_INCREF(none);
                 none
             }
-            ResultPlan::Integer(Scalar::U64) => ffi::PyLong_FromUnsignedLongLong(word),
-            ResultPlan::Integer(_) => ffi::PyLong_FromLong(word as c_long),
+            // Whoever has the enum at hand asks it; without it the int will do.
+            ResultPlan::Integer(Scalar::U64) | ResultPlan::Enumeration(Scalar::U64) => {
+                ffi::PyLong_FromUnsignedLongLong(word)
+            }
+            ResultPlan::Integer(_) | ResultPlan::Enumeration(_) => ffi::PyLong_FromLong(word as c_long),
             ResultPlan::Double => ffi::PyFloat_FromDouble(f64::from_bits(word)),
             ResultPlan::Float => ffi::PyFloat_FromDouble(f64::from(f32::from_bits(word as u32))),
             ResultPlan::Bool => ffi::PyBool_FromLong(word as c_long),

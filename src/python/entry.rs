@@ -10,7 +10,7 @@ use pyo3::ffi;
 use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, Entry, callable};
-use super::convert::{Argument, ResultPlan, text_object, to_c, to_python};
+use super::convert::{Argument, ResultPlan, text_object, to_c};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
 use super::stub;
 use crate::binding::{Place, Registers, Route};
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn direct<const RELEASE: bool>(
                 result.word(call_for_integer(callable.address, &integers, &floats), 0)
             }
         });
-        to_python(callable.result, word, false)
+        callable.give(word, false)
     }
 }
 
@@ -119,7 +119,7 @@ unsafe extern "C" fn libffi<const RELEASE: bool>(
             });
         }
         let word = without_gil::<RELEASE, _>(|| invoke_by_libffi(callable, &words));
-        to_python(callable.result, word, false)
+        callable.give(word, false)
     }
 }
 
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn bracketed(
             (ResultPlan::Text { decode }, Some(length)) => {
                 text_object(outcome.word as usize as *const _, length, decode)
             }
-            (plan, _) => to_python(plan, outcome.word, true),
+            _ => callable.give(outcome.word, true),
         }
     }
 }

@@ -2,24 +2,28 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyAttributeError, PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyAnyMethods, PyDict, PyList, PyModule, PyString, PyTuple};
+use pyo3::types::{
+    PyAnyMethods, PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefMethods, PyWeakrefReference,
+};
 
 use super::callable::{Callable, Face, c_string};
 use super::convert::{Parameter, Plan, ResultPlan};
 use super::entry;
+use super::enumeration::EnumClass;
 use super::exceptions::{self, new_symbol_error};
 use super::failure::closed;
+use super::names::Names;
 use super::reference::Ref;
 use crate::binding::{self, BoundFunction, Library, Route, Skipped};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
-use crate::model::{Function, Interface as Model};
+use crate::model::{Function, Interface as Model, TypeKind};
 use crate::session;
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -28,7 +32,9 @@ use crate::worker::parse_apart;
 #[pyclass(frozen, module = "pythy")]
 pub struct Interface {
     name: String,
+    module: Py<PyWeakrefReference>,
     model: Model,
+    names: Names,
     skipped: HashMap<String, Skipped>,
     functions: Vec<Py<PyAny>>,
     library: Mutex<Option<Library>>,
@@ -101,7 +107,9 @@ pub fn create_interface<'py>(
     if let Some(mut session) = session::current() {
         session.add_library(&library);
     }
-    let making = Making { library: library.path(), release_gil, decode, checked };
+    let names = Names::new(&mut model);
+    let making =
+        Making { library: library.path(), release_gil, decode, checked, enumerations: names.enumerations() };
     let mut functions = Vec::with_capacity(bindings.functions.len());
     for function in bindings.functions {
         let python_name = python_name(&function.declaration.name);
@@ -114,7 +122,9 @@ pub fn create_interface<'py>(
         py,
         Interface {
             name: module.name()?.to_string(),
+            module: PyWeakrefReference::new(module.as_any())?.unbind(),
             model,
+            names,
             skipped,
             functions,
             library: Mutex::new(Some(library)),
@@ -127,6 +137,7 @@ pub fn create_interface<'py>(
     }
     if !module.dict().contains("__getattr__")? {
         module.add("__getattr__", interface.getattr("missing")?)?;
+        module.add("__dir__", interface.getattr("listed")?)?;
     }
     Ok(module)
 }
@@ -221,6 +232,7 @@ struct Making<'a> {
     release_gil: bool,
     decode: bool,
     checked: bool,
+    enumerations: &'a HashMap<String, Arc<EnumClass>>,
 }
 
 impl Making<'_> {
@@ -257,6 +269,10 @@ impl Making<'_> {
                 library: self.library.to_owned(),
             })
         });
+        let enumeration = match &declaration.result.kind {
+            TypeKind::Enumeration(key, _) => self.enumerations.get(key).cloned(),
+            _ => None,
+        };
         let names = (declaration.name, declaration.prototype);
         Callable::new(
             address,
@@ -264,6 +280,7 @@ impl Making<'_> {
             result,
             signature,
             libffi,
+            enumeration,
             journal_id,
             self.release_gil,
             names,
@@ -350,8 +367,26 @@ impl Interface {
         Py::new(py, reference)
     }
 
-    /// What the module says to a name that it does not have.
+    /// The names of the module, those that are made at their first use included.
+    fn listed(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let mut names = self.names.of_given_headers();
+        if let Some(module) = self.module.bind(py).upgrade() {
+            names.extend(module.cast::<PyModule>()?.dict().keys().extract::<Vec<String>>()?);
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// What the module says to a name that it does not have yet, or at all.
     fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        if let Some(value) = self.names.resolve(py, &self.name, name)? {
+            // The module answers by itself from now on.
+            if let Some(module) = self.module.bind(py).upgrade() {
+                module.setattr(name, &value)?;
+            }
+            return Ok(value);
+        }
         Err(match self.skipped.get(name) {
             Some(Skipped { location, reason, .. }) => {
                 new_symbol_error(py, format!("{location}: '{name}' is declared, but {reason}"))
