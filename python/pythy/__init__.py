@@ -10,11 +10,13 @@ import atexit as _atexit
 from pythy import _native
 from pythy._native import (
     ArgumentError,
+    Array,
     BindingError,
     Error,
     HeaderError,
     MemoryCheckError,
     Pointer,
+    Record,
     Ref,
     Report,
     SymbolError,
@@ -30,11 +32,13 @@ from pythy._native import (
 
 __all__ = [
     "ArgumentError",
+    "Array",
     "BindingError",
     "Error",
     "HeaderError",
     "MemoryCheckError",
     "Pointer",
+    "Record",
     "Ref",
     "Report",
     "SymbolError",

@@ -7,12 +7,37 @@ impl Interface {
     /// for; `None` where it stands for none.
     pub fn type_named(&self, name: &str) -> Option<Type> {
         let spelling = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((element, count)) = spelling.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) {
+            let count = match count.trim() {
+                "" => None,
+                digits => Some(digits.parse().ok()?),
+            };
+            return self.array(element, count, spelling.clone());
+        }
         let stars = spelling.bytes().rev().take_while(|byte| matches!(byte, b'*' | b' ')).count();
         let (base, stars) = spelling.split_at(spelling.len() - stars);
         let mut ty = self.base_type(base)?;
         for _ in stars.bytes().filter(|byte| *byte == b'*') {
             ty = Type { kind: TypeKind::Pointer(Box::new(ty)), spelling: String::new(), is_const: false };
         }
+        Some(Type { spelling, ..ty })
+    }
+
+    /// `int[2][3]` is two arrays of three, so the last dimension belongs to the innermost element.
+    fn array(&self, element: &str, count: Option<u64>, spelling: String) -> Option<Type> {
+        let wrap = |element: Type, count| Type {
+            kind: TypeKind::Array(Box::new(element), count),
+            spelling: String::new(),
+            is_const: false,
+        };
+        let mut outer = Vec::new();
+        let mut base = element.trim();
+        while let Some((rest, dimension)) = base.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) {
+            outer.push(if dimension.trim().is_empty() { None } else { Some(dimension.trim().parse().ok()?) });
+            base = rest.trim();
+        }
+        let innermost = wrap(self.type_named(base)?, count);
+        let ty = outer.into_iter().fold(innermost, wrap);
         Some(Type { spelling, ..ty })
     }
 
@@ -92,6 +117,9 @@ mod tests {
         assert_eq!(canonical("long unsigned int").as_deref(), Some("unsigned long"));
         assert_eq!(canonical("  unsigned   char * ").as_deref(), Some("unsigned char *"));
         assert_eq!(canonical("const char **").as_deref(), Some("char **"));
+        assert_eq!(canonical("int[4]").as_deref(), Some("int [4]"));
+        assert_eq!(canonical("char *[2] [3]").as_deref(), Some("char *[2][3]"));
+        assert_eq!(canonical("int[x]"), None);
         assert_eq!(canonical("size_t").as_deref(), Some("unsigned long"));
         assert_eq!(canonical("nonsense"), None);
         assert_eq!(canonical(""), None);

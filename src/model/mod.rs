@@ -6,6 +6,7 @@ mod enumeration;
 mod function;
 mod global;
 mod interface;
+mod layout;
 mod location;
 mod lookup;
 mod record;

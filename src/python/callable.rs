@@ -13,7 +13,9 @@ use pyo3::types::{PyModule, PyString, PyType};
 use pyo3::{ffi, intern};
 
 use super::convert::{Parameter, ResultPlan, to_python};
+use super::ctype::Pointee;
 use super::enumeration::EnumClass;
+use super::pointer::Pointer;
 use crate::binding::{Registers, Signature};
 use crate::call::Libffi;
 
@@ -41,6 +43,8 @@ pub struct Callable {
     pub libffi: Option<Libffi>,
     /// The enum that the result is of.
     pub enumeration: Option<Arc<EnumClass>>,
+    /// What the result points to.
+    pub pointee: Option<Arc<Pointee>>,
     /// Its declaration in the journal; 0 natively.
     pub declaration: u32,
     /// Whether the GIL is released around the call.
@@ -73,7 +77,7 @@ impl Callable {
         result: ResultPlan,
         signature: Signature,
         libffi: Option<Libffi>,
-        enumeration: Option<Arc<EnumClass>>,
+        (enumeration, pointee): (Option<Arc<EnumClass>>, Option<Arc<Pointee>>),
         declaration: u32,
         release_gil: bool,
         (name, prototype): (String, String),
@@ -88,6 +92,7 @@ impl Callable {
             registers,
             libffi,
             enumeration,
+            pointee,
             declaration,
             release_gil,
             name,
@@ -130,9 +135,12 @@ impl Callable {
     pub unsafe fn give(&self, word: u64, checked: bool) -> *mut ffi::PyObject {
         // SAFETY: as the caller vouches.
         unsafe {
-            match &self.enumeration {
-                None => to_python(self.result, word, checked),
-                Some(enumeration) => enumeration.give(word as i64),
+            match (self.result, &self.pointee, &self.enumeration) {
+                (ResultPlan::Pointer, Some(pointee), _) => {
+                    Pointer::give(Python::assume_attached(), word as usize, pointee, checked)
+                }
+                (_, _, Some(enumeration)) => enumeration.give(word as i64),
+                (result, ..) => to_python(result, word),
             }
         }
     }

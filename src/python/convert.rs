@@ -5,8 +5,10 @@ use std::ffi::{c_char, c_long};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::array::Array;
 use super::buffer::{Views, has_buffer};
 use super::pointer::Pointer;
+use super::record::Record;
 use super::reference::Ref;
 use super::types::TypeId;
 use crate::binding::Scalar;
@@ -77,8 +79,8 @@ pub enum ResultPlan {
         /// Whether UTF-8 is decoded to str.
         decode: bool,
     },
-    /// A [`Pointer`]; `None` for NULL.
-    Pointer(TypeId),
+    /// A [`Pointer`] to what the place of the value says; `None` for NULL.
+    Pointer,
 }
 
 /// Why an argument cannot be converted.
@@ -98,6 +100,8 @@ pub enum Failure {
     ItemSize(usize),
     /// A pointer to something else.
     WrongTarget(TypeId),
+    /// A pointer whose memory has been freed.
+    Released,
     /// Python code of the argument's own raised; its exception stands.
     Raised,
 }
@@ -208,7 +212,7 @@ impl ResultPlan {
             Some(Plan::Float) => Self::Float,
             Some(Plan::Double) => Self::Double,
             Some(Plan::Text(_)) => Self::Text { decode },
-            Some(Plan::Pointer(target)) => Self::Pointer(target.id),
+            Some(Plan::Pointer(_)) => Self::Pointer,
         }
     }
 }
@@ -421,30 +425,33 @@ unsafe fn pointer(
     views: &mut Views,
 ) -> Result<Argument, Failure> {
     // SAFETY: the GIL is held, as the caller vouches, and the object is live.
-    let (py, borrowed) = unsafe {
-        let py = Python::assume_attached();
-        (py, Borrowed::from_ptr(py, object))
-    };
+    let borrowed = unsafe { Borrowed::from_ptr(Python::assume_attached(), object) };
     if borrowed.is_none() {
         return Ok(Argument::Word(0));
     }
-    if let Ok(pointer) = borrowed.cast::<Pointer>() {
+    let given = if let Ok(pointer) = borrowed.cast::<Pointer>() {
         let pointer = pointer.get();
-        return if target.accepts(pointer.target()) {
-            Ok(Argument::Word(pointer.address() as u64))
+        Some((pointer.address().ok_or(Failure::Released)?, pointer.target(), pointer.target()))
+    } else if let Ok(reference) = borrowed.cast::<Ref>() {
+        let place = reference.get().place();
+        Some((place.address, place.ty.id, place.ty.id))
+    } else if let Ok(record) = borrowed.cast::<Record>() {
+        let place = record.get().place();
+        Some((place.address, place.ty.id, place.ty.id))
+    } else if let Ok(array) = borrowed.cast::<Array>() {
+        let array = array.get();
+        let element = array.elements().map_or(array.place().ty.id, |(element, _)| element.id);
+        Some((array.place().address, element, array.place().ty.id))
+    } else {
+        None
+    };
+    if let Some((address, element, whole)) = given {
+        return if target.accepts(element) || target.accepts(whole) {
+            Ok(Argument::Word(address as u64))
         } else {
-            Err(Failure::WrongTarget(pointer.target()))
+            Err(Failure::WrongTarget(element))
         };
     }
-    if let Ok(reference) = borrowed.cast::<Ref>() {
-        let reference = reference.get();
-        return if target.accepts(reference.target()) {
-            Ok(Argument::Word(reference.address() as u64))
-        } else {
-            Err(Failure::WrongTarget(reference.target()))
-        };
-    }
-    let _ = py;
     // SAFETY: as the caller vouches.
     unsafe { memory(target, object, views) }
 }
@@ -478,12 +485,11 @@ unsafe fn memory(
 }
 
 /// Makes the Python object for a result word, or sets an exception and returns NULL.
-/// `checked`: under Valgrind.
 ///
 /// # Safety
 /// The GIL is held and the word is what the C function returned.
 #[inline(always)]
-pub unsafe fn to_python(plan: ResultPlan, word: u64, checked: bool) -> *mut ffi::PyObject {
+pub unsafe fn to_python(plan: ResultPlan, word: u64) -> *mut ffi::PyObject {
     // SAFETY: as the caller vouches.
     unsafe {
         match plan {
@@ -507,23 +513,12 @@ pub unsafe fn to_python(plan: ResultPlan, word: u64, checked: bool) -> *mut ffi:
             ResultPlan::Text { decode } => {
                 let text = word as usize as *const c_char;
                 if text.is_null() {
-                    return to_python(ResultPlan::Void, 0, checked);
+                    return to_python(ResultPlan::Void, 0);
                 }
                 text_object(text, libc::strlen(text), decode)
             }
-            ResultPlan::Pointer(target) => {
-                if word == 0 {
-                    return to_python(ResultPlan::Void, 0, checked);
-                }
-                let py = Python::assume_attached();
-                match Py::new(py, Pointer::new(word as usize, target, checked)) {
-                    Ok(pointer) => pointer.into_ptr(),
-                    Err(error) => {
-                        error.restore(py);
-                        std::ptr::null_mut()
-                    }
-                }
-            }
+            // Whoever has the target at hand makes the pointer; the address is what is left.
+            ResultPlan::Pointer => ffi::PyLong_FromUnsignedLongLong(word),
         }
     }
 }

@@ -65,6 +65,9 @@ fn explain(
             )
         }
         Failure::WrongTarget(target) => format!("must not be a pointer of type '{}'", target.pointer_name()),
+        Failure::Released => {
+            return Ok(exceptions::Error::new_err(format!("{subject} has been released")));
+        }
         Failure::Raised => String::new(),
     };
     Ok(new_argument_error(py, format!("{subject} {detail}")))

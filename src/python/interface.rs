@@ -4,26 +4,30 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use pyo3::exceptions::{PyAttributeError, PyMemoryError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyAnyMethods, PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefMethods, PyWeakrefReference,
 };
 
+use super::array::Array;
 use super::callable::{Callable, Face, c_string};
 use super::convert::{Parameter, Plan, ResultPlan};
+use super::ctype::{CType, Pointee, Shape, Types};
 use super::entry;
-use super::enumeration::EnumClass;
-use super::exceptions::{self, new_symbol_error};
+use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::failure::closed;
 use super::names::Names;
+use super::place::Place;
+use super::pointer::Pointer;
+use super::record::{Record, field};
 use super::reference::Ref;
 use crate::binding::{self, BoundFunction, Library, Route, Skipped};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
-use crate::model::{Function, Interface as Model, TypeKind};
+use crate::model::{Function, Interface as Model};
 use crate::session;
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -33,13 +37,11 @@ use crate::worker::parse_apart;
 pub struct Interface {
     name: String,
     module: Py<PyWeakrefReference>,
-    model: Model,
+    types: Arc<Types>,
     names: Names,
     skipped: HashMap<String, Skipped>,
     functions: Vec<Py<PyAny>>,
     library: Mutex<Option<Library>>,
-    decode: bool,
-    checked: bool,
 }
 
 /// Reads C headers and a shared library, and returns a module with the library's functions.
@@ -108,13 +110,13 @@ pub fn create_interface<'py>(
         session.add_library(&library);
     }
     let names = Names::new(&mut model);
-    let making =
-        Making { library: library.path(), release_gil, decode, checked, enumerations: names.enumerations() };
+    let types = Types::new(model, names.enumerations().clone(), decode, checked);
+    let making = Making { library: library.path(), release_gil, types: &types };
     let mut functions = Vec::with_capacity(bindings.functions.len());
     for function in bindings.functions {
         let python_name = python_name(&function.declaration.name);
         let builtin = making.builtin(&module.name()?, function)?;
-        module.add(python_name.as_str(), &builtin)?;
+        module.setattr(python_name.as_str(), &builtin)?;
         functions.push(builtin.unbind());
     }
     let skipped = bindings.skipped.into_iter().map(|skipped| (skipped.name.clone(), skipped)).collect();
@@ -123,27 +125,25 @@ pub fn create_interface<'py>(
         Interface {
             name: module.name()?.to_string(),
             module: PyWeakrefReference::new(module.as_any())?.unbind(),
-            model,
+            types,
             names,
             skipped,
             functions,
             library: Mutex::new(Some(library)),
-            decode,
-            checked,
         },
     )?;
     for method in OWN_NAMES {
-        module.add(*method, interface.getattr(*method)?)?;
+        module.setattr(*method, interface.getattr(*method)?)?;
     }
     if !module.dict().contains("__getattr__")? {
-        module.add("__getattr__", interface.getattr("missing")?)?;
-        module.add("__dir__", interface.getattr("listed")?)?;
+        module.setattr("__getattr__", interface.getattr("missing")?)?;
+        module.setattr("__dir__", interface.getattr("listed")?)?;
     }
     Ok(module)
 }
 
 /// What the module has beside the library's functions.
-const OWN_NAMES: &[&str] = &["close", "ref"];
+const OWN_NAMES: &[&str] = &["cast", "close", "new", "own", "ref", "sizeof"];
 
 fn refuse_what_is_to_come(
     wrapper_modules: Option<&Bound<'_, PyAny>>,
@@ -230,9 +230,7 @@ fn worker(py: Python<'_>) -> PyResult<PathBuf> {
 struct Making<'a> {
     library: &'a Path,
     release_gil: bool,
-    decode: bool,
-    checked: bool,
-    enumerations: &'a HashMap<String, Arc<EnumClass>>,
+    types: &'a Arc<Types>,
 }
 
 impl Making<'_> {
@@ -251,9 +249,9 @@ impl Making<'_> {
                 spelling: parameter.ty.spelling.clone(),
             })
             .collect();
-        let result = ResultPlan::of(&declaration.result, self.decode);
+        let result = ResultPlan::of(&declaration.result, self.types.decode);
         let route = signature.route();
-        let bracketed = self.checked && entry::brackets_wanted();
+        let bracketed = self.types.checked && entry::brackets_wanted();
         let entry = match bracketed {
             true => entry::bracketed,
             false => entry::native(route, (&parameters, result), self.release_gil),
@@ -269,10 +267,8 @@ impl Making<'_> {
                 library: self.library.to_owned(),
             })
         });
-        let enumeration = match &declaration.result.kind {
-            TypeKind::Enumeration(key, _) => self.enumerations.get(key).cloned(),
-            _ => None,
-        };
+        let enumeration = self.types.enumeration(&declaration.result);
+        let pointee = Pointee::of(&declaration.result, self.types);
         let names = (declaration.name, declaration.prototype);
         Callable::new(
             address,
@@ -280,7 +276,7 @@ impl Making<'_> {
             result,
             signature,
             libffi,
-            enumeration,
+            (enumeration, pointee),
             journal_id,
             self.release_gil,
             names,
@@ -335,7 +331,7 @@ impl Interface {
             Callable::redirect(function.bind(py), closed)?;
         }
         let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if self.checked {
+        if self.types.checked {
             std::mem::forget(library);
         }
         Ok(())
@@ -344,27 +340,70 @@ impl Interface {
     /// A C value in memory of its own, for parameters through which C hands something back.
     ///
     /// type_name is any C type, typedefs of the headers included: ref("unsigned long", 200).
-    #[pyo3(name = "ref", signature = (type_name, value=None, /))]
+    #[pyo3(name = "ref", signature = (type_name, value=None, /, **fields))]
     fn reference(
         &self,
         py: Python<'_>,
         type_name: &str,
         value: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<Ref>> {
-        let ty = self.model.type_named(type_name).ok_or_else(|| {
-            PyTypeError::new_err(format!(
-                "'{type_name}' is no C type that the headers of '{}' know",
-                self.name
-            ))
-        })?;
-        let made = Ref::new(&ty, self.decode, self.checked)
-            .map_err(|what| PyTypeError::new_err(format!("pythy cannot make a ref of {what} yet")))?;
-        let reference =
-            made.ok_or_else(|| PyMemoryError::new_err(format!("no memory for a '{type_name}'")))?;
+        fields: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.new(py, type_name, value, fields)
+    }
+
+    /// Zeroed C memory for a value of any type that C code may keep: new("struct point", x=1),
+    /// new("int[4]", [1, 2]). It is freed when the last Python object that refers to it goes.
+    #[pyo3(signature = (type_name, value=None, /, **fields))]
+    fn new(
+        &self,
+        py: Python<'_>,
+        type_name: &str,
+        value: Option<Bound<'_, PyAny>>,
+        fields: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let place = Place::allocate(self.named(type_name)?, self.types.clone())?;
         if let Some(value) = value {
-            reference.set_value(&value)?;
+            place.set(&format!("a new '{type_name}'"), &value)?;
         }
-        Py::new(py, reference)
+        for (name, value) in fields.iter().flat_map(|fields| fields.iter()) {
+            place.set_field(field(&place, &name.extract::<String>()?)?, &value)?;
+        }
+        place.object(py)
+    }
+
+    /// The size of a C type, or of what a Python object of pythy's stands for, in bytes.
+    fn sizeof(&self, what: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let ty = match what.extract::<String>() {
+            Ok(name) => self.named(&name)?,
+            Err(_) => self.place_of(what)?.ty,
+        };
+        ty.size.ok_or_else(|| PyTypeError::new_err(format!("'{}' has no size", ty.name)))
+    }
+
+    /// The same address as a pointer of another type: cast(pointer, "struct point *").
+    fn cast(&self, py: Python<'_>, value: &Bound<'_, PyAny>, type_name: &str) -> PyResult<Py<PyAny>> {
+        let ty = self.named(type_name)?;
+        let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
+            return Err(PyTypeError::new_err(format!("cast() makes pointers, and '{type_name}' is none")));
+        };
+        let address = if value.is_none() {
+            0
+        } else if let Ok(pointer) = value.cast::<Pointer>() {
+            pointer.call_method0("__int__")?.extract()?
+        } else if let Ok(address) = value.extract::<usize>() {
+            address
+        } else {
+            self.place_of(value)?.address
+        };
+        let pointer = Pointer::give(py, address, target, self.types.checked);
+        // SAFETY: a new reference, or NULL with an exception set.
+        unsafe { Bound::from_owned_ptr_or_err(py, pointer) }.map(Bound::unbind)
+    }
+
+    /// A pointer that frees what it points to, with the function given: at the end of a `with`
+    /// block, at release(), or when it is dropped. disown() gives that up.
+    fn own(&self, pointer: &Bound<'_, Pointer>, free: Py<PyAny>) -> PyResult<Pointer> {
+        pointer.get().owning(free)
     }
 
     /// The names of the module, those that are made at their first use included.
@@ -393,6 +432,32 @@ impl Interface {
             }
             None => PyAttributeError::new_err(format!("module '{}' has no attribute '{name}'", self.name)),
         })
+    }
+}
+
+impl Interface {
+    fn named(&self, type_name: &str) -> PyResult<Arc<CType>> {
+        self.types.named(type_name).ok_or_else(|| {
+            let module = &self.name;
+            PyTypeError::new_err(format!("'{type_name}' is no C type that the headers of '{module}' know"))
+        })
+    }
+
+    fn place_of(&self, object: &Bound<'_, PyAny>) -> PyResult<Place> {
+        if let Ok(reference) = object.cast::<Ref>() {
+            return Ok(reference.get().place().clone());
+        }
+        if let Ok(record) = object.cast::<Record>() {
+            return Ok(record.get().place().clone());
+        }
+        if let Ok(array) = object.cast::<Array>() {
+            return Ok(array.get().place().clone());
+        }
+        let given = object.get_type().name()?;
+        Err(new_argument_error(
+            object.py(),
+            format!("a Ref, a Record or an Array is wanted here, not {given}"),
+        ))
     }
 }
 

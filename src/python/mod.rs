@@ -1,16 +1,20 @@
 //! The PyO3 layer: the extension module `pythy._native`.
 
+mod array;
 mod buffer;
 mod call_site;
 mod callable;
 mod convert;
+mod ctype;
 mod entry;
 mod enumeration;
 mod exceptions;
 mod failure;
 mod interface;
 mod names;
+mod place;
 mod pointer;
+mod record;
 mod reference;
 mod report;
 mod stub;
@@ -25,6 +29,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<interface::Interface>()?;
     module.add_class::<pointer::Pointer>()?;
     module.add_class::<reference::Ref>()?;
+    module.add_class::<record::Record>()?;
+    module.add_class::<array::Array>()?;
     module.add_class::<report::Report>()?;
     module.add_class::<report::Watch>()?;
     module.add_function(wrap_pyfunction!(interface::create_interface, module)?)?;

@@ -1,0 +1,217 @@
+//! C types as values in memory have them: layout, and what becomes of each part in Python.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use super::convert::{Plan, ResultPlan};
+use super::enumeration::EnumClass;
+use super::types::TypeId;
+use crate::binding::Scalar;
+use crate::model::{IntegerType, Interface as Model, Record, Type, TypeKind};
+
+/// The types of one interface.
+pub struct Types {
+    model: Model,
+    enumerations: HashMap<String, Arc<EnumClass>>,
+    records: HashMap<String, usize>,
+    known: Mutex<HashMap<(String, bool), Arc<CType>>>,
+    /// Whether `char *` results are decoded.
+    pub decode: bool,
+    /// Whether this process runs under Valgrind.
+    pub checked: bool,
+}
+
+/// One type.
+pub struct CType {
+    /// Its number.
+    pub id: TypeId,
+    /// As C without typedefs.
+    pub name: String,
+    /// Size in bytes; `None` where nobody knows it.
+    pub size: Option<usize>,
+    /// Whether values of it must not be written.
+    pub is_const: bool,
+    /// What it is made of.
+    pub shape: Shape,
+}
+
+/// What a type is made of.
+pub enum Shape {
+    /// One word.
+    Scalar {
+        /// To the machine.
+        scalar: Scalar,
+        /// From Python.
+        plan: Plan,
+        /// To Python.
+        result: ResultPlan,
+        /// The enum it is of.
+        enumeration: Option<Arc<EnumClass>>,
+        /// What it points to.
+        target: Option<Arc<Pointee>>,
+    },
+    /// Named fields.
+    Record {
+        /// In order, those of anonymous members among them.
+        fields: Vec<Field>,
+        /// Index by name.
+        by_name: HashMap<String, usize>,
+    },
+    /// Elements of one type.
+    Array {
+        /// The type.
+        element: Arc<CType>,
+        /// How many; 0 for a flexible array member.
+        count: usize,
+        /// Plain `char`: text.
+        text: bool,
+    },
+    /// Nothing that Python can look into, with the reason.
+    Opaque(String),
+}
+
+/// A field of a record.
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Arc<CType>,
+    /// Bytes from the start of the record.
+    pub offset: usize,
+    /// For a bit-field: the first bit, counted from `offset`, and how many.
+    pub bits: Option<(u32, u32)>,
+}
+
+/// The type that a pointer points to, looked up when somebody looks there.
+pub struct Pointee {
+    /// Its number.
+    pub id: TypeId,
+    ty: Type,
+    types: Weak<Types>,
+    known: OnceLock<Option<Arc<CType>>>,
+}
+
+impl Pointee {
+    /// The target of a pointer type; `None` for other types.
+    pub fn of(ty: &Type, types: &Arc<Types>) -> Option<Arc<Self>> {
+        let (id, ty) = match &ty.kind {
+            TypeKind::Pointer(target) => (TypeId::of(&target.canonical()), (**target).clone()),
+            TypeKind::FunctionPointer(_) => {
+                let kind = TypeKind::Unsupported("function".to_owned());
+                (TypeId::of(&ty.canonical()), Type { kind, spelling: ty.spelling.clone(), is_const: true })
+            }
+            _ => return None,
+        };
+        Some(Arc::new(Self { id, ty, types: Arc::downgrade(types), known: OnceLock::new() }))
+    }
+
+    /// The target itself, and the types it is among; `None` where its interface is gone.
+    pub fn ctype(&self) -> Option<(Arc<CType>, Arc<Types>)> {
+        let types = self.types.upgrade()?;
+        let known = self.known.get_or_init(|| self.types.upgrade().map(|types| types.get(&self.ty)));
+        Some((known.clone()?, types))
+    }
+}
+
+impl Types {
+    /// The types of a model.
+    pub fn new(
+        model: Model,
+        enumerations: HashMap<String, Arc<EnumClass>>,
+        decode: bool,
+        checked: bool,
+    ) -> Arc<Self> {
+        let records =
+            model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
+        Arc::new(Self { model, enumerations, records, known: Mutex::default(), decode, checked })
+    }
+
+    /// A type by the name C programmers give it.
+    pub fn named(self: &Arc<Self>, name: &str) -> Option<Arc<CType>> {
+        Some(self.get(&self.model.type_named(name)?))
+    }
+
+    /// A type of the model.
+    pub fn get(self: &Arc<Self>, ty: &Type) -> Arc<CType> {
+        let key = (ty.canonical(), ty.is_const);
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return known.clone();
+        }
+        let made = Arc::new(CType {
+            id: TypeId::of(&key.0),
+            name: key.0.clone(),
+            size: self.size_of(ty),
+            is_const: ty.is_const,
+            shape: self.shape(ty),
+        });
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone());
+        made
+    }
+
+    /// The enum that a type is.
+    pub fn enumeration(&self, ty: &Type) -> Option<Arc<EnumClass>> {
+        match &ty.kind {
+            TypeKind::Enumeration(key, _) => self.enumerations.get(key).cloned(),
+            _ => None,
+        }
+    }
+
+    fn size_of(&self, ty: &Type) -> Option<usize> {
+        self.model.size_of(ty).and_then(|size| usize::try_from(size).ok())
+    }
+
+    fn shape(self: &Arc<Self>, ty: &Type) -> Shape {
+        match &ty.kind {
+            TypeKind::Record(key) => match self.records.get(key).map(|index| &self.model.records[*index]) {
+                Some(record) if record.size.is_some() => self.record(record),
+                _ => Shape::Opaque(format!("'{key}' is only declared, not defined")),
+            },
+            TypeKind::Array(element, count) => Shape::Array {
+                element: self.get(element),
+                count: usize::try_from(count.unwrap_or(0)).unwrap_or(0),
+                text: element.kind == TypeKind::Integer(IntegerType::Char),
+            },
+            _ => match Scalar::of(ty) {
+                Ok(Scalar::Void) => Shape::Opaque("'void' has no values".to_owned()),
+                Ok(scalar) => Shape::Scalar {
+                    scalar,
+                    plan: Plan::of(ty),
+                    result: ResultPlan::of(ty, self.decode),
+                    enumeration: self.enumeration(ty),
+                    target: Pointee::of(ty, self),
+                },
+                Err(reason) => Shape::Opaque(format!("pythy cannot read or write {reason} yet")),
+            },
+        }
+    }
+
+    fn record(self: &Arc<Self>, record: &Record) -> Shape {
+        let mut fields = Vec::new();
+        self.add_fields(record, 0, &mut fields);
+        let by_name = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
+        Shape::Record { fields, by_name }
+    }
+
+    fn add_fields(self: &Arc<Self>, record: &Record, base_bits: u64, fields: &mut Vec<Field>) {
+        for field in &record.fields {
+            let bits = base_bits + field.offset_bits;
+            match (&field.name, &field.ty.kind) {
+                (Some(name), _) => {
+                    let ty = self.get(&field.ty);
+                    fields.push(Field {
+                        name: name.clone(),
+                        ty,
+                        offset: (bits / 8) as usize,
+                        bits: field.bit_width.map(|width| ((bits % 8) as u32, width)),
+                    });
+                }
+                (None, TypeKind::Record(key)) => {
+                    if let Some(index) = self.records.get(key) {
+                        self.add_fields(&self.model.records[*index], bits, fields);
+                    }
+                }
+                (None, _) => {}
+            }
+        }
+    }
+}

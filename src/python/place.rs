@@ -1,0 +1,366 @@
+//! A value in memory: where it lies, of which type it is, and who keeps it alive.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
+
+use super::array::Array;
+use super::buffer::Views;
+use super::convert::{Argument, Failure, ResultPlan, text_object, to_c, to_python};
+use super::ctype::{CType, Field, Shape, Types};
+use super::exceptions::new_argument_error;
+use super::failure::short_repr;
+use super::pointer::Pointer;
+use super::record::Record;
+use super::reference::Ref;
+use crate::binding::Scalar;
+use crate::bracket::Root;
+use crate::call::Block;
+
+/// Memory of pythy's own, and the Python objects whose memory is pointed to from there.
+pub struct Owned {
+    block: Block,
+    _root: Option<Root>,
+    kept: Mutex<HashMap<usize, Py<PyAny>>>,
+}
+
+/// A value in memory.
+#[derive(Clone)]
+pub struct Place {
+    /// Where it lies.
+    pub address: usize,
+    /// Its type.
+    pub ty: Arc<CType>,
+    /// The types it is among.
+    pub types: Arc<Types>,
+    /// Who keeps the memory; `None` for memory that C code owns.
+    pub owner: Option<Arc<Owned>>,
+}
+
+impl Place {
+    /// New zeroed memory for a value of a type whose size is known.
+    pub fn allocate(ty: Arc<CType>, types: Arc<Types>) -> PyResult<Self> {
+        let size = ty.size.ok_or_else(|| {
+            let reason = match &ty.shape {
+                Shape::Opaque(reason) => format!(": {reason}"),
+                _ => String::new(),
+            };
+            PyTypeError::new_err(format!("'{}' has no size{reason}", ty.name))
+        })?;
+        let no_memory = || PyMemoryError::new_err(format!("no memory for a '{}' of {size} bytes", ty.name));
+        let block = Block::zeroed(size).ok_or_else(no_memory)?;
+        let address = block.address() as usize;
+        let root = types.checked.then(|| Root::new(address));
+        let owner = Some(Arc::new(Owned { block, _root: root, kept: Mutex::default() }));
+        Ok(Self { address, ty, types, owner })
+    }
+
+    /// A part of this value.
+    pub fn part(&self, offset: usize, ty: &Arc<CType>) -> Self {
+        Self {
+            address: self.address + offset,
+            ty: ty.clone(),
+            types: self.types.clone(),
+            owner: self.owner.clone(),
+        }
+    }
+
+    /// The value for Python: scalars converted, text fields as bytes, records and arrays as views
+    /// of this very memory.
+    pub fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.ty.shape {
+            Shape::Scalar { result, enumeration, target, scalar, .. } => {
+                let word = self.word(*scalar);
+                // SAFETY: the GIL is held, and the word is of this type.
+                unsafe {
+                    let object = match (enumeration, target, result) {
+                        (Some(enumeration), _, _) => enumeration.give(word as i64),
+                        (_, Some(target), ResultPlan::Pointer) => {
+                            Pointer::give(py, word as usize, target, self.types.checked)
+                        }
+                        _ => to_python(*result, word),
+                    };
+                    Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
+                }
+            }
+            Shape::Record { .. } => Ok(Py::new(py, Record::at(self.clone()))?.into_any()),
+            Shape::Array { text: true, count, .. } if *count > 0 => {
+                let bytes = self.bytes(*count);
+                let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+                self.text(py, &bytes[..end])
+            }
+            Shape::Array { .. } => Ok(Py::new(py, Array::at(self.clone()))?.into_any()),
+            Shape::Opaque(reason) => Err(PyTypeError::new_err(reason.clone())),
+        }
+    }
+
+    /// Stores a value, converted as arguments are. `what` names the place in messages.
+    pub fn set(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        if self.ty.is_const {
+            return Err(new_argument_error(py, format!("{what} is const: it cannot be written")));
+        }
+        match &self.ty.shape {
+            Shape::Scalar { scalar, .. } => {
+                let word = self.word_of(what, value)?;
+                self.store(*scalar, word);
+                Ok(())
+            }
+            Shape::Record { .. } => self.set_record(what, value),
+            Shape::Array { element, count, text } => self.set_array(what, value, element, *count, *text),
+            Shape::Opaque(reason) => Err(PyTypeError::new_err(reason.clone())),
+        }
+    }
+
+    /// A field's value.
+    pub fn get_field(&self, py: Python<'_>, field: &Field) -> PyResult<Py<PyAny>> {
+        let place = self.part(field.offset, &field.ty);
+        let (Some((first, width)), Shape::Scalar { scalar, result, enumeration, .. }) =
+            (field.bits, &field.ty.shape)
+        else {
+            return place.get(py);
+        };
+        let bits = place.bit_field(first, width);
+        let word = if is_signed(*scalar) { sign_extended(bits, width) } else { bits };
+        // SAFETY: the GIL is held, and the word is of this type.
+        unsafe {
+            let object = match enumeration {
+                Some(enumeration) => enumeration.give(word as i64),
+                None => to_python(*result, word),
+            };
+            Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
+        }
+    }
+
+    /// Stores a field's value.
+    pub fn set_field(&self, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let what = format!("{}.{}", self.ty.name, field.name);
+        let place = self.part(field.offset, &field.ty);
+        if self.ty.is_const {
+            return Err(new_argument_error(
+                value.py(),
+                format!("{what} is in a const record: it cannot be written"),
+            ));
+        }
+        let (Some((first, width)), Shape::Scalar { scalar, .. }) = (field.bits, &field.ty.shape) else {
+            return place.set(&what, value);
+        };
+        let word = place.word_of(&what, value)?;
+        let kept = if is_signed(*scalar) { sign_extended(word, width) } else { word & mask(width) };
+        if kept != word {
+            let message = format!("{what}: {} does not fit a bit-field of {width} bits", short_repr(value));
+            return Err(PyOverflowError::new_err(message));
+        }
+        place.store_bit_field(first, width, word);
+        Ok(())
+    }
+
+    fn set_record(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Ok(other) = value.cast::<Record>() else {
+            let given = value.get_type().name()?;
+            let message = format!("{what} takes a '{}', not {given}", self.ty.name);
+            return Err(new_argument_error(value.py(), message));
+        };
+        let other = other.get().place();
+        if other.ty.id != self.ty.id {
+            let message = format!("{what} takes a '{}', not a '{}'", self.ty.name, other.ty.name);
+            return Err(new_argument_error(value.py(), message));
+        }
+        let size = self.ty.size.unwrap_or(0);
+        // SAFETY: both places hold a value of this type; they may be the same.
+        unsafe { std::ptr::copy(other.address as *const u8, self.address as *mut u8, size) };
+        Ok(())
+    }
+
+    fn set_array(
+        &self,
+        what: &str,
+        value: &Bound<'_, PyAny>,
+        element: &Arc<CType>,
+        count: usize,
+        text: bool,
+    ) -> PyResult<()> {
+        let py = value.py();
+        let size = element.size.unwrap_or(0);
+        if text || size == 1 {
+            let bytes: Option<Vec<u8>> = if let Ok(bytes) = value.cast::<PyBytes>() {
+                Some(bytes.as_bytes().to_vec())
+            } else if let Ok(string) = value.cast::<PyString>() {
+                Some(string.to_str()?.as_bytes().to_vec())
+            } else {
+                None
+            };
+            if let Some(bytes) = bytes {
+                if bytes.len() > count {
+                    let message = format!("{what}: {} bytes do not fit {count}", bytes.len());
+                    return Err(new_argument_error(py, message));
+                }
+                // SAFETY: the array has `count` bytes here; the rest of them becomes zero.
+                unsafe {
+                    let start = self.address as *mut u8;
+                    start.write_bytes(0, count);
+                    start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                }
+                return Ok(());
+            }
+        }
+        let items: Vec<Bound<'_, PyAny>> = value.try_iter()?.collect::<PyResult<_>>()?;
+        if items.len() > count {
+            let message = format!("{what}: {} items do not fit {count}", items.len());
+            return Err(new_argument_error(py, message));
+        }
+        for (index, item) in items.iter().enumerate() {
+            self.part(index * size, element).set(&format!("{what}[{index}]"), item)?;
+        }
+        Ok(())
+    }
+
+    fn word_of(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let py = value.py();
+        let Shape::Scalar { plan, .. } = &self.ty.shape else {
+            return Err(PyTypeError::new_err(format!("{what} is no scalar")));
+        };
+        let mut views = Views::new();
+        // SAFETY: the GIL is held and the value is live.
+        match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
+            Ok(Argument::Word(word)) => {
+                self.keep(value.clone().unbind(), word != 0 && matches!(plan.range(), None));
+                Ok(word)
+            }
+            Ok(Argument::Memory { address, .. }) => {
+                if self.owner.is_none() {
+                    let message = format!(
+                        "{what}: this memory is C's own, so nobody would keep the {} alive; copy it into lib.new(...)",
+                        value.get_type().name()?
+                    );
+                    return Err(new_argument_error(py, message));
+                }
+                // A memoryview keeps a bytearray from being resized; bytes and str stay as they are.
+                let holder = match PyMemoryView::from(value) {
+                    Ok(view) => view.into_any().unbind(),
+                    Err(_) => value.clone().unbind(),
+                };
+                self.keep(holder, true);
+                Ok(address as u64)
+            }
+            Err(Failure::Raised) => Err(PyErr::fetch(py)),
+            Err(Failure::Range) => {
+                let range = plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
+                let range = range.unwrap_or_default();
+                Err(PyOverflowError::new_err(format!(
+                    "{what} ({}): {} is out of range{range}",
+                    self.ty.name,
+                    short_repr(value)
+                )))
+            }
+            Err(Failure::WrongTarget(target)) => Err(new_argument_error(
+                py,
+                format!(
+                    "{what} ({}) must not be a pointer of type '{}'",
+                    self.ty.name,
+                    target.pointer_name()
+                ),
+            )),
+            Err(_) => {
+                let given = value.get_type().name()?;
+                Err(new_argument_error(
+                    py,
+                    format!("{what} ({}) must be {}, not {given}", self.ty.name, plan.expected()),
+                ))
+            }
+        }
+    }
+
+    /// Keeps what is pointed to from here as long as this memory lives, or forgets what was.
+    fn keep(&self, object: Py<PyAny>, pointed_to: bool) {
+        let Some(owner) = &self.owner else { return };
+        let before = {
+            let mut kept = owner.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if pointed_to { kept.insert(self.address, object) } else { kept.remove(&self.address) }
+        };
+        // Not under the lock: this may run Python code.
+        drop(before);
+    }
+
+    /// The scalar here as a word.
+    pub fn word(&self, scalar: Scalar) -> u64 {
+        let mut word = [0; 8];
+        word[..scalar.size()].copy_from_slice(&self.bytes(scalar.size()));
+        let word = u64::from_le_bytes(word);
+        scalar.word(word, word)
+    }
+
+    fn store(&self, scalar: Scalar, word: u64) {
+        // SAFETY: a scalar of this size lies here.
+        unsafe {
+            let bytes = word.to_le_bytes();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.address as *mut u8, scalar.size());
+        }
+    }
+
+    fn bytes(&self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        // SAFETY: `count` bytes of this value lie here, as the type has it; C code that frees the
+        // memory behind a pointer breaks that as it would break any C program.
+        unsafe { std::ptr::copy_nonoverlapping(self.address as *const u8, bytes.as_mut_ptr(), count) };
+        bytes
+    }
+
+    fn bit_field(&self, first: u32, width: u32) -> u64 {
+        let mut bits = [0; 16];
+        let count = (first + width).div_ceil(8) as usize;
+        bits[..count].copy_from_slice(&self.bytes(count));
+        (u128::from_le_bytes(bits) >> first) as u64 & mask(width)
+    }
+
+    fn store_bit_field(&self, first: u32, width: u32, value: u64) {
+        let mut bits = [0; 16];
+        let count = (first + width).div_ceil(8) as usize;
+        bits[..count].copy_from_slice(&self.bytes(count));
+        let others = u128::from_le_bytes(bits) & !(u128::from(mask(width)) << first);
+        let bits = (others | u128::from(value & mask(width)) << first).to_le_bytes();
+        // SAFETY: the bit-field lies in these bytes.
+        unsafe { std::ptr::copy_nonoverlapping(bits.as_ptr(), self.address as *mut u8, count) };
+    }
+
+    fn text(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+        // SAFETY: the GIL is held, and the bytes are readable.
+        unsafe {
+            let object = text_object(bytes.as_ptr().cast(), bytes.len(), self.types.decode);
+            Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
+        }
+    }
+
+    /// The object that stands for this memory.
+    pub fn object(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.ty.shape {
+            Shape::Scalar { .. } => Ok(Py::new(py, Ref::at(self))?.into_any()),
+            Shape::Record { .. } => Ok(Py::new(py, Record::at(self))?.into_any()),
+            Shape::Array { .. } => Ok(Py::new(py, Array::at(self))?.into_any()),
+            Shape::Opaque(reason) => Err(PyTypeError::new_err(reason.clone())),
+        }
+    }
+}
+
+impl Owned {
+    /// The whole block's size in bytes.
+    pub fn size(&self) -> usize {
+        self.block.size()
+    }
+}
+
+fn is_signed(scalar: Scalar) -> bool {
+    matches!(scalar, Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64)
+}
+
+fn mask(width: u32) -> u64 {
+    if width >= 64 { u64::MAX } else { (1 << width) - 1 }
+}
+
+fn sign_extended(bits: u64, width: u32) -> u64 {
+    let shift = 64 - width.clamp(1, 64);
+    (((bits << shift) as i64) >> shift) as u64
+}
