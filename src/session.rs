@@ -66,6 +66,26 @@ pub fn current() -> Option<MutexGuard<'static, Session>> {
     session.as_ref().map(|session| session.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Valgrind's count and the errors of nested calls, as they were when a callback went into Python.
+#[derive(Clone, Copy, Debug)]
+pub struct Outside {
+    count: u64,
+    nested: u64,
+}
+
+/// A callback goes into Python: what goes wrong in there is not the calling function's doing.
+pub fn enter_python() -> Option<Outside> {
+    (valgrind::running() == Presence::Valgrind)
+        .then(|| Outside { count: bracket::count_errors(), nested: NESTED_ERRORS.get() })
+}
+
+/// The callback is back in C.
+pub fn leave_python(outside: Option<Outside>) {
+    if let Some(Outside { count, nested }) = outside {
+        NESTED_ERRORS.set(nested + bracket::count_errors() - count);
+    }
+}
+
 /// What a report says where nothing could be recorded.
 pub fn report_without_session(tool: Tool) -> Report {
     let notes = match valgrind::running() {

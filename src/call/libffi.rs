@@ -19,7 +19,8 @@ unsafe impl Sync for Libffi {}
 impl Libffi {
     /// Prepares the signature.
     pub fn new(signature: Signature) -> Self {
-        let cif = Cif::new(signature.parameters.iter().map(|scalar| ty(*scalar)), ty(signature.result));
+        let cif =
+            Cif::new(signature.parameters.iter().map(|scalar| ffi_type(*scalar)), ffi_type(signature.result));
         Self { cif, signature }
     }
 
@@ -47,7 +48,8 @@ impl Libffi {
     }
 }
 
-fn ty(scalar: Scalar) -> Type {
+/// libffi's name for a scalar.
+pub fn ffi_type(scalar: Scalar) -> Type {
     match scalar {
         Scalar::Void => Type::void(),
         Scalar::Bool | Scalar::U8 => Type::u8(),

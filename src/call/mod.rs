@@ -11,4 +11,4 @@ mod libffi;
 pub use block::Block;
 pub use direct::{call_for_float, call_for_integer};
 pub use frame::Frame;
-pub use libffi::Libffi;
+pub use libffi::{Libffi, ffi_type};

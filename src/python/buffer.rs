@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 
 use pyo3::ffi;
 
+use super::callback::Thunk;
+
 /// `Py_buffer` of the stable ABI.
 #[repr(C)]
 pub struct View {
@@ -42,20 +44,33 @@ pub unsafe fn has_buffer(object: *mut ffi::PyObject) -> bool {
 
 const INLINE: usize = 6;
 
-/// The buffers of one call, held until it is over. A view may point into itself, so none moves.
+/// The buffers and callbacks of one call, held until it is over. A view may point into itself, so none moves.
 pub struct Views {
     count: usize,
     inline: [MaybeUninit<View>; INLINE],
     // Boxed, because the vector's growth must not move a view.
     #[allow(clippy::vec_box)]
     more: Vec<Box<MaybeUninit<View>>>,
+    thunks: Vec<Thunk>,
 }
 
 impl Views {
     /// Holds nothing yet.
     #[inline(always)]
     pub fn new() -> Self {
-        Self { count: 0, inline: [const { MaybeUninit::uninit() }; INLINE], more: Vec::new() }
+        Self {
+            count: 0,
+            inline: [const { MaybeUninit::uninit() }; INLINE],
+            more: Vec::new(),
+            thunks: Vec::new(),
+        }
+    }
+
+    /// Keeps a callback's function pointer for the call, and gives its address.
+    pub fn keep(&mut self, thunk: Thunk) -> usize {
+        let address = thunk.address();
+        self.thunks.push(thunk);
+        address
     }
 
     /// Takes a C-contiguous view of the object, writable where the object allows; `None` with

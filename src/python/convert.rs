@@ -1,12 +1,15 @@
 //! Values between Python and C: one plan per parameter and result, made when a function is bound.
 
 use std::ffi::{c_char, c_long};
+use std::sync::{Arc, Weak};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::array::Array;
 use super::buffer::{Views, has_buffer};
+use super::callback::{CallbackType, Given};
+use super::ctype::Types;
 use super::pointer::Pointer;
 use super::record::Record;
 use super::reference::Ref;
@@ -15,7 +18,7 @@ use crate::binding::Scalar;
 use crate::model::{IntegerType, Type, TypeKind};
 
 /// How one argument becomes a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Plan {
     /// `_Bool`: a bool, or 0 or 1.
     Bool,
@@ -29,8 +32,10 @@ pub enum Plan {
     Double,
     /// Plain `char *`: bytes, str, a writable buffer, or a pointer.
     Text(Target),
-    /// Every other pointer.
+    /// Every other pointer to data.
     Pointer(Target),
+    /// A function pointer: any callable, or a pointer.
+    Callback(Arc<CallbackType>),
 }
 
 /// What a pointer parameter points to.
@@ -47,7 +52,6 @@ pub struct Target {
 }
 
 /// One parameter of a bound function.
-#[derive(Debug)]
 pub struct Parameter {
     /// The plan.
     pub plan: Plan,
@@ -124,7 +128,10 @@ pub enum Argument {
 
 impl Plan {
     /// The plan for a type whose [`Scalar`] exists.
-    pub fn of(ty: &Type) -> Self {
+    pub fn of(ty: &Type, types: &Weak<Types>) -> Self {
+        if let Some(callback) = CallbackType::of(ty, types) {
+            return Self::Callback(callback);
+        }
         match &ty.kind {
             TypeKind::Bool => Self::Bool,
             TypeKind::Integer(IntegerType::Char) => Self::Char,
@@ -135,12 +142,6 @@ impl Plan {
                 let target = Target::of(target);
                 if text { Self::Text(target) } else { Self::Pointer(target) }
             }
-            TypeKind::FunctionPointer(_) => Self::Pointer(Target {
-                id: TypeId::of(&ty.canonical()),
-                item_size: 0,
-                is_const: true,
-                buffers: false,
-            }),
             TypeKind::Integer(integer) | TypeKind::Enumeration(_, integer) => {
                 Self::Integer(Scalar::of_integer(*integer))
             }
@@ -161,6 +162,7 @@ impl Plan {
             }
             Self::Pointer(Target { buffers: true, .. }) => "a writable buffer, a pointer or None".to_owned(),
             Self::Pointer(_) => "a pointer or None".to_owned(),
+            Self::Callback(_) => "a callable, a pointer or None".to_owned(),
         }
     }
 
@@ -204,22 +206,18 @@ impl ResultPlan {
         if let TypeKind::Enumeration(_, integer) = &ty.kind {
             return Self::Enumeration(Scalar::of_integer(*integer));
         }
-        match Plan::of_result(ty) {
-            None => Self::Void,
-            Some(Plan::Bool) => Self::Bool,
-            Some(Plan::Char) => Self::Char,
-            Some(Plan::Integer(scalar)) => Self::Integer(scalar),
-            Some(Plan::Float) => Self::Float,
-            Some(Plan::Double) => Self::Double,
-            Some(Plan::Text(_)) => Self::Text { decode },
-            Some(Plan::Pointer(_)) => Self::Pointer,
+        match &ty.kind {
+            TypeKind::Void => Self::Void,
+            TypeKind::Bool => Self::Bool,
+            TypeKind::Integer(IntegerType::Char) => Self::Char,
+            TypeKind::Integer(integer) => Self::Integer(Scalar::of_integer(*integer)),
+            TypeKind::Float(crate::model::FloatType::Float) => Self::Float,
+            TypeKind::Float(_) => Self::Double,
+            TypeKind::Pointer(target) if target.kind == TypeKind::Integer(IntegerType::Char) => {
+                Self::Text { decode }
+            }
+            _ => Self::Pointer,
         }
-    }
-}
-
-impl Plan {
-    fn of_result(ty: &Type) -> Option<Self> {
-        (ty.kind != TypeKind::Void).then(|| Self::of(ty))
     }
 }
 
@@ -239,6 +237,7 @@ pub unsafe fn to_c(plan: &Plan, object: *mut ffi::PyObject, views: &mut Views) -
             Plan::Char => character(object)?,
             Plan::Text(target) => return text(target, object, views),
             Plan::Pointer(target) => return pointer(target, object, views),
+            Plan::Callback(callback) => function_pointer(callback, object, views)?,
         }))
     }
 }
@@ -454,6 +453,28 @@ unsafe fn pointer(
     }
     // SAFETY: as the caller vouches.
     unsafe { memory(target, object, views) }
+}
+
+unsafe fn function_pointer(
+    callback: &CallbackType,
+    object: *mut ffi::PyObject,
+    views: &mut Views,
+) -> Result<u64, Failure> {
+    // SAFETY: the GIL is held, as the caller vouches, and the object is live.
+    let object = unsafe { Bound::from_borrowed_ptr(Python::assume_attached(), object) };
+    if object.is_none() {
+        return Ok(0);
+    }
+    if let Ok(pointer) = object.cast::<Pointer>() {
+        let pointer = pointer.get();
+        let fits = pointer.target() == callback.id || pointer.target() == TypeId::VOID;
+        let address = pointer.address().ok_or(Failure::Released)?;
+        return if fits { Ok(address as u64) } else { Err(Failure::WrongTarget(pointer.target())) };
+    }
+    match callback.convert(&object)? {
+        Given::Address(address) => Ok(address as u64),
+        Given::Thunk(thunk) => Ok(views.keep(thunk) as u64),
+    }
 }
 
 unsafe fn memory(

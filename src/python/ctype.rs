@@ -175,7 +175,7 @@ impl Types {
                 Ok(Scalar::Void) => Shape::Opaque("'void' has no values".to_owned()),
                 Ok(scalar) => Shape::Scalar {
                     scalar,
-                    plan: Plan::of(ty),
+                    plan: Plan::of(ty, &Arc::downgrade(self)),
                     result: ResultPlan::of(ty, self.decode),
                     enumeration: self.enumeration(ty),
                     target: Pointee::of(ty, self),

@@ -10,6 +10,7 @@ use pyo3::ffi;
 use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, Entry, callable};
+use super::callback::{any_pending, take_exception};
 use super::convert::{Argument, ResultPlan, text_object, to_c};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
 use super::stub;
@@ -30,6 +31,19 @@ pub fn native(route: Route, plans: (&[super::convert::Parameter], ResultPlan), r
         (Route::Direct, true) => direct::<true>,
         (Route::Libffi, false) => libffi::<false>,
         (Route::Libffi, true) => libffi::<true>,
+    }
+}
+
+/// Sets the exception that a callback on this thread left for the call that is over.
+#[cold]
+pub fn raised() -> bool {
+    match take_exception() {
+        // SAFETY: only called from entries, with the GIL held.
+        Some(error) => {
+            error.restore(unsafe { pyo3::Python::assume_attached() });
+            true
+        }
+        None => false,
     }
 }
 
@@ -92,6 +106,9 @@ pub unsafe extern "C" fn direct<const RELEASE: bool>(
                 result.word(call_for_integer(callable.address, &integers, &floats), 0)
             }
         });
+        if any_pending() && raised() {
+            return std::ptr::null_mut();
+        }
         callable.give(word, false)
     }
 }
@@ -119,6 +136,9 @@ unsafe extern "C" fn libffi<const RELEASE: bool>(
             });
         }
         let word = without_gil::<RELEASE, _>(|| invoke_by_libffi(callable, &words));
+        if any_pending() && raised() {
+            return std::ptr::null_mut();
+        }
         callable.give(word, false)
     }
 }
@@ -235,6 +255,9 @@ unsafe fn make_call(callable: &Callable, words: &[u64], arguments: *const Object
         Vec::new()
     };
     session::current()?.leave(&entered, errors, shown);
+    if any_pending() && raised() {
+        return None;
+    }
     Some(outcome)
 }
 

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefMethods, PyWeakrefReference,
+    PyAnyMethods, PyCFunction, PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefMethods,
+    PyWeakrefReference,
 };
 
 use super::array::Array;
 use super::callable::{Callable, Face, c_string};
+use super::callback::Callback;
 use super::convert::{Parameter, Plan, ResultPlan};
 use super::ctype::{CType, Pointee, Shape, Types};
 use super::entry;
@@ -143,7 +145,7 @@ pub fn create_interface<'py>(
 }
 
 /// What the module has beside the library's functions.
-const OWN_NAMES: &[&str] = &["cast", "close", "new", "own", "ref", "sizeof"];
+const OWN_NAMES: &[&str] = &["callback", "cast", "close", "new", "own", "ref", "sizeof"];
 
 fn refuse_what_is_to_come(
     wrapper_modules: Option<&Bound<'_, PyAny>>,
@@ -244,7 +246,7 @@ impl Making<'_> {
             .parameters
             .iter()
             .map(|parameter| Parameter {
-                plan: Plan::of(&parameter.ty),
+                plan: Plan::of(&parameter.ty, &Arc::downgrade(self.types)),
                 name: parameter.name.clone(),
                 spelling: parameter.ty.spelling.clone(),
             })
@@ -404,6 +406,21 @@ impl Interface {
     /// block, at release(), or when it is dropped. disown() gives that up.
     fn own(&self, pointer: &Bound<'_, Pointer>, free: Py<PyAny>) -> PyResult<Pointer> {
         pointer.get().owning(free)
+    }
+
+    /// A decorator that makes a callable a C function pointer of the type given, alive as long as
+    /// the object it returns: for C code that keeps the pointer beyond the call.
+    fn callback(&self, py: Python<'_>, type_name: &str) -> PyResult<Py<PyAny>> {
+        let ty = self.named(type_name)?;
+        let Shape::Scalar { plan: Plan::Callback(callback), .. } = &ty.shape else {
+            return Err(PyTypeError::new_err(format!("'{type_name}' is no function pointer type")));
+        };
+        let callback = callback.clone();
+        let decorate =
+            move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<Callback> {
+                Callback::new(&callback, &arguments.get_item(0)?)
+            };
+        Ok(PyCFunction::new_closure(py, Some(c"callback"), None, decorate)?.into_any().unbind())
     }
 
     /// The names of the module, those that are made at their first use included.

@@ -4,6 +4,7 @@ mod array;
 mod buffer;
 mod call_site;
 mod callable;
+mod callback;
 mod convert;
 mod ctype;
 mod entry;
@@ -31,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reference::Ref>()?;
     module.add_class::<record::Record>()?;
     module.add_class::<array::Array>()?;
+    module.add_class::<callback::Callback>()?;
     module.add_class::<report::Report>()?;
     module.add_class::<report::Watch>()?;
     module.add_function(wrap_pyfunction!(interface::create_interface, module)?)?;

@@ -9,7 +9,8 @@ use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use super::array::Array;
 use super::buffer::Views;
-use super::convert::{Argument, Failure, ResultPlan, text_object, to_c, to_python};
+use super::callback::Callback;
+use super::convert::{Argument, Failure, Plan, ResultPlan, text_object, to_c, to_python};
 use super::ctype::{CType, Field, Shape, Types};
 use super::exceptions::new_argument_error;
 use super::failure::short_repr;
@@ -218,16 +219,29 @@ impl Place {
         Ok(())
     }
 
-    fn word_of(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    pub fn word_of(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         let py = value.py();
         let Shape::Scalar { plan, .. } = &self.ty.shape else {
             return Err(PyTypeError::new_err(format!("{what} is no scalar")));
         };
+        let is_pointer = matches!(plan, Plan::Text(_) | Plan::Pointer(_) | Plan::Callback(_));
+        if let Plan::Callback(callback) = plan
+            && value.is_callable()
+            && !value.is_instance_of::<Callback>()
+        {
+            if self.owner.is_none() {
+                let message =
+                    format!("{what}: nobody would keep this callback alive; make it with @lib.callback(...)");
+                return Err(new_argument_error(py, message));
+            }
+            let callback = Bound::new(py, Callback::new(callback, value)?)?;
+            return self.word_of(what, callback.as_any());
+        }
         let mut views = Views::new();
         // SAFETY: the GIL is held and the value is live.
         match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
             Ok(Argument::Word(word)) => {
-                self.keep(value.clone().unbind(), word != 0 && matches!(plan.range(), None));
+                self.keep(value.clone().unbind(), word != 0 && is_pointer);
                 Ok(word)
             }
             Ok(Argument::Memory { address, .. }) => {

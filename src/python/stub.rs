@@ -6,8 +6,9 @@ use std::ffi::{c_char, c_int, c_long, c_void};
 use pyo3::ffi;
 
 use super::callable::{Entry, callable};
+use super::callback::any_pending;
 use super::convert::{self, Failure, Parameter, Plan, ResultPlan};
-use super::entry::{direct, without_gil};
+use super::entry::{direct, raised, without_gil};
 use super::failure::{bad_argument, bad_count};
 use crate::binding::Scalar;
 
@@ -137,7 +138,11 @@ unsafe extern "C" fn stub0<R: Give, const RELEASE: bool>(
             return bad_count(callable, count, !keywords.is_null());
         }
         let function: unsafe extern "C" fn() -> R = std::mem::transmute::<*const c_void, _>(callable.address);
-        without_gil::<RELEASE, _>(|| function()).give()
+        let result = without_gil::<RELEASE, _>(|| function());
+        if any_pending() && raised() {
+            return std::ptr::null_mut();
+        }
+        result.give()
     }
 }
 
@@ -156,7 +161,11 @@ unsafe extern "C" fn stub1<A: Take, R: Give, const RELEASE: bool>(
         let a = argument!(A, object, callable, arguments, 0);
         let function: unsafe extern "C" fn(A) -> R =
             std::mem::transmute::<*const c_void, _>(callable.address);
-        without_gil::<RELEASE, _>(|| function(a)).give()
+        let result = without_gil::<RELEASE, _>(|| function(a));
+        if any_pending() && raised() {
+            return std::ptr::null_mut();
+        }
+        result.give()
     }
 }
 
@@ -176,7 +185,11 @@ unsafe extern "C" fn stub2<A: Take, B: Take, R: Give, const RELEASE: bool>(
         let b = argument!(B, object, callable, arguments, 1);
         let function: unsafe extern "C" fn(A, B) -> R =
             std::mem::transmute::<*const c_void, _>(callable.address);
-        without_gil::<RELEASE, _>(|| function(a, b)).give()
+        let result = without_gil::<RELEASE, _>(|| function(a, b));
+        if any_pending() && raised() {
+            return std::ptr::null_mut();
+        }
+        result.give()
     }
 }
 

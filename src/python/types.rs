@@ -34,6 +34,10 @@ impl TypeId {
     /// The pointer to this type, as C writes it.
     pub fn pointer_name(self) -> String {
         let name = self.name();
+        if name.contains("(*") {
+            // A function pointer's target is known by the pointer's own name.
+            return name;
+        }
         if name.ends_with('*') { format!("{name}*") } else { format!("{name} *") }
     }
 }
