@@ -1,8 +1,8 @@
 use std::ffi::c_void;
 use std::path::PathBuf;
 
-use super::{Library, Signature, SymbolKind};
-use crate::model::{Function, Interface, Linkage, Location};
+use super::{Convention, Library, Signature, SymbolKind};
+use crate::model::{Function, Interface, Linkage, Location, Type, TypeKind};
 use crate::{Error, Result};
 
 /// The join of a header and a library.
@@ -22,7 +22,16 @@ pub struct BoundFunction {
     /// Its code.
     pub address: *const c_void,
     /// How it is called.
-    pub signature: Signature,
+    pub shape: CallShape,
+}
+
+/// What a call is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallShape {
+    /// One word per parameter: the fast routes.
+    Scalars(Signature),
+    /// Records by value or variable arguments.
+    General(Convention),
 }
 
 // SAFETY: the address is only a number until somebody calls it, which is unsafe by itself.
@@ -42,13 +51,13 @@ pub struct Skipped {
 }
 
 /// Joins what the headers declare with what the library exports.
-pub fn bind(interface: Interface, library: &Library, headers: &[PathBuf]) -> Result<Bindings> {
+pub fn bind(interface: &Interface, library: &Library, headers: &[PathBuf]) -> Result<Bindings> {
     let declared = interface.functions.iter().filter(|function| function.in_given_header).count();
     let mut bindings = Bindings { functions: Vec::new(), skipped: Vec::new() };
-    for declaration in interface.functions {
-        match resolve(&declaration, library) {
-            Ok((address, signature)) => {
-                bindings.functions.push(BoundFunction { declaration, address, signature });
+    for declaration in interface.functions.iter().cloned() {
+        match resolve(&declaration, interface, library) {
+            Ok((address, shape)) => {
+                bindings.functions.push(BoundFunction { declaration, address, shape });
             }
             Err(reason) => bindings.skipped.push(Skipped {
                 name: declaration.name,
@@ -69,8 +78,9 @@ pub fn bind(interface: Interface, library: &Library, headers: &[PathBuf]) -> Res
 
 fn resolve(
     declaration: &Function,
+    interface: &Interface,
     library: &Library,
-) -> std::result::Result<(*const c_void, Signature), String> {
+) -> std::result::Result<(*const c_void, CallShape), String> {
     let symbol = declaration.symbol.as_deref().unwrap_or(&declaration.name);
     match library.symbols().get(symbol).map(|symbol| symbol.kind) {
         Some(SymbolKind::Function) => {}
@@ -80,9 +90,15 @@ fn resolve(
         }
         None => return Err(format!("it is not exported by {}", library.path().display())),
     }
-    let signature = Signature::of(declaration)?;
+    let by_value = |ty: &Type| matches!(ty.kind, TypeKind::Record(_));
+    let types = declaration.parameters.iter().map(|parameter| &parameter.ty);
+    let shape = if declaration.variadic || types.chain([&declaration.result]).any(by_value) {
+        CallShape::General(Convention::of(declaration, interface)?)
+    } else {
+        CallShape::Scalars(Signature::of(declaration)?)
+    };
     let address = library
         .address(symbol)
         .ok_or_else(|| format!("the dynamic loader does not find it in {}", library.path().display()))?;
-    Ok((address, signature))
+    Ok((address, shape))
 }

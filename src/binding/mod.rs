@@ -2,11 +2,13 @@
 //! signature and the route by which it is called.
 
 mod bindings;
+mod convention;
 mod library;
 mod signature;
 mod symbols;
 
-pub use bindings::{Bindings, BoundFunction, Skipped, bind};
+pub use bindings::{Bindings, BoundFunction, CallShape, Skipped, bind};
+pub use convention::{Convention, Eightbyte, Passing, RecordClass};
 pub use library::Library;
 pub use signature::{Place, Registers, Route, Scalar, Signature};
 pub use symbols::{Symbol, SymbolKind, Symbols};

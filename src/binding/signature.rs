@@ -112,9 +112,6 @@ pub struct Signature {
 impl Signature {
     /// The signature of a declaration, or why it cannot be called.
     pub fn of(function: &Function) -> Result<Self, String> {
-        if function.variadic {
-            return Err("it is variadic, which pythy cannot call yet".to_owned());
-        }
         let parameters = function
             .parameters
             .iter()

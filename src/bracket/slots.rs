@@ -155,6 +155,8 @@ mod imp {
         "9:",
         "mov [rbx + {result_integer}], rax",
         "movsd [rbx + {result_float}], xmm0",
+        "mov [rbx + {result_integer_2}], rdx",
+        "movsd [rbx + {result_float_2}], xmm1",
         "lea rsp, [rbp - 8]",
         "pop rbx",
         "pop rbp",
@@ -170,6 +172,8 @@ mod imp {
         stack_words = const Frame::STACK_WORDS_OFFSET,
         result_integer = const std::mem::offset_of!(Frame, result_integer),
         result_float = const std::mem::offset_of!(Frame, result_float),
+        result_integer_2 = const std::mem::offset_of!(Frame, result_integer_2),
+        result_float_2 = const std::mem::offset_of!(Frame, result_float_2),
     );
 
     unsafe extern "C" {

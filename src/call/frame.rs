@@ -1,6 +1,6 @@
 use std::ffi::c_void;
 
-use crate::binding::{Place, Registers, Signature};
+use crate::binding::{Eightbyte, Place, RecordClass, Registers, Signature};
 
 /// The arguments of one call in their registers and stack words, and the result registers after it.
 ///
@@ -22,6 +22,10 @@ pub struct Frame {
     pub result_integer: u64,
     /// xmm0 after the call.
     pub result_float: u64,
+    /// rdx after the call.
+    pub result_integer_2: u64,
+    /// xmm1 after the call.
+    pub result_float_2: u64,
     stack_storage: Vec<u64>,
 }
 
@@ -40,6 +44,8 @@ impl Frame {
             stack_words: registers.stack_words,
             result_integer: 0,
             result_float: 0,
+            result_integer_2: 0,
+            result_float_2: 0,
             stack_storage: vec![0; registers.stack_words],
         };
         for (place, word) in registers.places.iter().zip(words) {
@@ -56,5 +62,85 @@ impl Frame {
     /// The result of a call of this signature as a word.
     pub fn result(&self, signature: &Signature) -> u64 {
         signature.result.word(self.result_integer, self.result_float)
+    }
+}
+
+/// The words of a call that is put together argument by argument.
+#[derive(Debug, Default)]
+pub struct Arguments {
+    integers: Vec<u64>,
+    floats: Vec<u64>,
+    stack: Vec<u64>,
+}
+
+impl Arguments {
+    /// An integer or a pointer.
+    pub fn push_integer(&mut self, word: u64) {
+        if self.integers.len() < Registers::INTEGERS {
+            self.integers.push(word)
+        } else {
+            self.stack.push(word)
+        }
+    }
+
+    /// The bits of a `double`, or of a `float` in the low half.
+    pub fn push_float(&mut self, word: u64) {
+        if self.floats.len() < Registers::FLOATS { self.floats.push(word) } else { self.stack.push(word) }
+    }
+
+    /// A record by value: all of it in registers, or all of it on the stack.
+    pub fn push_record(&mut self, class: &RecordClass, bytes: &[u8]) {
+        let words: Vec<u64> = bytes
+            .chunks(8)
+            .map(|chunk| {
+                let mut word = [0; 8];
+                word[..chunk.len()].copy_from_slice(chunk);
+                u64::from_ne_bytes(word)
+            })
+            .collect();
+        let eightbytes = class.eightbytes.as_deref().unwrap_or_default();
+        let needs = |class| eightbytes.iter().filter(|other| **other == class).count();
+        let fits = class.eightbytes.is_some()
+            && self.integers.len() + needs(Eightbyte::Integer) <= Registers::INTEGERS
+            && self.floats.len() + needs(Eightbyte::Sse) <= Registers::FLOATS;
+        if !fits {
+            self.stack.extend(words);
+            return;
+        }
+        for (word, eightbyte) in words.into_iter().zip(eightbytes) {
+            match eightbyte {
+                Eightbyte::Nothing => {}
+                Eightbyte::Integer => self.integers.push(word),
+                Eightbyte::Sse => self.floats.push(word),
+            }
+        }
+    }
+
+    /// The call of `address` with these arguments.
+    pub fn frame(self, address: *const c_void) -> Frame {
+        let mut frame = Frame::new(address, &Registers { places: Vec::new(), stack_words: 0 }, &[]);
+        frame.integers[..self.integers.len()].copy_from_slice(&self.integers);
+        frame.floats[..self.floats.len()].copy_from_slice(&self.floats);
+        frame.stack_words = self.stack.len();
+        frame.stack_storage = self.stack;
+        frame.stack = frame.stack_storage.as_ptr();
+        frame
+    }
+}
+
+impl Frame {
+    /// Writes a record that came back in registers.
+    pub fn write_record(&self, eightbytes: &[Eightbyte], bytes: &mut [u8]) {
+        let mut integers = [self.result_integer, self.result_integer_2].into_iter();
+        let mut floats = [self.result_float, self.result_float_2].into_iter();
+        for (chunk, eightbyte) in bytes.chunks_mut(8).zip(eightbytes) {
+            let word = match eightbyte {
+                Eightbyte::Nothing => continue,
+                Eightbyte::Integer => integers.next(),
+                Eightbyte::Sse => floats.next(),
+            };
+            let length = chunk.len();
+            chunk.copy_from_slice(&word.unwrap_or(0).to_ne_bytes()[..length]);
+        }
     }
 }

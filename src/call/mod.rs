@@ -10,5 +10,5 @@ mod libffi;
 
 pub use block::Block;
 pub use direct::{call_for_float, call_for_integer};
-pub use frame::Frame;
+pub use frame::{Arguments, Frame};
 pub use libffi::{Libffi, ffi_type};

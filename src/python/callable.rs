@@ -13,10 +13,10 @@ use pyo3::types::{PyModule, PyString, PyType};
 use pyo3::{ffi, intern};
 
 use super::convert::{Parameter, ResultPlan, to_python};
-use super::ctype::Pointee;
+use super::ctype::{CType, Pointee, Types};
 use super::enumeration::EnumClass;
 use super::pointer::Pointer;
-use crate::binding::{Registers, Signature};
+use crate::binding::{Convention, Registers, Signature};
 use crate::call::Libffi;
 
 /// What CPython calls: `self`, the arguments, their number, the names of keyword arguments.
@@ -35,8 +35,10 @@ pub struct Callable {
     pub parameters: Box<[Parameter]>,
     /// What becomes of the result.
     pub result: ResultPlan,
-    /// The machine's view of the declaration.
+    /// The machine's view of the declaration; empty where `general` has it.
     pub signature: Signature,
+    /// For records by value and variable arguments.
+    pub general: Option<General>,
     /// Where the dispatcher puts arguments.
     pub registers: Registers,
     /// For native calls that do not fit the registers.
@@ -58,6 +60,16 @@ pub struct Callable {
     method: ffi::PyMethodDef,
 }
 
+/// What a general call needs beside the plans.
+pub struct General {
+    /// How everything travels.
+    pub convention: Convention,
+    /// The record that comes back.
+    pub result: Option<Arc<CType>>,
+    /// The types it is among.
+    pub types: Arc<Types>,
+}
+
 /// The parts of a [`Callable`] that the builtin's face is made of.
 pub struct Face {
     /// The name in Python.
@@ -75,7 +87,7 @@ impl Callable {
         address: *const c_void,
         parameters: Box<[Parameter]>,
         result: ResultPlan,
-        signature: Signature,
+        (signature, general): (Signature, Option<General>),
         libffi: Option<Libffi>,
         (enumeration, pointee): (Option<Arc<EnumClass>>, Option<Arc<Pointee>>),
         declaration: u32,
@@ -89,6 +101,7 @@ impl Callable {
             parameters,
             result,
             signature,
+            general,
             registers,
             libffi,
             enumeration,
@@ -125,6 +138,11 @@ impl Callable {
             let function = ffi::PyCFunction_NewEx(method, object.as_ptr(), module.as_ptr());
             Bound::from_owned_ptr_or_err(py, function)
         }
+    }
+
+    /// Whether arguments may follow the last parameter.
+    pub fn is_variadic(&self) -> bool {
+        self.general.as_ref().is_some_and(|general| general.convention.variadic)
     }
 
     /// The object for a result word; NULL with an exception set. `checked`: under Valgrind.

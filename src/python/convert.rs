@@ -36,6 +36,8 @@ pub enum Plan {
     Pointer(Target),
     /// A function pointer: any callable, or a pointer.
     Callback(Arc<CallbackType>),
+    /// A record by value.
+    Record(TypeId),
 }
 
 /// What a pointer parameter points to.
@@ -83,6 +85,8 @@ pub enum ResultPlan {
         /// Whether UTF-8 is decoded to str.
         decode: bool,
     },
+    /// A [`Record`].
+    Record,
     /// A [`Pointer`] to what the place of the value says; `None` for NULL.
     Pointer,
 }
@@ -104,6 +108,8 @@ pub enum Failure {
     ItemSize(usize),
     /// A pointer to something else.
     WrongTarget(TypeId),
+    /// A record of another type.
+    WrongRecord(TypeId),
     /// A pointer whose memory has been freed.
     Released,
     /// Python code of the argument's own raised; its exception stands.
@@ -113,6 +119,8 @@ pub enum Failure {
 /// An argument on its way.
 #[derive(Clone, Copy, Debug)]
 pub enum Argument {
+    /// A record by value, which lies at this address.
+    Record(usize),
     /// A word that is the same in every mode.
     Word(u64),
     /// Memory of a Python object: in place natively, an exact copy under Valgrind.
@@ -145,7 +153,7 @@ impl Plan {
             TypeKind::Integer(integer) | TypeKind::Enumeration(_, integer) => {
                 Self::Integer(Scalar::of_integer(*integer))
             }
-            other => unreachable!("{other:?} has no scalar"),
+            _ => Self::Record(TypeId::of(&ty.canonical())),
         }
     }
 
@@ -163,6 +171,7 @@ impl Plan {
             Self::Pointer(Target { buffers: true, .. }) => "a writable buffer, a pointer or None".to_owned(),
             Self::Pointer(_) => "a pointer or None".to_owned(),
             Self::Callback(_) => "a callable, a pointer or None".to_owned(),
+            Self::Record(id) => format!("a '{}'", id.name()),
         }
     }
 
@@ -216,6 +225,7 @@ impl ResultPlan {
             TypeKind::Pointer(target) if target.kind == TypeKind::Integer(IntegerType::Char) => {
                 Self::Text { decode }
             }
+            TypeKind::Record(_) => Self::Record,
             _ => Self::Pointer,
         }
     }
@@ -238,6 +248,7 @@ pub unsafe fn to_c(plan: &Plan, object: *mut ffi::PyObject, views: &mut Views) -
             Plan::Text(target) => return text(target, object, views),
             Plan::Pointer(target) => return pointer(target, object, views),
             Plan::Callback(callback) => function_pointer(callback, object, views)?,
+            Plan::Record(id) => return record(*id, object),
         }))
     }
 }
@@ -455,6 +466,44 @@ unsafe fn pointer(
     unsafe { memory(target, object, views) }
 }
 
+unsafe fn record(id: TypeId, object: *mut ffi::PyObject) -> Result<Argument, Failure> {
+    // SAFETY: the GIL is held, as the caller vouches, and the object is live.
+    let object = unsafe { Borrowed::from_ptr(Python::assume_attached(), object) };
+    let record = object.cast::<Record>().map_err(|_| Failure::Type)?;
+    let place = record.get().place();
+    if place.ty.id == id {
+        Ok(Argument::Record(place.address))
+    } else {
+        Err(Failure::WrongRecord(place.ty.id))
+    }
+}
+
+/// Converts an argument after the last parameter, promoted as C promotes it: ints to 64 bits,
+/// floats to double, text and buffers to their address.
+///
+/// # Safety
+/// As for [`to_c`].
+pub unsafe fn variadic_to_c(
+    object: *mut ffi::PyObject,
+    views: &mut Views,
+) -> Result<(Argument, bool), Failure> {
+    const ANYTHING: Target = Target { id: TypeId::VOID, item_size: 1, is_const: false, buffers: true };
+    // SAFETY: as the caller vouches.
+    unsafe {
+        if ffi::PyFloat_Check(object) != 0 {
+            return Ok((Argument::Word(double(object)?.to_bits()), true));
+        }
+        if ffi::PyLong_Check(object) != 0 {
+            let word = match long(object) {
+                Err(Failure::Range) => unsigned(object)?,
+                word => word? as u64,
+            };
+            return Ok((Argument::Word(word), false));
+        }
+        text(&ANYTHING, object, views).map(|argument| (argument, false))
+    }
+}
+
 unsafe fn function_pointer(
     callback: &CallbackType,
     object: *mut ffi::PyObject,
@@ -514,7 +563,8 @@ pub unsafe fn to_python(plan: ResultPlan, word: u64) -> *mut ffi::PyObject {
     // SAFETY: as the caller vouches.
     unsafe {
         match plan {
-            ResultPlan::Void => {
+            // A record is made where its bytes are.
+            ResultPlan::Void | ResultPlan::Record => {
                 let none = ffi::Py_None();
                 ffi::Py_INCREF(none);
                 none

@@ -11,12 +11,13 @@ use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, Entry, callable};
 use super::callback::{any_pending, take_exception};
-use super::convert::{Argument, ResultPlan, text_object, to_c};
+use super::convert::{Argument, Failure, ResultPlan, text_object, to_c, variadic_to_c};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
+use super::place::Place;
 use super::stub;
-use crate::binding::{Place, Registers, Route};
+use crate::binding::{Passing, Place as RegisterPlace, RecordClass, Registers, Route};
 use crate::bracket;
-use crate::call::{Block, Frame, call_for_float, call_for_integer};
+use crate::call::{Arguments, Block, Frame, call_for_float, call_for_integer};
 use crate::session;
 
 type Object = *mut ffi::PyObject;
@@ -90,12 +91,13 @@ pub unsafe extern "C" fn direct<const RELEASE: bool>(
             let word = match to_c(&parameter.plan, argument, &mut views) {
                 Ok(Argument::Word(word)) => word,
                 Ok(Argument::Memory { address, .. }) => address as u64,
+                Ok(Argument::Record(_)) => return bad_argument(callable, index, argument, Failure::Type),
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             };
             match *place {
-                Place::Integer(n) => integers[usize::from(n)] = word,
-                Place::Float(n) => floats[usize::from(n)] = word,
-                Place::Stack(_) => {}
+                RegisterPlace::Integer(n) => integers[usize::from(n)] = word,
+                RegisterPlace::Float(n) => floats[usize::from(n)] = word,
+                RegisterPlace::Stack(_) => {}
             }
         }
         let result = callable.signature.result;
@@ -132,6 +134,7 @@ unsafe extern "C" fn libffi<const RELEASE: bool>(
             words.push(match to_c(&parameter.plan, argument, &mut views) {
                 Ok(Argument::Word(word)) => word,
                 Ok(Argument::Memory { address, .. }) => address as u64,
+                Ok(Argument::Record(_)) => return bad_argument(callable, index, argument, Failure::Type),
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             });
         }
@@ -180,6 +183,7 @@ pub unsafe extern "C" fn bracketed(
             let argument = *arguments.add(index);
             words.push(match to_c(&parameter.plan, argument, &mut views) {
                 Ok(Argument::Word(word)) => word,
+                Ok(Argument::Record(_)) => return bad_argument(callable, index, argument, Failure::Type),
                 Ok(Argument::Memory { address, length, writable }) => {
                     match copy(&mut copies, address, length, writable) {
                         Some(word) => word,
@@ -189,19 +193,27 @@ pub unsafe extern "C" fn bracketed(
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             });
         }
-        let Some(outcome) = make_call(callable, &words, arguments) else {
+        let Some(outcome) = make_call(callable, arguments, count, |number| invoke(callable, &words, number))
+        else {
             return std::ptr::null_mut();
         };
-        for Copy { block, original, writable } in &copies {
-            if *writable {
-                original.copy_from_nonoverlapping(block.address().cast(), block.size());
-            }
-        }
+        copy_back(&copies);
         match (callable.result, outcome.text_length) {
             (ResultPlan::Text { decode }, Some(length)) => {
                 text_object(outcome.word as usize as *const _, length, decode)
             }
             _ => callable.give(outcome.word, true),
+        }
+    }
+}
+
+/// # Safety
+/// The originals are still there, and no smaller.
+unsafe fn copy_back(copies: &[Copy]) {
+    for Copy { block, original, writable } in copies {
+        if *writable {
+            // SAFETY: the buffer's view has kept the original in place, with this size.
+            unsafe { original.copy_from_nonoverlapping(block.address().cast(), block.size()) };
         }
     }
 }
@@ -233,14 +245,22 @@ struct Outcome {
 }
 
 /// Makes the call inside its bracket; `None` with an exception set.
-unsafe fn make_call(callable: &Callable, words: &[u64], arguments: *const Object) -> Option<Outcome> {
+///
+/// # Safety
+/// `count` live arguments; the GIL is held; `invoke` makes the call of this number and touches no
+/// Python object.
+unsafe fn make_call<T>(
+    callable: &Callable,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    invoke: impl FnOnce(u64) -> T,
+) -> Option<T> {
     let origin = call_site::origin(callable.declaration)?;
     let entered = session::current()?.enter(origin);
     let mut errors = 0;
     let call = || {
         let before = bracket::count_errors();
-        // SAFETY: the words are arguments of this function's signature.
-        let outcome = unsafe { invoke(callable, words, entered.call) };
+        let outcome = invoke(entered.call);
         errors = bracket::count_errors() - before;
         outcome
     };
@@ -250,7 +270,7 @@ unsafe fn make_call(callable: &Callable, words: &[u64], arguments: *const Object
     };
     let shown = if errors > 0 {
         // SAFETY: the arguments are live until CPython's call returns.
-        unsafe { show(callable, arguments) }
+        unsafe { show(arguments, count) }
     } else {
         Vec::new()
     };
@@ -278,7 +298,7 @@ unsafe fn invoke(callable: &Callable, words: &[u64], number: u64) -> Outcome {
         let word = frame.result(&callable.signature);
         let is_text = matches!(callable.result, ResultPlan::Text { .. }) && word != 0;
         let text_length = is_text.then(|| {
-            let one = Registers { places: vec![Place::Integer(0)], stack_words: 0 };
+            let one = Registers { places: vec![RegisterPlace::Integer(0)], stack_words: 0 };
             dispatched(libc::strlen as *const _, &one, &[word]).result_integer as usize
         });
         Outcome { word, text_length }
@@ -286,14 +306,121 @@ unsafe fn invoke(callable: &Callable, words: &[u64], number: u64) -> Outcome {
 }
 
 /// # Safety
-/// As many live arguments as the callable has parameters.
-unsafe fn show(callable: &Callable, arguments: *const Object) -> Vec<String> {
+/// `count` live arguments.
+unsafe fn show(arguments: *const Object, count: ffi::Py_ssize_t) -> Vec<String> {
     // SAFETY: as the caller vouches, with the GIL held.
     unsafe {
         let py = pyo3::Python::assume_attached();
-        (0..callable.parameters.len())
+        (0..count as usize)
             .map(|index| short_repr(&pyo3::Bound::from_borrowed_ptr(py, *arguments.add(index))))
             .collect()
+    }
+}
+
+/// The entry for records by value and variable arguments.
+pub fn general(release_gil: bool, bracketed: bool) -> Entry {
+    match (release_gil, bracketed) {
+        (false, false) => general_call::<false, false>,
+        (true, false) => general_call::<true, false>,
+        // Under Valgrind the callable itself says whether the GIL is released.
+        (_, true) => general_call::<true, true>,
+    }
+}
+
+unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
+    object: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    keywords: Object,
+) -> Object {
+    // SAFETY: as in `direct`.
+    unsafe {
+        let callable = callable(object);
+        let Some(general) = &callable.general else { return std::ptr::null_mut() };
+        let fixed = callable.parameters.len();
+        let enough =
+            if general.convention.variadic { count as usize >= fixed } else { count as usize == fixed };
+        if !enough || !keywords.is_null() {
+            return bad_count(callable, count, !keywords.is_null());
+        }
+        let py = pyo3::Python::assume_attached();
+        let (mut views, mut copies, mut words) = (Views::new(), Vec::new(), Arguments::default());
+        let result = match &general.result {
+            None => None,
+            Some(ty) => match Place::allocate(ty.clone(), general.types.clone()) {
+                Ok(place) => Some(place),
+                Err(error) => {
+                    error.restore(py);
+                    return std::ptr::null_mut();
+                }
+            },
+        };
+        if let (Some(place), Passing::Record(RecordClass { eightbytes: None, .. })) =
+            (&result, &general.convention.result)
+        {
+            words.push_integer(place.address as u64);
+        }
+        for index in 0..count as usize {
+            let argument = *arguments.add(index);
+            let converted = match callable.parameters.get(index) {
+                Some(parameter) => to_c(&parameter.plan, argument, &mut views).map(|argument| {
+                    let scalar = general.convention.parameters.get(index);
+                    (argument, matches!(scalar, Some(Passing::Scalar(scalar)) if scalar.is_float()))
+                }),
+                None => variadic_to_c(argument, &mut views),
+            };
+            match converted {
+                Ok((Argument::Word(word), true)) => words.push_float(word),
+                Ok((Argument::Word(word), false)) => words.push_integer(word),
+                Ok((Argument::Memory { address, length, writable }, _)) if CHECKED => {
+                    match copy(&mut copies, address, length, writable) {
+                        Some(word) => words.push_integer(word),
+                        None => return no_memory(callable, length),
+                    }
+                }
+                Ok((Argument::Memory { address, .. }, _)) => words.push_integer(address as u64),
+                Ok((Argument::Record(address), _)) => {
+                    if let Some(Passing::Record(class)) = general.convention.parameters.get(index) {
+                        words
+                            .push_record(class, std::slice::from_raw_parts(address as *const u8, class.size));
+                    }
+                }
+                Err(failure) => return bad_argument(callable, index, argument, failure),
+            }
+        }
+        let mut frame = words.frame(callable.address);
+        if CHECKED {
+            let dispatched =
+                make_call(callable, arguments, count, |number| bracket::dispatch(&mut frame, number));
+            if dispatched.is_none() {
+                return std::ptr::null_mut();
+            }
+            copy_back(&copies);
+        } else {
+            without_gil::<RELEASE, _>(|| bracket::dispatch(&mut frame, 0));
+            if any_pending() && raised() {
+                return std::ptr::null_mut();
+            }
+        }
+        match (&general.convention.result, result) {
+            (Passing::Record(class), Some(place)) => {
+                if let Some(eightbytes) = &class.eightbytes {
+                    let bytes = std::slice::from_raw_parts_mut(place.address as *mut u8, class.size);
+                    frame.write_record(eightbytes, bytes);
+                }
+                match place.object(py) {
+                    Ok(record) => record.into_ptr(),
+                    Err(error) => {
+                        error.restore(py);
+                        std::ptr::null_mut()
+                    }
+                }
+            }
+            (Passing::Scalar(scalar), _) => {
+                callable.give(scalar.word(frame.result_integer, frame.result_float), CHECKED)
+            }
+            (Passing::Record(_), None) => callable.give(0, CHECKED),
+        }
     }
 }
 

@@ -38,7 +38,16 @@ fn explain(
     failure: Failure,
 ) -> PyResult<PyErr> {
     let py = object.py();
-    let parameter = &callable.parameters[index];
+    let Some(parameter) = callable.parameters.get(index) else {
+        let message = format!(
+            "{}() argument {} (one of '...') must be an int, a float, bytes, a str, a buffer, a pointer or None \
+             that C can take as it is, not {}",
+            callable.name,
+            index + 1,
+            type_name(object)?
+        );
+        return Ok(new_argument_error(py, message));
+    };
     let name = parameter.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
     let subject = format!("{}() argument {}{name} ({})", callable.name, index + 1, parameter.spelling);
     let detail = match failure {
@@ -65,6 +74,7 @@ fn explain(
             )
         }
         Failure::WrongTarget(target) => format!("must not be a pointer of type '{}'", target.pointer_name()),
+        Failure::WrongRecord(ty) => format!("must not be a '{}'", ty.name()),
         Failure::Released => {
             return Ok(exceptions::Error::new_err(format!("{subject} has been released")));
         }
@@ -86,8 +96,12 @@ pub unsafe fn bad_count(callable: &Callable, given: ffi::Py_ssize_t, keywords: b
         format!("{name}() takes no keyword arguments: {prototype}")
     } else {
         let plural = if parameters.len() == 1 { "" } else { "s" };
+        let at_least = if callable.is_variadic() { "at least " } else { "" };
         let were = if given == 1 { "was" } else { "were" };
-        format!("{name}() takes {} argument{plural}, but {given} {were} given: {prototype}", parameters.len())
+        format!(
+            "{name}() takes {at_least}{} argument{plural}, but {given} {were} given: {prototype}",
+            parameters.len()
+        )
     };
     new_argument_error(py, message).restore(py);
     std::ptr::null_mut()

@@ -12,7 +12,7 @@ use pyo3::types::{
 };
 
 use super::array::Array;
-use super::callable::{Callable, Face, c_string};
+use super::callable::{Callable, Face, General, c_string};
 use super::callback::Callback;
 use super::convert::{Parameter, Plan, ResultPlan};
 use super::ctype::{CType, Pointee, Shape, Types};
@@ -24,7 +24,7 @@ use super::place::Place;
 use super::pointer::Pointer;
 use super::record::{Record, field};
 use super::reference::Ref;
-use crate::binding::{self, BoundFunction, Library, Route, Skipped};
+use crate::binding::{self, BoundFunction, CallShape, Library, Passing, Route, Scalar, Signature, Skipped};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
@@ -101,8 +101,8 @@ pub fn create_interface<'py>(
         first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
     let mut model = read_headers(py, &options)?;
     let library = Library::open(&library_file)?;
-    let functions = Model { functions: std::mem::take(&mut model.functions), ..Model::default() };
-    let bindings = binding::bind(functions, &library, &options.headers)?;
+    let bindings = binding::bind(&model, &library, &options.headers)?;
+    model.functions.clear();
     let module = match module {
         Some(module) => module,
         None => PyModule::new(py, &name)?,
@@ -241,7 +241,7 @@ impl Making<'_> {
         module: &Bound<'py, PyString>,
         function: BoundFunction,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let BoundFunction { declaration, address, signature } = function;
+        let BoundFunction { declaration, address, shape } = function;
         let parameters: Box<[Parameter]> = declaration
             .parameters
             .iter()
@@ -252,14 +252,26 @@ impl Making<'_> {
             })
             .collect();
         let result = ResultPlan::of(&declaration.result, self.types.decode);
-        let route = signature.route();
         let bracketed = self.types.checked && entry::brackets_wanted();
-        let entry = match bracketed {
-            true => entry::bracketed,
-            false => entry::native(route, (&parameters, result), self.release_gil),
+        let release = self.release_gil;
+        let (signature, general, libffi, entry) = match shape {
+            CallShape::Scalars(signature) if bracketed => {
+                let libffi = (!HAS_SLOTS).then(|| Libffi::new(signature.clone()));
+                (signature, None, libffi, entry::bracketed as super::callable::Entry)
+            }
+            CallShape::Scalars(signature) => {
+                let route = signature.route();
+                let libffi = (route == Route::Libffi).then(|| Libffi::new(signature.clone()));
+                (signature, None, libffi, entry::native(route, (&parameters, result), release))
+            }
+            CallShape::General(convention) => {
+                let result = matches!(convention.result, Passing::Record(_));
+                let result = result.then(|| self.types.get(&declaration.result));
+                let general = General { convention, result, types: self.types.clone() };
+                let signature = Signature { parameters: Vec::new(), result: Scalar::Void };
+                (signature, Some(general), None, entry::general(release, bracketed))
+            }
         };
-        let needs_libffi = if bracketed { !HAS_SLOTS } else { route == Route::Libffi };
-        let libffi = needs_libffi.then(|| Libffi::new(signature.clone()));
         let face = face(&declaration, entry)?;
         let journal_id = session::current().map_or(0, |mut session| {
             session.add_declaration(Declaration {
@@ -276,7 +288,7 @@ impl Making<'_> {
             address,
             parameters,
             result,
-            signature,
+            (signature, general),
             libffi,
             (enumeration, pointee),
             journal_id,
@@ -306,6 +318,9 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
     }
     if !parameters.is_empty() {
         parameters.push("/".to_owned());
+    }
+    if declaration.variadic {
+        parameters.push("*args".to_owned());
     }
     let text = declaration.comment.as_deref().unwrap_or(&declaration.prototype);
     let doc = format!("{name}({})\n--\n\n{text}", parameters.join(", "));

@@ -244,6 +244,8 @@ impl Place {
                 self.keep(value.clone().unbind(), word != 0 && is_pointer);
                 Ok(word)
             }
+            // Records are stored as such, never as a word.
+            Ok(Argument::Record(_)) => Err(PyTypeError::new_err(format!("{what} is no record"))),
             Ok(Argument::Memory { address, .. }) => {
                 if self.owner.is_none() {
                     let message = format!(
