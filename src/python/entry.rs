@@ -39,9 +39,10 @@ pub fn native(route: Route, plans: (&[super::convert::Parameter], ResultPlan), r
 #[cold]
 pub fn raised() -> bool {
     match take_exception() {
-        // SAFETY: only called from entries, with the GIL held.
         Some(error) => {
-            error.restore(unsafe { pyo3::Python::assume_attached() });
+            // SAFETY: only called from entries, with the GIL held.
+            let py = unsafe { pyo3::Python::assume_attached() };
+            error.restore(py);
             true
         }
         None => false,

@@ -365,13 +365,13 @@ impl Interface {
         value: Option<Bound<'_, PyAny>>,
         fields: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
-        self.new(py, type_name, value, fields)
+        self.allocate(py, type_name, value, fields)
     }
 
     /// Zeroed C memory for a value of any type that C code may keep: new("struct point", x=1),
     /// new("int[4]", [1, 2]). It is freed when the last Python object that refers to it goes.
-    #[pyo3(signature = (type_name, value=None, /, **fields))]
-    fn new(
+    #[pyo3(name = "new", signature = (type_name, value=None, /, **fields))]
+    fn allocate(
         &self,
         py: Python<'_>,
         type_name: &str,
