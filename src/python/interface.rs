@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyCFunction, PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefMethods,
+    PyAnyMethods, PyCFunction, PyDict, PyList, PyMemoryView, PyModule, PyString, PyTuple, PyWeakrefMethods,
     PyWeakrefReference,
 };
 
@@ -24,12 +24,14 @@ use super::place::Place;
 use super::pointer::Pointer;
 use super::record::{Record, field};
 use super::reference::Ref;
-use crate::binding::{self, BoundFunction, CallShape, Library, Passing, Route, Scalar, Signature, Skipped};
+use crate::binding::{
+    self, BoundFunction, CallShape, Library, Passing, Route, Scalar, Signature, Skipped, SymbolKind,
+};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
-use crate::model::{Function, Interface as Model};
+use crate::model::{Function, Global, Interface as Model};
 use crate::session;
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -42,6 +44,7 @@ pub struct Interface {
     types: Arc<Types>,
     names: Names,
     skipped: HashMap<String, Skipped>,
+    globals: HashMap<String, Global>,
     functions: Vec<Py<PyAny>>,
     library: Mutex<Option<Library>>,
 }
@@ -103,6 +106,7 @@ pub fn create_interface<'py>(
     let library = Library::open(&library_file)?;
     let bindings = binding::bind(&model, &library, &options.headers)?;
     model.functions.clear();
+    let globals = std::mem::take(&mut model.globals);
     let module = match module {
         Some(module) => module,
         None => PyModule::new(py, &name)?,
@@ -121,6 +125,7 @@ pub fn create_interface<'py>(
         module.setattr(python_name.as_str(), &builtin)?;
         functions.push(builtin.unbind());
     }
+    let globals = globals.into_iter().map(|global| (global.name.clone(), global)).collect();
     let skipped = bindings.skipped.into_iter().map(|skipped| (skipped.name.clone(), skipped)).collect();
     let interface = Bound::new(
         py,
@@ -130,6 +135,7 @@ pub fn create_interface<'py>(
             types,
             names,
             skipped,
+            globals,
             functions,
             library: Mutex::new(Some(library)),
         },
@@ -137,15 +143,14 @@ pub fn create_interface<'py>(
     for method in OWN_NAMES {
         module.setattr(*method, interface.getattr(*method)?)?;
     }
-    if !module.dict().contains("__getattr__")? {
-        module.setattr("__getattr__", interface.getattr("missing")?)?;
-        module.setattr("__dir__", interface.getattr("listed")?)?;
-    }
+    module.setattr("__interface__", &interface)?;
+    // C's variables are read and written through the module itself.
+    module.setattr("__class__", py.import("pythy._module")?.getattr("InterfaceModule")?)?;
     Ok(module)
 }
 
 /// What the module has beside the library's functions.
-const OWN_NAMES: &[&str] = &["callback", "cast", "close", "new", "own", "ref", "sizeof"];
+const OWN_NAMES: &[&str] = &["buffer", "callback", "cast", "close", "new", "own", "ref", "sizeof"];
 
 fn refuse_what_is_to_come(
     wrapper_modules: Option<&Bound<'_, PyAny>>,
@@ -423,6 +428,37 @@ impl Interface {
         pointer.get().owning(free)
     }
 
+    /// The memory of what pythy has a handle for, as a memoryview of bytes; of a pointer, the first
+    /// `size` bytes. It is valid as long as the memory is C's; what lib.new made is kept alive by it.
+    #[pyo3(signature = (what, size=None))]
+    fn buffer<'py>(
+        &self,
+        py: Python<'py>,
+        what: &Bound<'py, PyAny>,
+        size: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (address, whole) = match what.cast::<Pointer>() {
+            Ok(pointer) => (pointer.call_method0("__int__")?.extract()?, None),
+            Err(_) => {
+                let place = self.place_of(what)?;
+                (place.address, place.ty.size)
+            }
+        };
+        let size = match (size, whole) {
+            (None, None) => return Err(PyTypeError::new_err("buffer() of a pointer needs a size in bytes")),
+            (Some(size), Some(whole)) if size > whole => {
+                let message = format!("{size} bytes are more than the {whole} that there are");
+                return Err(PyValueError::new_err(message));
+            }
+            (size, whole) => size.or(whole).unwrap_or(0),
+        };
+        // ctypes gives a writable buffer over an address that keeps its owner, on every CPython.
+        let ctypes = py.import("ctypes")?;
+        let array = ctypes.getattr("c_ubyte")?.mul(size)?.call_method1("from_address", (address,))?;
+        array.setattr("_pythy_owner", what)?;
+        Ok(PyMemoryView::from(&array)?.call_method1("cast", ("B",))?)
+    }
+
     /// A decorator that makes a callable a C function pointer of the type given, alive as long as
     /// the object it returns: for C code that keeps the pointer beyond the call.
     fn callback(&self, py: Python<'_>, type_name: &str) -> PyResult<Py<PyAny>> {
@@ -439,22 +475,31 @@ impl Interface {
     }
 
     /// The names of the module, those that are made at their first use included.
-    fn listed(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+    fn listed(&self) -> Vec<String> {
         let mut names = self.names.of_given_headers();
-        if let Some(module) = self.module.bind(py).upgrade() {
-            names.extend(module.cast::<PyModule>()?.dict().keys().extract::<Vec<String>>()?);
+        names.extend(
+            self.globals.values().filter(|global| global.in_given_header).map(|global| global.name.clone()),
+        );
+        names
+    }
+
+    /// Stores into a C variable; tells whether there is one of that name.
+    fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match self.global(name)? {
+            Some(place) => place.set(name, value).map(|()| true),
+            None => Ok(false),
         }
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
     }
 
     /// What the module says to a name that it does not have yet, or at all.
     fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        if let Some(place) = self.global(name)? {
+            return place.get(py);
+        }
         if let Some(value) = self.names.resolve(py, &self.name, name)? {
             // The module answers by itself from now on.
             if let Some(module) = self.module.bind(py).upgrade() {
-                module.setattr(name, &value)?;
+                module.cast::<PyModule>()?.dict().set_item(name, &value)?;
             }
             return Ok(value);
         }
@@ -468,6 +513,21 @@ impl Interface {
 }
 
 impl Interface {
+    /// The C variable of that name, as long as the library is open.
+    fn global(&self, name: &str) -> PyResult<Option<Place>> {
+        let Some(global) = self.globals.get(name) else { return Ok(None) };
+        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(library) = &*library else {
+            let message = format!("the variable '{name}' was used after its interface was closed");
+            return Err(exceptions::Error::new_err(message));
+        };
+        let data = library.symbols().get(name).is_some_and(|symbol| symbol.kind != SymbolKind::Function);
+        let address = if data { library.address(name) } else { None };
+        let Some(address) = address else { return Ok(None) };
+        let (ty, types) = (self.types.get(&global.ty), self.types.clone());
+        Ok(Some(Place { address: address as usize, ty, types, owner: None }))
+    }
+
     fn named(&self, type_name: &str) -> PyResult<Arc<CType>> {
         self.types.named(type_name).ok_or_else(|| {
             let module = &self.name;
