@@ -16,7 +16,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # cargo with the environment of the build, so that nothing is compiled twice.
 CARGO := $(PY) tools/pythy_build.py cargo
-# Arguments for pytest, as in: make test-python PYTEST="-k crash"
+# Arguments for pytest, as in: make test-python PYTEST="-k readme"
 PYTEST ?=
 
 # Directories too, so that a deleted file is a change.

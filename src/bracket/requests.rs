@@ -1,5 +1,5 @@
 //! Client requests, each named after its macro. All are for a process under Valgrind, in a build
-//! with Valgrind's headers: `valgrind::presence()` is asked once, when the monitor starts.
+//! with Valgrind's headers: `valgrind::running()` is asked once, when the session starts.
 
 use std::ffi::CString;
 

@@ -33,10 +33,10 @@ use crate::model::Interface;
 ///
 /// # Errors
 ///
-/// [`HeaderNotFound`](crate::Error::HeaderNotFound) for a missing header,
-/// [`HeaderSyntax`](crate::Error::HeaderSyntax) for clang's first error in one (a missing
-/// `#include` too), [`Clang`](crate::Error::Clang) for arguments that clang refuses, and
-/// [`LibclangMissing`](crate::Error::LibclangMissing).
+/// [`HeaderNotFound`](crate::error::HeaderError::HeaderNotFound) for a missing header,
+/// [`HeaderSyntax`](crate::error::HeaderError::HeaderSyntax) for clang's first error in one (a missing
+/// `#include` too), [`Clang`](crate::error::HeaderError::Clang) for arguments that clang refuses, and
+/// [`LibclangMissing`](crate::error::HeaderError::LibclangMissing).
 pub fn parse(options: &Options) -> HeaderResult<Interface> {
     let paths = search::find_headers(options)?;
     let main = options.main_file(&paths)?;
