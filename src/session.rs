@@ -116,13 +116,13 @@ impl Session {
             );
         }
         let own_object = bracket::own_object();
-        if let Err(error) = load_suppressions() {
+        if let Err(error) = load_suppressions(own_object.as_deref()) {
             notes.push(format!("pythy's suppressions cannot be loaded ({error}): leak checks take longer"));
         }
         set_apart_earlier_losses();
         Self {
             journal: Journal::default(),
-            tables: Tables { slots, own_object, libraries: Vec::new() },
+            tables: Tables { slots, own_object, libraries: Vec::new(), num_callers: num_callers() },
             log,
             notes,
             observed: Vec::new(),
@@ -215,8 +215,17 @@ impl Session {
     pub fn report(&mut self, since: Mark, tool: Tool) -> Report {
         self.check_leaks();
         let findings = attribution::attribute(&self.journal, &self.observed, since.observed, &self.tables);
+        let mut notes = self.notes.clone();
+        let cut = attribution::cut_short(&self.observed[since.observed..], &self.tables);
+        if cut > 0 {
+            notes.push(format!(
+                "Valgrind cut {cut} stacks of C code short after {} frames, so that their calls are not known \
+                 exactly, or not at all; run it with --num-callers=40",
+                self.tables.num_callers
+            ));
+        }
         let scope = Scope { first: since.first, last: self.journal.last() };
-        report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &findings)
+        report::build(tool, notes, Some((&self.journal, scope)), &findings)
     }
 
     /// Takes what the log has gained; returns how many errors (not loss records) that was.
@@ -240,9 +249,14 @@ impl Session {
     }
 }
 
+/// How many frames Valgrind keeps of a stack: 12 unless it was told otherwise.
+fn num_callers() -> usize {
+    valgrind::option("--num-callers").and_then(|value| value.parse().ok()).unwrap_or(12)
+}
+
 /// Keeps the interpreter's own blocks out of the leak checks, which would take seconds to describe them.
-fn load_suppressions() -> std::io::Result<()> {
-    let (_file, path) = valgrind::shipped_suppressions()?;
+fn load_suppressions(own_object: Option<&str>) -> std::io::Result<()> {
+    let (_file, path) = valgrind::shipped_suppressions(own_object)?;
     bracket::change_option(&format!("--suppressions={path}"));
     Ok(())
 }

@@ -11,6 +11,8 @@ pub struct Tables {
     pub own_object: Option<String>,
     /// The files of the libraries under test.
     pub libraries: Vec<String>,
+    /// How many frames Valgrind keeps of a stack.
+    pub num_callers: usize,
 }
 
 /// What a stack tells of the call that was running.
@@ -25,6 +27,8 @@ pub enum Place {
     },
     /// In a library under test, on a stack that no call of ours began or that Valgrind cut short.
     InLibrary,
+    /// In C code, on a stack that Valgrind cut short before any frame of ours or of Python's.
+    Cut,
     /// In Python, or in a callback that C code called: nothing of the library's.
     Elsewhere,
 }
@@ -41,10 +45,10 @@ impl Tables {
             }
         }
         if stack.frames.iter().any(|frame| self.is_library(frame)) {
-            Place::InLibrary
-        } else {
-            Place::Elsewhere
+            return Place::InLibrary;
         }
+        let cut = stack.frames.len() >= self.num_callers && !stack.frames.iter().any(is_python);
+        if cut { Place::Cut } else { Place::Elsewhere }
     }
 
     /// Whether pythy itself is on the stack, before any C code that it called.
@@ -66,7 +70,19 @@ impl Tables {
             || self.slots.as_ref().is_some_and(|slots| slots.inner_digit(frame.ip).is_some())
     }
 
+    /// Whether the stack ends because Valgrind keeps no more of it, in C code.
+    pub fn is_cut(&self, stack: &Stack) -> bool {
+        let place = self.place(stack);
+        place == Place::Cut || place == Place::InLibrary && stack.frames.len() >= self.num_callers
+    }
+
     fn is_library(&self, frame: &Frame) -> bool {
         frame.object.as_ref().is_some_and(|object| self.libraries.contains(object))
     }
+}
+
+/// CPython's own functions are named so; any stack of its own has one within a few frames.
+fn is_python(frame: &Frame) -> bool {
+    let function = frame.function.as_deref().unwrap_or_default();
+    function.starts_with("Py") || function.starts_with("_Py")
 }

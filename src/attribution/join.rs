@@ -59,6 +59,15 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
     join.findings
 }
 
+/// How many records have stacks of C code that Valgrind cut short before the call began.
+pub fn cut_short(observed: &[Observed], tables: &Tables) -> usize {
+    let first_stacks = observed.iter().filter_map(|observed| match &observed.evidence {
+        Evidence::Record(record) => record.stacks.first(),
+        Evidence::Counted(_) => None,
+    });
+    first_stacks.filter(|stack| tables.is_cut(stack)).count()
+}
+
 /// What makes two records the same finding.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
@@ -81,9 +90,11 @@ impl Join<'_> {
         let Some(stack) = record.stacks.first() else { return };
         let (call, basis, depth) = match (self.tables.place(stack), seen) {
             (Place::InCall { residue, depth }, seen) => (self.number(residue, seen), Basis::Call, depth),
-            (Place::InLibrary, Seen::During(call)) => (Some(call), Basis::Window, stack.frames.len()),
+            (Place::InLibrary | Place::Cut, Seen::During(call)) => {
+                (Some(call), Basis::Window, stack.frames.len())
+            }
             (Place::InLibrary, _) => (None, Basis::Function, stack.frames.len()),
-            (Place::Elsewhere, _) => return,
+            (Place::Cut | Place::Elsewhere, _) => return,
         };
         let stacks = self.c_stacks(record, depth);
         let key = Key {
@@ -122,7 +133,7 @@ impl Join<'_> {
         let (allocated_by, depth) = match self.tables.place(stack) {
             Place::InCall { residue, depth } => (latest(residue, last), depth),
             Place::InLibrary => (None, stack.frames.len()),
-            Place::Elsewhere => return,
+            Place::Cut | Place::Elsewhere => return,
         };
         let one_call = first == last;
         let lost_by = match allocated_by {
@@ -223,7 +234,7 @@ impl Join<'_> {
             let depth = match (index, self.tables.place(stack)) {
                 (0, _) => depth,
                 (_, Place::InCall { depth, .. }) => depth,
-                (_, Place::InLibrary) => stack.frames.len(),
+                (_, Place::InLibrary | Place::Cut) => stack.frames.len(),
                 (_, Place::Elsewhere) if self.tables.is_ours(stack) => {
                     let label =
                         stack.label.as_ref().map(|label| format!("{label} by pythy: a copy of an argument"));

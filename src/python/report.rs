@@ -151,7 +151,13 @@ pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     let table = report::to_table(&data, &screen(py, "stderr")?);
-    let stderr = py.import("sys")?.getattr("stderr")?;
+    let sys = py.import("sys")?;
+    // What the program printed comes first.
+    let stdout = sys.getattr("stdout")?;
+    if !stdout.is_none() {
+        stdout.call_method0("flush")?;
+    }
+    let stderr = sys.getattr("stderr")?;
     if !stderr.is_none() {
         stderr.call_method1("write", (table,))?;
         stderr.call_method0("flush")?;
@@ -197,10 +203,13 @@ fn screen(py: Python<'_>, stream: &str) -> PyResult<Screen> {
     let stream = py.import("sys")?.getattr(stream)?;
     let is_terminal = stream.call_method0("isatty").and_then(|answer| answer.is_truthy()).unwrap_or(false);
     let width = if is_terminal {
-        let size = py.import("shutil")?.call_method0("get_terminal_size")?;
-        Some(size.getattr("columns")?.extract::<u16>()?.max(60))
+        // Of this very stream: the others may go elsewhere.
+        let size = py.import("os")?.call_method1("get_terminal_size", (stream.call_method0("fileno")?,));
+        let columns = size.and_then(|size| size.getattr("columns")?.extract::<u16>());
+        Some(columns.unwrap_or(80).max(60))
     } else {
         None
     };
-    Ok(Screen { width, directory: std::env::current_dir().ok() })
+    let directory = std::env::current_dir().ok().filter(|directory| directory.parent().is_some());
+    Ok(Screen { width, directory })
 }

@@ -4,12 +4,14 @@
 use std::ffi::{c_char, c_int, c_long, c_void};
 
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 use super::callable::{Entry, callable};
 use super::callback::any_pending;
 use super::convert::{self, Failure, Parameter, Plan, ResultPlan};
 use super::entry::{direct, raised, without_gil};
 use super::failure::{bad_argument, bad_count};
+use super::reference::Ref;
 use crate::binding::Scalar;
 
 type Object = *mut ffi::PyObject;
@@ -24,7 +26,7 @@ trait Take: Sized + Copy {
     ///
     /// # Safety
     /// The GIL is held and `object` is live.
-    unsafe fn take(object: Object) -> Result<Self, Failure>;
+    unsafe fn take(object: Object, parameter: &Parameter) -> Result<Self, Failure>;
 }
 
 /// A C result type of stubs.
@@ -40,7 +42,7 @@ macro_rules! integers {
     ($($ty:ty, $scalar:ident;)*) => {$(
         impl Take for $ty {
             #[inline(always)]
-            unsafe fn take(object: Object) -> Result<Self, Failure> {
+            unsafe fn take(object: Object, _parameter: &Parameter) -> Result<Self, Failure> {
                 // SAFETY: as the caller vouches.
                 unsafe { convert::integer(Scalar::$scalar, object).map(|word| word as $ty) }
             }
@@ -57,7 +59,7 @@ integers! {
 
 impl Take for f64 {
     #[inline(always)]
-    unsafe fn take(object: Object) -> Result<Self, Failure> {
+    unsafe fn take(object: Object, _parameter: &Parameter) -> Result<Self, Failure> {
         // SAFETY: as the caller vouches.
         unsafe { convert::double(object) }
     }
@@ -71,7 +73,7 @@ impl Take for Text {
     const MORE: bool = true;
 
     #[inline(always)]
-    unsafe fn take(object: Object) -> Result<Self, Failure> {
+    unsafe fn take(object: Object, _parameter: &Parameter) -> Result<Self, Failure> {
         // SAFETY: as the caller vouches; bytes and str keep their text as long as they live.
         unsafe {
             if ffi::PyBytes_Check(object) != 0 {
@@ -81,6 +83,26 @@ impl Take for Text {
                 return convert::utf8(object).map(|(text, _)| Text(text));
             }
             Err(Failure::Type)
+        }
+    }
+}
+
+/// A pointer to data: what the stub takes by itself is a `Ref` of the very type.
+#[derive(Clone, Copy)]
+struct Data(#[allow(dead_code)] usize);
+
+impl Take for Data {
+    const MORE: bool = true;
+
+    #[inline(always)]
+    unsafe fn take(object: Object, parameter: &Parameter) -> Result<Self, Failure> {
+        // SAFETY: as the caller vouches.
+        let object = unsafe { Borrowed::from_ptr(Python::assume_attached(), object) };
+        match (object.cast_exact::<Ref>(), &parameter.plan) {
+            (Ok(reference), Plan::Pointer(target)) if reference.get().place().ty.id == target.id => {
+                Ok(Data(reference.get().place().address))
+            }
+            _ => Err(Failure::Type),
         }
     }
 }
@@ -110,7 +132,7 @@ results! {
 macro_rules! argument {
     ($ty:ty, $object:expr, $callable:expr, $arguments:expr, $index:expr) => {{
         let argument = *$arguments.add($index);
-        match <$ty>::take(argument) {
+        match <$ty>::take(argument, &$callable.parameters[$index]) {
             Ok(value) => value,
             Err(Failure::Type) if <$ty>::MORE => {
                 return direct::<RELEASE>(
@@ -210,6 +232,7 @@ macro_rules! with_parameter {
             Plan::Integer(Scalar::U64) => with_type!(u64, $name => $body),
             Plan::Double => with_type!(f64, $name => $body),
             Plan::Text(_) => with_type!(Text, $name => $body),
+            Plan::Pointer(_) => with_type!(Data, $name => $body),
             _ => None,
         }
     };
