@@ -19,7 +19,7 @@ use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
-use crate::model::{Function, Interface as Model};
+use crate::model::{Function, Interface as Model, TypeKind};
 use crate::session;
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -338,6 +338,9 @@ impl Interface {
                 self.name
             ))
         })?;
+        if ty.kind == TypeKind::Void {
+            return Err(PyTypeError::new_err(format!("there is no ref of '{type_name}', which has no values")));
+        }
         let made = Ref::new(&ty, self.decode, self.checked)
             .map_err(|what| PyTypeError::new_err(format!("pythy cannot make a ref of {what} yet")))?;
         let reference =
