@@ -339,7 +339,9 @@ impl Interface {
             ))
         })?;
         if ty.kind == TypeKind::Void {
-            return Err(PyTypeError::new_err(format!("there is no ref of '{type_name}', which has no values")));
+            return Err(PyTypeError::new_err(format!(
+                "there is no ref of '{type_name}', which has no values"
+            )));
         }
         let made = Ref::new(&ty, self.decode, self.checked)
             .map_err(|what| PyTypeError::new_err(format!("pythy cannot make a ref of {what} yet")))?;

@@ -119,7 +119,9 @@ def run_script(
         **streams,
     )
     if check:
-        assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+        kept = directory / "stderr"
+        stderr = ran.stderr if ran.stderr is not None else kept.read_text()
+        assert ran.returncode == 0, f"{ran.stdout}\n{stderr}"
     return Run(directory, ran.stdout or "", ran.stderr or "", ran.returncode)
 
 
@@ -144,3 +146,12 @@ def under_valgrind(tmp_path_factory):
         return run_script(directory, script, "valgrind", *arguments, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def validate():
+    """``validate(report)`` holds a JSON report to the schema in the package."""
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    schema = json.loads(Path(pythy.__file__).with_name("report.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema).validate

@@ -6,9 +6,7 @@ once for every way that Valgrind can write its log, with either of the interpret
 
 import os
 import re
-import tempfile
 import textwrap
-import threading
 from pathlib import Path
 
 import pytest
@@ -141,7 +139,7 @@ SCRIPT = """
 
     def often():
         room = bytearray(16)
-        for _ in range(1000):
+        for _ in range(100):
             lib.put(room, 16, 2)
         for _ in range(10):
             lib.put(room, 17, 3)
@@ -225,7 +223,7 @@ EXPECTED = {
         error InvalidWrite: Invalid write of size 1; 1 time, basis call
         call 2, MainThread, one_over, script.py:19: lib.put(room, 16, 1)
         code.h:7: void put(unsigned char *bytes, int index, int value)
-        at put (code.c:22)
+        at put (code.c:17)
         Address ADDRESS is 0 bytes after a block of size 16 alloc'd by pythy: a copy of an argument
         """
     ],
@@ -234,7 +232,7 @@ EXPECTED = {
         error InvalidWrite: Invalid write of size 1; 1 time, basis call
         call 3, MainThread, one_under, script.py:24: lib.put(room, -1, 1)
         code.h:7: void put(unsigned char *bytes, int index, int value)
-        at put (code.c:22)
+        at put (code.c:17)
         Address ADDRESS is 1 bytes before a block of size 16 alloc'd by pythy: a copy of an argument
         """
     ],
@@ -243,7 +241,7 @@ EXPECTED = {
         error UninitCondition: Conditional jump or move depends on uninitialised value(s); 1 time, basis call
         call 4, MainThread, <module>, script.py:81: lib.decide()
         code.h:9: int decide(void)
-        at decide (code.c:34)
+        at decide (code.c:29)
         """
     ],
     "after_free": [
@@ -251,13 +249,13 @@ EXPECTED = {
         error InvalidRead: Invalid read of size 4; 1 time, basis call
         call 7, MainThread, after_free, script.py:30: lib.box_value(box)
         code.h:3: int box_value(const struct box *box)
-        at box_value (code.c:20)
+        at box_value (code.c:15)
         Address ADDRESS is 0 bytes inside a block of size 16 free'd
         at free
-        by box_free (code.c:21)
+        by box_free (code.c:16)
         Block was alloc'd at
         at malloc
-        by box_new (code.c:14)
+        by box_new (code.c:9)
         """
     ],
     "freed_twice": [
@@ -266,13 +264,13 @@ EXPECTED = {
         call 10, MainThread, freed_twice, script.py:36: lib.box_free(box)
         code.h:5: void box_free(struct box *box)
         at free
-        by box_free (code.c:21)
+        by box_free (code.c:16)
         Address ADDRESS is 0 bytes inside a block of size 16 free'd
         at free
-        by box_free (code.c:21)
+        by box_free (code.c:16)
         Block was alloc'd at
         at malloc
-        by box_new (code.c:14)
+        by box_new (code.c:9)
         """
     ],
     # A handle that Python holds is not lost, whatever else is called meanwhile.
@@ -280,13 +278,13 @@ EXPECTED = {
     "other_calls": [],
     "dropped": [
         """
-        leak Leak_DefinitelyLost: 16 bytes in 1 block is definitely lost; 1 time, basis window
+        leak Leak_DefinitelyLost: 16 bytes in 1 block is definitely lost: no call was made since the last check, so Python dropped the last handle; 1 time, basis window
         no call
         allocated by call 11, MainThread, <module>, script.py:87: kept = lib.box_new(7)
         code.h:2: struct box *box_new(int value)
         16 bytes in 1 block, 0 bytes in 0 blocks indirectly
         at malloc
-        by box_new (code.c:14)
+        by box_new (code.c:9)
         """
     ],
     # Not reported again.
@@ -301,7 +299,7 @@ EXPECTED = {
         lost between calls 14 and 16
         24 bytes in 1 block, 0 bytes in 0 blocks indirectly
         at malloc
-        by keep_or_lose (code.c:42)
+        by keep_or_lose (code.c:37)
         """
     ],
     "lost_by_one_call": [
@@ -314,7 +312,7 @@ EXPECTED = {
         lost between calls 17 and 17
         24 bytes in 1 block, 0 bytes in 0 blocks indirectly
         at malloc
-        by keep_or_lose (code.c:42)
+        by keep_or_lose (code.c:37)
         """
     ],
     "deep": [
@@ -327,10 +325,10 @@ EXPECTED = {
         lost between calls 18 and 18
         100 bytes in 1 block, 0 bytes in 0 blocks indirectly
         at malloc
-        by third (code.c:48)
-        by second (code.c:49)
-        by first (code.c:50)
-        by lose_deep (code.c:51)
+        by third (code.c:43)
+        by second (code.c:44)
+        by first (code.c:45)
+        by lose_deep (code.c:46)
         """
     ],
     # Valgrind does not tell how many blocks are lost indirectly.
@@ -344,38 +342,38 @@ EXPECTED = {
         lost between calls 19 and 19
         16 bytes in 1 block, 64 bytes in 0 blocks indirectly
         at malloc
-        by box_new (code.c:14)
-        by lose_list (code.c:57)
+        by box_new (code.c:9)
+        by lose_list (code.c:52)
         """
     ],
     # The same error again and again: one finding per call site, and the exact count.
     "often": [
         """
-        error InvalidWrite: Invalid write of size 1; 1000 times, basis call
+        error InvalidWrite: Invalid write of size 1; 100 times, basis call
         call 21, MainThread, often, script.py:42: lib.put(room, 16, 2)
         code.h:7: void put(unsigned char *bytes, int index, int value)
-        at put (code.c:22)
+        at put (code.c:17)
         Address ADDRESS is 0 bytes after a block of size 16 alloc'd by pythy: a copy of an argument
         """,
         """
         error InvalidWrite: Invalid write of size 1; 10 times, basis call
-        call 1021, MainThread, often, script.py:44: lib.put(room, 17, 3)
+        call 121, MainThread, often, script.py:44: lib.put(room, 17, 3)
         code.h:7: void put(unsigned char *bytes, int index, int value)
-        at put (code.c:22)
+        at put (code.c:17)
         Address ADDRESS is 1 bytes after a block of size 16 alloc'd by pythy: a copy of an argument
         """,
         """
         error InvalidWrite: Invalid write of size 1; 1000 times, basis call
-        call 1031, MainThread, often, script.py:45: lib.put_often(room, 18, 1000)
+        call 131, MainThread, often, script.py:45: lib.put_often(room, 18, 1000)
         code.h:8: void put_often(unsigned char *bytes, int index, int times)
-        at put_often (code.c:27)
+        at put_often (code.c:22)
         Address ADDRESS is 2 bytes after a block of size 16 alloc'd by pythy: a copy of an argument
         """,
         """
         error InvalidWrite: Invalid write of size 1; 1000 times, basis call
-        call 1032, MainThread, often, script.py:46: lib.put_often(room, 18, 1000)
+        call 132, MainThread, often, script.py:46: lib.put_often(room, 18, 1000)
         code.h:8: void put_often(unsigned char *bytes, int index, int times)
-        at put_often (code.c:27)
+        at put_often (code.c:22)
         Address ADDRESS is 2 bytes after a block of size 16 alloc'd by pythy: a copy of an argument
         """,
     ],
@@ -430,8 +428,7 @@ def described(run, name: str) -> list[str]:
     return [describe(report, finding) for finding in report["findings"]]
 
 
-# 1000 distinct errors are in the script, after which a text log would stop.
-TEXT = ("--log-file=valgrind.log", "--error-limit=no")
+TEXT = ("--log-file=valgrind.log",)
 XML = ("--xml=yes", "--xml-file=valgrind.xml")
 
 
@@ -445,7 +442,7 @@ def with_xml_file(valgrind, directory, env):
 
 def with_standard_error_in_a_file(valgrind, directory, env):
     with (directory / "stderr").open("w") as stderr:
-        return valgrind(SCRIPT, "--error-limit=no", directory=directory, env=env, stderr=stderr)
+        return valgrind(SCRIPT, directory=directory, env=env, stderr=stderr)
 
 
 def with_xml_in_memory(valgrind, directory, env):
@@ -482,14 +479,14 @@ def test_each_mistake_is_found_where_it_was_made(run, name):
 
 def test_of_a_thousand_calls_those_that_leak_are_known_by_their_number(run):
     report = run.json("thousand_calls.json")
-    assert [finding["call"]["number"] - 1033 for finding in report["findings"]] == [
+    assert [finding["call"]["number"] - 133 for finding in report["findings"]] == [
         3, 141, 142, 500, 777, 778, 999,
     ]  # fmt: skip
     for finding in report["findings"]:
         assert finding["call"] == finding["allocated_by"]
         assert finding["leaked"] == {"bytes": 24, "blocks": 1, "indirect_bytes": 0, "indirect_blocks": 0}
         assert (finding["kind"], finding["basis"]) == ("Leak_DefinitelyLost", "window")
-        assert finding["lost_between"] == [1033, 2032]
+        assert finding["lost_between"] == [133, 1132]
     told = [(call["number"], call["leaked_bytes"]) for call in report["calls"] if call["number"]]
     assert told == [(finding["call"]["number"], 24) for finding in report["findings"]]
     assert [call["count"] for call in report["calls"] if call["number"] is None] == [993]
@@ -509,10 +506,10 @@ def test_a_returned_string_that_is_gone_is_an_error_of_its_call(run):
         "at strlen",
         "Address ADDRESS is 0 bytes inside a block of size 6 free'd",
         "at free",
-        "by stale_name (code.c:67)",
+        "by stale_name (code.c:62)",
         "Block was alloc'd at",
         "at malloc",
-        "by stale_name (code.c:65)",
+        "by stale_name (code.c:60)",
     ]
 
 
@@ -525,7 +522,7 @@ def test_each_thread_has_its_own_errors(run):
         assert re.sub(r"call \d+", "call N", describe(report, found[name])).splitlines()[1:4] == [
             f"call N, {name}, {name}, script.py:{line}: lib.read_in_turn(room, 4)",
             "code.h:14: int read_in_turn(const unsigned char *bytes, int index)",
-            "at read_in_turn (code.c:71)",
+            "at read_in_turn (code.c:66)",
         ]
     by_thread = {20: 0, 30: 0}
     sites = {site["id"]: site["function"] for site in report["call_sites"]}
@@ -547,15 +544,15 @@ def totals(calls, errors=0, leaked_bytes=0, leaked_blocks=0, crashes=0):
 def test_the_report_of_everything_has_nothing_else(run):
     """No finding is the interpreter's, none is missing, none is there twice."""
     report = run.json()
-    assert report["totals"] == totals(calls=2082, errors=3071, leaked_bytes=412, leaked_blocks=12)
+    assert report["totals"] == totals(calls=1182, errors=2171, leaked_bytes=412, leaked_blocks=12)
     watched = [path for path in run.directory.glob("*.json") if path.name != "report.json"]
     assert len(watched) == 18
     reports = [run.json(path.name) for path in watched]
     assert len(report["findings"]) == sum(len(one["findings"]) for one in reports)
     for total in ("calls", "errors", "leaked_bytes", "leaked_blocks", "crashes"):
         assert report["totals"][total] == sum(one["totals"][total] for one in reports)
-    assert sum(call["count"] for call in report["calls"]) == 2082
-    assert sum(call["errors"] for call in report["calls"]) == 3071
+    assert sum(call["count"] for call in report["calls"]) == 1182
+    assert sum(call["errors"] for call in report["calls"]) == 2171
     assert sum(call["leaked_bytes"] for call in report["calls"]) == 412
     assert report["notes"] == []
 
@@ -567,9 +564,9 @@ def test_the_report_says_what_made_it(run):
 
 
 def test_the_table_ends_in_the_sum_and_comes_again_at_exit(run):
-    last = run.stdout.splitlines()[-1]
+    last = run.stdout.strip().splitlines()[-1]
     assert re.fullmatch(
-        r"pythy: 2\d findings in 2082 calls, 3071 errors, 412 bytes leaked in 12 blocks \(Valgrind .*\)", last
+        r"pythy: 2\d findings in 1182 calls, 2171 errors, 412 bytes leaked in 12 blocks \(Valgrind .*\)", last
     )
     stderr = run.stderr or run.log("stderr")
     assert [line for line in stderr.splitlines() if line.startswith("pythy: ")] == [last]
@@ -587,9 +584,14 @@ def test_natively_there_is_nothing_to_report(build, natively):
     run = natively(tame, directory=build(HEADER, SOURCE).directory)
     assert run.stderr == ""
     assert run.stdout == (
-        "pythy: the C code ran natively, its memory was not checked; run Python under Valgrind for that\n"
+        "pythy: the C code ran natively, its memory was not checked; run Python under Valgrind for that\n\n"
     )
     report = run.json()
     assert (report["findings"], report["calls"], report["notes"]) == ([], [], [])
     assert report["totals"] == totals(calls=None)
     assert (report["tool"]["valgrind"], report["tool"]["checker"]) == (None, "none")
+
+
+def test_every_report_keeps_to_the_schema(run, validate):
+    for path in run.directory.glob("*.json"):
+        validate(run.json(path.name))
