@@ -116,11 +116,6 @@ impl Journal {
         self.noted.get(&call)
     }
 
-    /// Every call that left something behind, in order.
-    pub fn all_noted(&self) -> impl Iterator<Item = (CallNumber, &Noted)> {
-        self.noted.iter().map(|(call, noted)| (*call, noted))
-    }
-
     /// A declaration by its id.
     pub fn declaration(&self, id: u32) -> &Declaration {
         self.declarations.get(id)

@@ -14,6 +14,8 @@ pub struct Finding {
     pub what: String,
     /// How often it happened at this declaration and call site.
     pub count: u64,
+    /// In which calls how often, where the calls are known: they come to `count` or less.
+    pub occurrences: Vec<(CallNumber, u64)>,
     /// How the call is known.
     pub basis: Basis,
     /// The call that erred or lost the block; the first of them when `count` is more than 1.
@@ -26,6 +28,19 @@ pub struct Finding {
     pub leaked: Option<Leaked>,
     /// Valgrind's stacks, cut where pythy's own frames begin.
     pub stacks: Vec<Stack>,
+}
+
+impl Finding {
+    /// Adds further occurrences, in later calls or in the last one.
+    pub(super) fn add(&mut self, count: u64, occurrences: &[(CallNumber, u64)]) {
+        self.count += count;
+        for &(call, count) in occurrences {
+            match self.occurrences.last_mut() {
+                Some((last, so_far)) if *last == call => *so_far += count,
+                _ => self.occurrences.push((call, count)),
+            }
+        }
+    }
 }
 
 /// What sort of thing a finding is.

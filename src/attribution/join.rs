@@ -113,6 +113,7 @@ impl Join<'_> {
                 kind: record.kind.clone(),
                 what: record.what.clone(),
                 count: 1,
+                occurrences: call.map(|call| (call, 1)).into_iter().collect(),
                 basis,
                 call,
                 allocated_by: None,
@@ -136,6 +137,10 @@ impl Join<'_> {
             Place::Cut | Place::Elsewhere => return,
         };
         let one_call = first == last;
+        let mut what = leak_sentence(&record.kind, leaked);
+        if first > last {
+            what.push_str(": no call was made since the last check, so Python dropped the last handle");
+        }
         let lost_by = match allocated_by {
             _ if one_call => Some(first),
             Some(call) if (first..=last).contains(&call) => Some(call),
@@ -144,8 +149,9 @@ impl Join<'_> {
         self.findings.push(Finding {
             category: Category::Leak,
             kind: record.kind.clone(),
-            what: leak_sentence(&record.kind, leaked),
+            what,
             count: 1,
+            occurrences: Vec::new(),
             basis: match (one_call, allocated_by) {
                 (true, _) => Basis::Call,
                 (false, Some(_)) => Basis::Window,
@@ -189,18 +195,21 @@ impl Join<'_> {
                 .collect()
         };
         if let [only] = candidates(&|other| other == site)[..] {
-            self.findings[only].count += count;
+            self.findings[only].add(count, &[(call, count)]);
             return;
         }
         let finding = match candidates(&|other| other.0 == site.0)[..] {
             [only] => {
-                Finding { count, basis: Basis::Function, call: Some(call), ..self.findings[only].clone() }
+                let occurrences = vec![(call, count)];
+                let like = self.findings[only].clone();
+                Finding { count, occurrences, basis: Basis::Function, call: Some(call), ..like }
             }
             _ => Finding {
                 category: Category::Error,
                 kind: Kind::from(UNREAD),
                 what: "errors that Valgrind counted; what they were is only in its own output".to_owned(),
                 count,
+                occurrences: vec![(call, count)],
                 basis: Basis::Call,
                 call: Some(call),
                 allocated_by: None,
@@ -220,7 +229,7 @@ impl Join<'_> {
 
     fn add(&mut self, key: Key, finding: Finding) {
         match self.by_key.get(&key) {
-            Some(index) => self.findings[*index].count += finding.count,
+            Some(index) => self.findings[*index].add(finding.count, &finding.occurrences),
             None => {
                 self.by_key.insert(key, self.findings.len());
                 self.findings.push(finding);

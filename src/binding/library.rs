@@ -35,7 +35,11 @@ impl Library {
         }
         let handle = match load(library) {
             Ok(handle) => handle,
-            Err(Error::LibraryLoad { message, .. }) if message.contains("No such file") => {
+            // The loader speaks of this library, not of one that it needs.
+            Err(Error::LibraryLoad { message, .. })
+                if message.starts_with(&format!("{}: ", library.display()))
+                    && message.contains("No such file") =>
+            {
                 return Err(Error::LibraryNotFound { path: library.to_owned() });
             }
             Err(other) => return Err(other),

@@ -59,6 +59,10 @@ impl Symbols {
             return Err(format!("it is an ELF {}, not a shared object", kind_name(file.kind())));
         }
         let endian = file.endian();
+        let machine = file.elf_header().e_machine(endian);
+        if MACHINE.is_some_and(|ours| ours != machine) {
+            return Err("it is made for another processor".to_owned());
+        }
         let table = file.elf_dynamic_symbol_table();
         let mut symbols = HashMap::new();
         for symbol in table.iter() {
@@ -86,6 +90,15 @@ impl Symbols {
         self.0.get(name).copied()
     }
 }
+
+/// The processor that libraries must be made for; `None` where the loader is left to tell.
+const MACHINE: Option<elf::Machine> = if cfg!(target_arch = "x86_64") {
+    Some(elf::EM_X86_64)
+} else if cfg!(target_arch = "aarch64") {
+    Some(elf::EM_AARCH64)
+} else {
+    None
+};
 
 fn kind_name(kind: object::ObjectKind) -> &'static str {
     match kind {

@@ -101,10 +101,10 @@ impl Builder<'_> {
 
     fn add_calls(&mut self, scope: Scope, findings: &[attribution::Finding]) {
         let mut told: BTreeMap<CallNumber, (u64, u64, u64)> = BTreeMap::new();
-        for (call, noted) in self.journal.all_noted() {
-            told.entry(call).or_default().0 += noted.errors;
-        }
         for finding in findings {
+            for (call, errors) in &finding.occurrences {
+                told.entry(*call).or_default().0 += errors;
+            }
             if let (Some(call), Some(leaked)) = (finding.call.or(finding.allocated_by), finding.leaked) {
                 let (_, bytes, blocks) = told.entry(call).or_default();
                 *bytes += leaked.bytes + leaked.indirect_bytes;

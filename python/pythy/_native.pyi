@@ -1,0 +1,136 @@
+"""What the extension module has; the package ``pythy`` exports all of it that is public."""
+
+from os import PathLike
+from types import ModuleType, TracebackType
+from typing import Any, Literal, final
+
+from pythy.findings import CallTotal, Finding, Totals
+
+_Path = str | PathLike[str]
+
+__version__: str
+
+class Error(Exception):
+    """The base of all exceptions of pythy's own."""
+
+class HeaderError(Error):
+    """A header that is missing or that clang cannot parse."""
+
+class BindingError(Error):
+    """A library that cannot be loaded, or that lacks what is asked of it."""
+
+class SymbolError(BindingError, AttributeError):
+    """A name that the header declares and that cannot be used, with the reason."""
+
+class ArgumentError(Error, TypeError):
+    """An argument of a C function that has the wrong type, number or shape."""
+
+class WorkerCrashed(Error):
+    """The C code ended its worker process."""
+
+class ValgrindError(Error):
+    """Valgrind is missing, unusable, or leaves a question open."""
+
+class MemoryCheckError(Error):
+    """Valgrind has a finding for this very call."""
+
+@final
+class Interface:
+    """What stands behind a module that ``create_interface`` returns; its methods are in the module."""
+
+    def close(self) -> None:
+        """Closes the interface: its functions raise from then on, and the library is unloaded."""
+    def ref(self, type_name: str, value: Any = None, /) -> Ref:
+        """A C value in memory of its own, for parameters through which C hands something back."""
+    def missing(self, name: str) -> Any:
+        """What the module says to a name that it does not have."""
+
+@final
+class Pointer:
+    """A C pointer with its type, as C code returned it. Never NULL: that is ``None``."""
+
+    def __int__(self) -> int: ...
+    def __bool__(self) -> Literal[True]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Ref:
+    """One C value in memory of its own, for parameters through which C hands something back."""
+
+    @property
+    def value(self) -> Any:
+        """The value, converted as results are."""
+    @value.setter
+    def value(self, value: Any) -> None: ...
+    @property
+    def pointer(self) -> Pointer | None:
+        """The stored pointer itself, to free or to own it; None for NULL."""
+
+@final
+class Report:
+    """Findings and calls of a stretch of the program."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, in order of first occurrence."""
+    @property
+    def calls(self) -> list[CallTotal]:
+        """Calls with something to tell, then totals of the rest."""
+    @property
+    def totals(self) -> Totals:
+        """Sums: calls, errors, leaked_bytes, leaked_blocks, crashes."""
+    @property
+    def notes(self) -> list[str]:
+        """What could not be known, one sentence each."""
+    def to_json(self, path: _Path) -> None:
+        """Writes the report as JSON, in the form "pythy-report/1"."""
+
+@final
+class Watch:
+    """A ``with`` block whose calls a report is about."""
+
+    def __enter__(self) -> Report: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None = None,
+        exception: BaseException | None = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> Literal[False]: ...
+
+def create_interface(
+    header_files: _Path | list[_Path] | tuple[_Path, ...],
+    library_file: _Path,
+    module: ModuleType | None = None,
+    wrapper_modules: Any = None,
+    *,
+    backend: Literal["inprocess", "isolated"] | None = None,
+    checker: Literal["memcheck", "none"] | None = None,
+    include_dirs: _Path | list[_Path] | tuple[_Path, ...] = ...,
+    defines: dict[str, Any] = ...,
+    clang_args: list[str] | tuple[str, ...] = ...,
+    encoding: Literal["utf-8"] | None = None,
+    gil: Literal["release", "hold"] = "release",
+    leak_check: Literal["call", "test", "session", "off"] | None = None,
+) -> ModuleType:
+    """Reads C headers and a shared library, and returns a module with the library's functions."""
+
+def memory_report() -> Report:
+    """A report about everything so far in this process. Runs a leak check."""
+
+def watch() -> Watch:
+    """A context manager whose report is about the foreign calls made inside it."""
+
+def running_under_valgrind() -> bool:
+    """Whether this process runs under Valgrind."""
+
+def valgrind_version() -> str | None:
+    """The version of the Valgrind on PATH, "3.19.0"; None where there is none."""
+
+def report_at_exit() -> None:
+    """The table on stderr at the end of a process under Valgrind, if there is something to say."""

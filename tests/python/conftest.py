@@ -1,0 +1,157 @@
+"""What the tests are made of: C given as text, and scripts that run under Valgrind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import pythy
+
+# Valgrind takes 5 to 10 seconds to start Python: one run should answer many questions.
+VALGRIND_TIMEOUT = 300
+
+
+@dataclass(frozen=True)
+class Built:
+    """A header, the library of its functions, and the directory they are in."""
+
+    header: Path
+    source: Path
+    library: Path
+
+    @property
+    def directory(self) -> Path:
+        return self.header.parent
+
+
+def compile_c(source: Path, output: Path, *flags: str) -> Path:
+    """Compile one C file with debug information and without optimisation."""
+    command = ["cc", "-g", "-O0", "-shared", "-fPIC", *flags, "-o", output, source]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert ran.returncode == 0, ran.stdout
+    return output
+
+
+def build_c(directory: Path, header: str, source: str, name: str = "code") -> Built:
+    """Write NAME.h and NAME.c, which includes it, and compile NAME.so."""
+    directory.mkdir(parents=True, exist_ok=True)
+    built = Built(directory / f"{name}.h", directory / f"{name}.c", directory / f"{name}.so")
+    built.header.write_text(textwrap.dedent(header).lstrip("\n"))
+    built.source.write_text(f'#include "{name}.h"\n' + textwrap.dedent(source).lstrip("\n"))
+    compile_c(built.source, built.library)
+    return built
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    """``build(header, source, name="code")``: a :class:`Built` in a directory of its own."""
+
+    def make(header: str, source: str, name: str = "code", directory: Path | None = None) -> Built:
+        return build_c(directory or tmp_path_factory.mktemp("c"), header, source, name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cc():
+    """``cc(source, output, *flags)`` compiles a library."""
+    return compile_c
+
+
+@pytest.fixture
+def interface(tmp_path):
+    """``interface(header, source, **options)``: the module of that C code."""
+
+    def make(header: str, source: str, **options):
+        built = build_c(tmp_path, header, source)
+        return pythy.create_interface(built.header, built.library, **options)
+
+    return make
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a script left behind."""
+
+    directory: Path
+    stdout: str
+    stderr: str
+    returncode: int
+
+    def json(self, name: str = "report.json") -> dict:
+        """A JSON file that the script wrote into its working directory."""
+        return json.loads((self.directory / name).read_text())
+
+    def log(self, name: str) -> str:
+        return (self.directory / name).read_text(errors="replace")
+
+
+def run_script(
+    directory: Path,
+    script: str,
+    *command: str,
+    env: dict[str, str] | None = None,
+    check: bool = True,
+    **options,
+) -> Run:
+    """Write ``script`` into ``directory`` and run it there, with ``command`` before the interpreter."""
+    path = directory / "script.py"
+    path.write_text(textwrap.dedent(script).lstrip("\n"))
+    # The very pythy of this test, also where it is not installed.
+    package = str(Path(pythy.__file__).parent.parent)
+    search = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
+    # Debug information from the network would take minutes.
+    environment.pop("DEBUGINFOD_URLS", None)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    ran = subprocess.run(
+        [*command, sys.executable, path],
+        cwd=directory,
+        env=environment,
+        text=True,
+        timeout=VALGRIND_TIMEOUT,
+        **streams,
+    )
+    if check:
+        kept = directory / "stderr"
+        stderr = ran.stderr if ran.stderr is not None else kept.read_text()
+        assert ran.returncode == 0, f"{ran.stdout}\n{stderr}"
+    return Run(directory, ran.stdout or "", ran.stderr or "", ran.returncode)
+
+
+@pytest.fixture(scope="session")
+def natively(tmp_path_factory):
+    """``natively(script, env=None)``: a :class:`Run` of the script in a process of its own."""
+
+    def run(script: str, directory: Path | None = None, **options) -> Run:
+        return run_script(directory or tmp_path_factory.mktemp("native"), script, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def under_valgrind(tmp_path_factory):
+    """``under_valgrind(script, *valgrind_arguments, env=None)``: a :class:`Run` of the script."""
+    if shutil.which("valgrind") is None:
+        pytest.skip("valgrind is not installed (Debian, Ubuntu: apt-get install valgrind)")
+
+    def run(script: str, *arguments: str, directory: Path | None = None, **options) -> Run:
+        directory = directory or tmp_path_factory.mktemp("valgrind")
+        return run_script(directory, script, "valgrind", *arguments, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def validate():
+    """``validate(report)`` holds a JSON report to the schema in the package."""
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    schema = json.loads(Path(pythy.__file__).with_name("report.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema).validate

@@ -1,0 +1,760 @@
+"""Bad input: for each the exception and its literal message, in one table.
+
+``{dir}`` in a message is the directory that the files are in.
+"""
+
+import array
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import pythy
+
+HEADER = """
+    #include <stdint.h>
+    #include <stdbool.h>
+    struct box;
+    struct lid;
+    struct pair { int x, y; };
+    enum color { RED, GREEN };
+    int none(void);
+    int one(int value);
+    int add(int a, int b);
+    int unnamed(int, char *);
+    signed char i8(signed char value);
+    unsigned char u8(unsigned char value);
+    short i16(short value);
+    unsigned short u16(unsigned short value);
+    int i32(int value);
+    unsigned int u32(unsigned int value);
+    long i64(long value);
+    unsigned long u64(unsigned long value);
+    long long ll(long long value);
+    unsigned long long ull(unsigned long long value);
+    bool flag(bool value);
+    char letter(char value);
+    float single(float value);
+    double twice(double value);
+    enum color paint(enum color value);
+    struct box *box_new(void);
+    struct lid *lid_new(void);
+    int box_open(struct box *box);
+    int text(const char *text);
+    int text_out(char *text);
+    void fill(unsigned char *bytes, int value);
+    int sum(const int *numbers, int count);
+    void sort(int *numbers, int count);
+    int any(const void *memory);
+    void into(void *memory);
+
+    int gone(int value);
+    int print(const char *format, ...);
+    int by_value(struct pair value);
+    struct pair pair_of(int x);
+    long double wide(long double value);
+    static inline int inner(int value) { return value; }
+    int variable(void);
+"""
+
+SOURCE = """
+    int none(void) { return 0; }
+    int one(int value) { return value; }
+    int add(int a, int b) { return a + b; }
+    int unnamed(int a, char *b) { return a; }
+    signed char i8(signed char value) { return value; }
+    unsigned char u8(unsigned char value) { return value; }
+    short i16(short value) { return value; }
+    unsigned short u16(unsigned short value) { return value; }
+    int i32(int value) { return value; }
+    unsigned int u32(unsigned int value) { return value; }
+    long i64(long value) { return value; }
+    unsigned long u64(unsigned long value) { return value; }
+    long long ll(long long value) { return value; }
+    unsigned long long ull(unsigned long long value) { return value; }
+    bool flag(bool value) { return value; }
+    char letter(char value) { return value; }
+    float single(float value) { return value; }
+    double twice(double value) { return 2 * value; }
+    enum color paint(enum color value) { return value; }
+    static int some;
+    struct box *box_new(void) { return (struct box *)&some; }
+    struct lid *lid_new(void) { return (struct lid *)&some; }
+    int box_open(struct box *box) { return box == 0; }
+    int text(const char *text) { return text == 0; }
+    int text_out(char *text) { return text == 0; }
+    void fill(unsigned char *bytes, int value) { *bytes = value; }
+    int sum(const int *numbers, int count) { return count; }
+    void sort(int *numbers, int count) { }
+    int any(const void *memory) { return 0; }
+    void into(void *memory) { }
+    int print(const char *format, ...) { return 0; }
+    int by_value(struct pair value) { return value.x; }
+    struct pair pair_of(int x) { struct pair p = {x, x}; return p; }
+    long double wide(long double value) { return value; }
+"""
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One mistake: what it covers, what does it, what must come of it."""
+
+    # `Error::X` and `HeaderError::X` of src/error.rs, `Failure::X` of src/python/convert.rs, or a word of its own.
+    covers: str
+    do: Callable[[SimpleNamespace], object]
+    raises: type[BaseException]
+    says: str
+
+
+def opened(header: str, library: str = "code.so", **options):
+    return lambda at: pythy.create_interface(at.dir / header, at.dir / library, **options)
+
+
+def no_library(name: str, why: str) -> Bad:
+    return Bad(
+        "Error::NotALibrary",
+        opened("code.h", name),
+        pythy.BindingError,
+        f"'{{dir}}/{name}' is not a shared library for this machine: {why}",
+    )
+
+
+def skipped(name: str, line: int, why: str) -> Bad:
+    return Bad(
+        "skipped",
+        lambda at: getattr(at.lib, name),
+        pythy.SymbolError,
+        f"{{dir}}/code.h:{line}: '{name}' is declared, but {why}",
+    )
+
+
+def argument(covers: str, do: Callable[[SimpleNamespace], object], says: str) -> Bad:
+    return Bad(covers, do, pythy.ArgumentError, says)
+
+
+def out_of_range(function: str, spelling: str, low: int, high: int) -> list[Bad]:
+    def one(value: int) -> Bad:
+        return Bad(
+            "Failure::Range",
+            lambda at: getattr(at.lib, function)(value),
+            OverflowError,
+            f"{function}() argument 1 'value' ({spelling}): {value} is out of range: it takes {low} to {high}",
+        )
+
+    return [one(low - 1), one(high + 1), one(-(10**30)), one(10**30)]
+
+
+def signed(bits: int) -> tuple[int, int]:
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def unsigned(bits: int) -> tuple[int, int]:
+    return 0, 2**bits - 1
+
+
+def line_of(text: str) -> int:
+    """The line of code.h that has this text."""
+    lines = HEADER.lstrip("\n").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+LONG = 8 * array.array("l").itemsize
+
+TABLE = [
+    # Headers.
+    Bad(
+        "HeaderError::HeaderNotFound",
+        opened("nowhere.h"),
+        pythy.HeaderError,
+        "header file '{dir}/nowhere.h' does not exist",
+    ),
+    Bad(
+        "HeaderError::HeaderNotFound",
+        lambda at: pythy.create_interface("./nowhere.h", at.dir / "code.so"),
+        pythy.HeaderError,
+        "header file './nowhere.h' does not exist",
+    ),
+    Bad(
+        "HeaderError::HeaderNotFound",
+        lambda at: pythy.create_interface("nowhere.h", at.dir / "code.so", include_dirs=[at.dir]),
+        pythy.HeaderError,
+        "header file 'nowhere.h' does not exist, nor is it in '{dir}', '/usr/local/include', "
+        f"'/usr/include/{os.uname().machine}-linux-gnu' or '/usr/include'",
+    ),
+    Bad(
+        "HeaderError::HeaderSyntax",
+        opened("missing_include.h"),
+        pythy.HeaderError,
+        "{dir}/missing_include.h:1:10: 'no_such_file.h' file not found",
+    ),
+    Bad(
+        "HeaderError::HeaderSyntax",
+        opened("syntax.h"),
+        pythy.HeaderError,
+        "{dir}/syntax.h:2:14: expected ')'",
+    ),
+    Bad(
+        "HeaderError::HeaderSyntax",
+        opened("three_errors.h"),
+        pythy.HeaderError,
+        "{dir}/three_errors.h:1:1: unknown type name 'aaa_t' (and 2 more errors)",
+    ),
+    Bad(
+        "HeaderError::HeaderSyntax",
+        opened("unknown_type.h"),
+        pythy.HeaderError,
+        "{dir}/unknown_type.h:3:9: unknown type name 'quux_t'",
+    ),
+    Bad(
+        "HeaderError::Clang",
+        opened("code.h", clang_args=["--no-such-option"]),
+        pythy.HeaderError,
+        "clang could not parse {dir}/code.h: unknown argument: '--no-such-option'",
+    ),
+    # Libraries.
+    Bad(
+        "Error::LibraryNotFound",
+        opened("code.h", "nowhere.so"),
+        pythy.BindingError,
+        "library '{dir}/nowhere.so' does not exist; give a path, or a name such as 'libz.so.1' that the "
+        "dynamic loader finds",
+    ),
+    Bad(
+        "Error::LibraryNotFound",
+        lambda at: pythy.create_interface(at.dir / "code.h", "libnowhere.so.7"),
+        pythy.BindingError,
+        "library 'libnowhere.so.7' does not exist; give a path, or a name such as 'libz.so.1' that the "
+        "dynamic loader finds",
+    ),
+    no_library("text.so", "it is a text file"),
+    no_library("empty.so", "it is empty"),
+    no_library("script.so", "it is a linker script; give the library that it names"),
+    no_library("binary.so", "it is no ELF file"),
+    no_library("code.o", "it is an ELF object file (link it with 'cc -shared'), not a shared object"),
+    no_library("code.a", "it is a static archive; give the .so"),
+    no_library("other_width.so", "its word size is another"),
+    no_library("other_machine.so", "it is made for another processor"),
+    no_library("cut.so", "its ELF data is damaged (Invalid ELF section header offset/size/alignment)"),
+    no_library("directory", "it is a directory"),
+    Bad(
+        "Error::LibraryLoad",
+        opened("code.h", "unresolved.so"),
+        pythy.BindingError,
+        "library '{dir}/unresolved.so' cannot be loaded: "
+        "{dir}/unresolved.so: undefined symbol: defined_nowhere",
+    ),
+    Bad(
+        "Error::NothingInCommon",
+        opened("stranger.h"),
+        pythy.BindingError,
+        "none of the 2 functions that {dir}/stranger.h declares is exported by '{dir}/code.so'; "
+        "do header and library belong together?",
+    ),
+    # Names that the header has and the module has not.
+    skipped("gone", line_of("gone"), "it is not exported by {dir}/code.so"),
+    skipped("print", line_of("print("), "it is variadic, which pythy cannot call yet"),
+    skipped("by_value", line_of("by_value"), "it takes 'struct pair' by value, which pythy cannot pass yet"),
+    skipped(
+        "pair_of", line_of("pair_of"), "it returns 'struct pair' by value, which pythy cannot receive yet"
+    ),
+    skipped("wide", line_of("wide"), "it takes 'long double', which pythy cannot pass yet"),
+    skipped("inner", line_of("inner"), "it is static: its code is in the header, not in the library"),
+    Bad(
+        "unknown name",
+        lambda at: at.lib.never_declared,
+        AttributeError,
+        "module 'code' has no attribute 'never_declared'",
+    ),
+    # The number of arguments.
+    argument("count", lambda at: at.lib.none(1), "none() takes 0 arguments, but 1 was given: int none(void)"),
+    argument(
+        "count", lambda at: at.lib.one(), "one() takes 1 argument, but 0 were given: int one(int value)"
+    ),
+    argument(
+        "count", lambda at: at.lib.add(1), "add() takes 2 arguments, but 1 was given: int add(int a, int b)"
+    ),
+    argument(
+        "count",
+        lambda at: at.lib.add(1, 2, 3),
+        "add() takes 2 arguments, but 3 were given: int add(int a, int b)",
+    ),
+    argument(
+        "count",
+        lambda at: at.lib.twice(),
+        "twice() takes 1 argument, but 0 were given: double twice(double value)",
+    ),
+    argument(
+        "count",
+        lambda at: at.lib.add(a=1, b=2),
+        "add() takes no keyword arguments: int add(int a, int b)",
+    ),
+    argument(
+        "count",
+        lambda at: at.lib.add(1, b=2),
+        "add() takes no keyword arguments: int add(int a, int b)",
+    ),
+    # Ranges: one below, one above, and what no C integer holds.
+    *out_of_range("i8", "signed char", *signed(8)),
+    *out_of_range("u8", "unsigned char", *unsigned(8)),
+    *out_of_range("i16", "short", *signed(16)),
+    *out_of_range("u16", "unsigned short", *unsigned(16)),
+    *out_of_range("i32", "int", *signed(32)),
+    *out_of_range("u32", "unsigned int", *unsigned(32)),
+    *out_of_range("i64", "long", *signed(LONG)),
+    *out_of_range("u64", "unsigned long", *unsigned(LONG)),
+    *out_of_range("ll", "long long", *signed(64)),
+    *out_of_range("ull", "unsigned long long", *unsigned(64)),
+    *out_of_range("flag", "_Bool", 0, 1),
+    *out_of_range("paint", "enum color", *unsigned(32)),
+    Bad(
+        "Failure::Range",
+        lambda at: at.lib.letter(300),
+        OverflowError,
+        "letter() argument 1 'value' (char): 300 is out of range: it takes -128 to 127",
+    ),
+    Bad(
+        "Failure::Range",
+        lambda at: at.lib.single(1e39),
+        OverflowError,
+        "single() argument 1 'value' (float): 1e+39 is out of range",
+    ),
+    Bad(
+        "Failure::Range",
+        lambda at: at.lib.twice(10**400),
+        OverflowError,
+        "twice() argument 1 'value' (double): "
+        "1000000000000000000000000000000000000000000000000000000000000000000000000000000… is out of range",
+    ),
+    Bad(
+        "Failure::Range",
+        lambda at: at.lib.add(1, 2**31),
+        OverflowError,
+        "add() argument 2 'b' (int): 2147483648 is out of range: it takes -2147483648 to 2147483647",
+    ),
+    # Types.
+    argument(
+        "Failure::Type", lambda at: at.lib.one("1"), "one() argument 1 'value' (int) must be an int, not str"
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.one(None),
+        "one() argument 1 'value' (int) must be an int, not NoneType",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.one(1.0),
+        "one() argument 1 'value' (int) must be an int, not float",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.add(1, b"2"),
+        "add() argument 2 'b' (int) must be an int, not bytes",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.ull(1.5),
+        "ull() argument 1 'value' (unsigned long long) must be an int, not float",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.unnamed("x", None),
+        "unnamed() argument 1 (int) must be an int, not str",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.flag("yes"),
+        "flag() argument 1 'value' (_Bool) must be a bool, not str",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.letter(b"ab"),
+        "letter() argument 1 'value' (char) must be bytes of length 1, a str of one ASCII character or an int, "
+        "not bytes",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.letter("é"),
+        "letter() argument 1 'value' (char) must be bytes of length 1, a str of one ASCII character or an int, "
+        "not str",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.twice("2"),
+        "twice() argument 1 'value' (double) must be a float, not str",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.single(None),
+        "single() argument 1 'value' (float) must be a float, not NoneType",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.text(5),
+        "text() argument 1 'text' (const char *) must be bytes, a str, a writable buffer, a pointer or None, "
+        "not int",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.box_open(1),
+        "box_open() argument 1 'box' (struct box *) must be a pointer or None, not int",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.box_open(b"box"),
+        "box_open() argument 1 'box' (struct box *) must be a pointer or None, not bytes",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.fill(1, 2),
+        "fill() argument 1 'bytes' (unsigned char *) must be a writable buffer, a pointer or None, not int",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.any("text"),
+        "any() argument 1 'memory' (const void *) must be bytes, a buffer, a pointer or None, not str",
+    ),
+    argument(
+        "Failure::WrongTarget",
+        lambda at: at.lib.box_open(at.lib.lid_new()),
+        "box_open() argument 1 'box' (struct box *) must not be a pointer of type 'struct lid *'",
+    ),
+    argument(
+        "Failure::WrongTarget",
+        lambda at: at.lib.sort(at.lib.ref("long"), 1),
+        "sort() argument 1 'numbers' (int *) must not be a pointer of type 'long *'",
+    ),
+    # Text and buffers.
+    argument(
+        "Failure::EmbeddedNul",
+        lambda at: at.lib.text("a\0b"),
+        "text() argument 1 'text' (const char *) must not be a str with a NUL character inside: "
+        "C would see the text end there",
+    ),
+    argument(
+        "Failure::ReadOnly",
+        lambda at: at.lib.fill(b"bytes", 1),
+        "fill() argument 1 'bytes' (unsigned char *) must be writable, because C may write there; "
+        "this bytes is read-only",
+    ),
+    argument(
+        "Failure::ReadOnly",
+        lambda at: at.lib.into(memoryview(b"view")),
+        "into() argument 1 'memory' (void *) must be writable, because C may write there; "
+        "this memoryview is read-only",
+    ),
+    argument(
+        "Failure::NotContiguous",
+        lambda at: at.lib.fill(memoryview(bytearray(8))[::2], 1),
+        "fill() argument 1 'bytes' (unsigned char *) must be a C-contiguous buffer, which this memoryview is not",
+    ),
+    argument(
+        "Failure::ItemSize",
+        lambda at: at.lib.sum(array.array("d", [1.0]), 1),
+        "sum() argument 1 'numbers' (const int *) must be a buffer of items of that type; "
+        "this array has items of 8 bytes",
+    ),
+    argument(
+        "Failure::ItemSize",
+        lambda at: at.lib.sort(array.array("h", [1, 2]), 1),
+        "sort() argument 1 'numbers' (int *) must be a buffer of items of that type; "
+        "this array has items of 2 bytes",
+    ),
+    Bad("Failure::Raised", lambda at: at.lib.one(Faulty()), ZeroDivisionError, "of the argument's own"),
+    Bad("Failure::Raised", lambda at: at.lib.twice(Faulty()), ZeroDivisionError, "of the argument's own"),
+    Bad(
+        "Failure::Raised",
+        lambda at: at.lib.text("\ud800"),
+        UnicodeEncodeError,
+        "'utf-8' codec can't encode character '\\ud800' in position 0: surrogates not allowed",
+    ),
+    # After close().
+    Bad(
+        "closed",
+        lambda at: at.closed.add(1, 2),
+        pythy.Error,
+        "add() was called after its interface was closed",
+    ),
+    # Options.
+    Bad(
+        "option",
+        opened("code.h", gil="keep"),
+        ValueError,
+        "gil must be 'release' or 'hold', not 'keep'",
+    ),
+    Bad(
+        "option",
+        opened("code.h", encoding="latin-1"),
+        ValueError,
+        "encoding must be None or 'utf-8', not 'latin-1'",
+    ),
+    Bad(
+        "option",
+        opened("code.h", backend="remote"),
+        ValueError,
+        "backend must be 'inprocess' or 'isolated', not 'remote'",
+    ),
+    Bad(
+        "option",
+        opened("code.h", checker="memcheck"),
+        ValueError,
+        "checker is for backend='isolated' only",
+    ),
+    Bad(
+        "option",
+        opened("code.h", leak_check="daily"),
+        ValueError,
+        "leak_check must be 'call', 'test', 'session' or 'off', not 'daily'",
+    ),
+    Bad(
+        "not yet",
+        opened("code.h", backend="isolated"),
+        pythy.Error,
+        "backend='isolated' is not implemented in this version of pythy",
+    ),
+    Bad(
+        "not yet",
+        opened("code.h", leak_check="call"),
+        pythy.Error,
+        "leak_check other than 'session' is not implemented in this version of pythy",
+    ),
+    Bad(
+        "not yet",
+        opened("code.h", wrapper_modules=["x"]),
+        pythy.Error,
+        "wrapper_modules is not implemented in this version of pythy",
+    ),
+    Bad(
+        "option",
+        lambda at: pythy.create_interface([], at.dir / "code.so"),
+        ValueError,
+        "header_files is empty: give at least one header",
+    ),
+    # References.
+    Bad(
+        "ref",
+        lambda at: at.lib.ref("quux"),
+        TypeError,
+        "'quux' is no C type that the headers of 'code' know",
+    ),
+    Bad("ref", lambda at: at.lib.ref("void"), TypeError, "there is no ref of 'void', which has no values"),
+    Bad(
+        "ref",
+        lambda at: at.lib.ref("struct pair"),
+        TypeError,
+        "pythy cannot make a ref of 'struct pair' by value yet",
+    ),
+    Bad(
+        "ref",
+        lambda at: at.lib.ref("long double"),
+        TypeError,
+        "pythy cannot make a ref of 'long double' yet",
+    ),
+    Bad(
+        "ref",
+        lambda at: at.lib.ref("unsigned char", 256),
+        OverflowError,
+        "256 is out of range for a ref of type 'unsigned char': it holds 0 to 255",
+    ),
+    argument("ref", lambda at: at.lib.ref("int", "5"), "a ref of type 'int' takes an int, not str"),
+    argument(
+        "ref",
+        lambda at: at.lib.ref("char *", b"gone soon"),
+        "a ref of type 'char *' takes a pointer or None: it would outlive the memory of a 'bytes'",
+    ),
+    Bad(
+        "ref",
+        lambda at: at.lib.ref("int").pointer,
+        AttributeError,
+        "a ref of type 'int' holds no pointer",
+    ),
+    # Reports.
+    Bad(
+        "Error::ReportWrite",
+        lambda at: pythy.memory_report().to_json(at.dir / "nowhere/report.json"),
+        FileNotFoundError,
+        "[Errno 2] the report '{dir}/nowhere/report.json' cannot be written: No such file or directory (os error 2)",
+    ),
+    Bad(
+        "report",
+        lambda at: unfinished_report().findings,
+        pythy.Error,
+        "this report is still being made: read it after the 'with pythy.watch()' block",
+    ),
+]
+
+# Where the variants that this process cannot bring about are held to their messages.
+ELSEWHERE = {
+    "Error::Header": "every HeaderError in this table",
+    "Error::HeaderReader": "test_valgrind.py, as headers are read apart under Valgrind only",
+    "Error::Log": "tests/evidence_location.rs",
+    "Error::ValgrindMissing": "src/valgrind/installed.rs",
+    "Error::ValgrindUnusable": "src/valgrind/installed.rs",
+    "HeaderError::LibclangMissing": "test_without_libclang_the_message_says_how_to_get_it",
+}
+
+
+class Faulty:
+    """A number whose conversion fails."""
+
+    def __index__(self):
+        raise ZeroDivisionError("of the argument's own")
+
+    __float__ = __index__
+
+
+def unfinished_report():
+    with pythy.watch() as report:
+        return report.findings
+
+
+@pytest.fixture(scope="module")
+def at(build, cc, tmp_path_factory):
+    """The directory ``dir`` with the bad files, and the interface ``lib`` of the good ones."""
+    built = build(HEADER, SOURCE)
+    directory = built.directory
+    elf = built.library.read_bytes()
+    (directory / "missing_include.h").write_text('#include "no_such_file.h"\nint one(int value);\n')
+    (directory / "syntax.h").write_text("int one(int value);\nint two(int a;\n")
+    (directory / "unknown_type.h").write_text("int one(int value);\n\nint two(quux_t a);\n")
+    (directory / "three_errors.h").write_text("aaa_t one(void);\nbbb_t two(void);\nccc_t three(void);\n")
+    (directory / "stranger.h").write_text("int stranger(int value);\nint other(void);\n")
+    (directory / "text.so").write_text("int one(int value);\n")
+    (directory / "empty.so").write_bytes(b"")
+    (directory / "script.so").write_text("/* GNU ld script */\nGROUP ( libc.so.6 )\n")
+    (directory / "binary.so").write_bytes(bytes(range(256)))
+    (directory / "code.a").write_bytes(b"!<arch>\n")
+    (directory / "other_width.so").write_bytes(elf[:4] + bytes([3 - elf[4]]) + elf[5:])
+    # e_machine of a processor that pythy does not run on.
+    (directory / "other_machine.so").write_bytes(elf[:18] + b"\x08\x00" + elf[20:])
+    (directory / "cut.so").write_bytes(elf[:3000])
+    (directory / "directory").mkdir()
+    cc(built.source, directory / "code.o", "-c")
+    (directory / "unresolved.c").write_text(
+        "int defined_nowhere(void); int one(int a) { return defined_nowhere(); }\n"
+    )
+    cc(directory / "unresolved.c", directory / "unresolved.so")
+    closed = pythy.create_interface(built.header, built.library)
+    closed.close()
+    return SimpleNamespace(
+        dir=directory, lib=pythy.create_interface(built.header, built.library), closed=closed
+    )
+
+
+def name_of(bad: Bad) -> str:
+    words = re.sub(r"\W+", "-", bad.says.replace("{dir}/", ""))
+    return f"{bad.covers.replace('::', '.')}-{words[:50]}"
+
+
+@pytest.mark.parametrize("bad", TABLE, ids=name_of)
+def test_bad_input_gives_the_exception_and_the_message(at, bad):
+    with pytest.raises(bad.raises) as caught:
+        bad.do(at)
+    assert type(caught.value) is bad.raises
+    assert str(caught.value) == bad.says.replace("{dir}", str(at.dir))
+
+
+def variants(file: str, enum: str) -> set[str]:
+    """The variants of an enum in one of the Rust sources."""
+    text = (Path(__file__).parents[2] / file).read_text()
+    body = re.search(rf"pub enum {enum} \{{\n(.*?)\n\}}\n", text, re.DOTALL).group(1)
+    return {f"{enum}::{name}" for name in re.findall(r"^    ([A-Z]\w*)", body, re.MULTILINE)}
+
+
+def test_the_table_covers_every_error_of_the_core():
+    errors = variants("src/error.rs", "Error") | variants("src/error.rs", "HeaderError")
+    errors |= variants("src/python/convert.rs", "Failure")
+    assert len(errors) > 20
+    covered = {bad.covers for bad in TABLE if "::" in bad.covers}
+    assert covered & ELSEWHERE.keys() == set()
+    assert covered | ELSEWHERE.keys() == errors
+
+
+def test_exceptions_have_the_bases_that_python_code_expects():
+    assert [cls.__mro__[1:-2] for cls in (pythy.ArgumentError, pythy.SymbolError)] == [
+        (pythy.Error, TypeError, Exception),
+        (pythy.BindingError, pythy.Error, AttributeError, Exception),
+    ]
+    for name in ("HeaderError", "BindingError", "WorkerCrashed", "ValgrindError", "MemoryCheckError"):
+        assert getattr(pythy, name).__bases__ == (pythy.Error,)
+    assert pythy.Error.__bases__ == (Exception,)
+    assert {getattr(pythy, name).__module__ for name in pythy.__all__ if name.endswith("Error")} == {"pythy"}
+
+
+def test_a_skipped_name_is_absent_to_hasattr_and_getattr(at):
+    assert not hasattr(at.lib, "gone")
+    assert getattr(at.lib, "print", None) is None
+    assert "gone" not in dir(at.lib)
+
+
+def test_a_failed_call_leaves_the_interface_as_it_was(at):
+    for _ in range(1000):
+        with pytest.raises(OverflowError):
+            at.lib.add(1, 2**31)
+        with pytest.raises(pythy.ArgumentError):
+            at.lib.fill(b"read-only", 1)
+    assert at.lib.add(1, 2) == 3
+
+
+def test_closing_twice_is_no_error(at):
+    assert at.closed.close() is None
+
+
+def test_a_missing_dependency_is_not_taken_for_a_missing_library(cc, natively, tmp_path):
+    """By path and by bare name alike, the loader's words name what is missing."""
+    (tmp_path / "code.h").write_text("int one(int value);\n")
+    (tmp_path / "code.c").write_text("int one(int value) { return value; }\n")
+    cc(tmp_path / "code.c", tmp_path / "libdependency.so")
+    (tmp_path / "user.c").write_text("int one(int value); int two(int value) { return one(value); }\n")
+    cc(
+        tmp_path / "user.c",
+        tmp_path / "libuser.so",
+        "-L",
+        str(tmp_path),
+        "-Wl,--no-as-needed",
+        "-ldependency",
+    )
+    (tmp_path / "libdependency.so").unlink()
+    script = """
+        import pythy
+        for library in "./libuser.so", "libuser.so":
+            try:
+                pythy.create_interface("code.h", library)
+            except pythy.BindingError as error:
+                print(error)
+    """
+    missing = "libdependency.so: cannot open shared object file: No such file or directory"
+    run = natively(script, directory=tmp_path)
+    assert run.stdout.splitlines() == [
+        f"library '{tmp_path}/libuser.so' cannot be loaded: {missing}",
+        f"library '{tmp_path}/libuser.so' cannot be loaded: {missing}",
+    ]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.move(tmp_path / "libuser.so", elsewhere / "libuser.so")
+    run = natively(script, directory=tmp_path, env={"LD_LIBRARY_PATH": str(elsewhere)})
+    assert run.stdout.splitlines() == [
+        "library './libuser.so' does not exist; give a path, or a name such as 'libz.so.1' that the dynamic "
+        "loader finds",
+        f"library 'libuser.so' cannot be loaded: {missing}",
+    ]
+
+
+def test_without_libclang_the_message_says_how_to_get_it(build, natively):
+    built = build("int one(int value);", "int one(int value) { return value; }")
+    script = """
+        import pythy
+        try:
+            pythy.create_interface("code.h", "code.so")
+        except pythy.HeaderError as error:
+            print(error)
+    """
+    run = natively(script, directory=built.directory, env={"LIBCLANG_PATH": "/nonexistent/libclang.so"})
+    message = re.fullmatch(r"libclang cannot be loaded \((.*)\); (.*)\n", run.stdout, re.DOTALL)
+    assert message is not None, run.stdout
+    assert "libclang.so" in message.group(1)
+    assert message.group(2) == "install it with 'pip install libclang', or set LIBCLANG_PATH"
