@@ -385,7 +385,7 @@ impl Interface {
     ) -> PyResult<Py<PyAny>> {
         let place = Place::allocate(self.named(type_name)?, self.types.clone())?;
         if let Some(value) = value {
-            place.set(&format!("a new '{type_name}'"), &value)?;
+            place.set("the value", &value)?;
         }
         for (name, value) in fields.iter().flat_map(|fields| fields.iter()) {
             place.set_field(field(&place, &name.extract::<String>()?)?, &value)?;

@@ -35,7 +35,7 @@ impl Ref {
     /// Stores a value, converted as arguments are.
     #[setter]
     fn set_value(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.place.set("a ref", value)
+        self.place.set("the value", value)
     }
 
     /// The stored pointer itself, to free or to own it; None for NULL.
