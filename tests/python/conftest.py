@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 import pythy
 
 # Valgrind takes 5 to 10 seconds to start Python: one run should answer many questions.

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (what pythy says stands here as it is said)
 """Bad input: for each the exception and its literal message, in one table.
 
 ``{dir}`` in a message is the directory that the files are in.
@@ -13,7 +14,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
 import pythy
 
 HEADER = """

@@ -5,7 +5,6 @@ import inspect
 from importlib.resources import files
 
 import pytest
-
 import pythy
 from pythy import _native
 

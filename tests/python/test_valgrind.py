@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (what pythy says stands here as it is said)
 """What is found under Valgrind: planted defects, each with its call, its declaration and its C stack.
 
 One script makes all the mistakes, each in a ``watch()`` block that writes its own report. It runs

@@ -1,0 +1,359 @@
+//! Attribution, on journals and records made by hand: no Valgrind, no Python, no disk.
+
+use pythy::attribution::{Basis, Category, Evidence, Finding, Observed, Place, Seen, Tables, attribute};
+use pythy::bracket::Slots;
+use pythy::evidence::{Frame, Kind, Leaked, Record, Stack};
+use pythy::journal::{CallSite, Declaration, Journal, Origin};
+use pythy::model::Location;
+use pythy::report::{self, Scope, Screen, SourceLines, Tool};
+
+const OUTER: u64 = 0x10_0000;
+const INNER: u64 = 0x20_0000;
+const LIBRARY: &str = "/work/code.so";
+const OURS: &str = "/site-packages/pythy/_native.abi3.so";
+
+fn tables() -> Tables {
+    Tables {
+        slots: Some(Slots::at(OUTER, INNER)),
+        own_object: Some(OURS.to_owned()),
+        libraries: vec![LIBRARY.to_owned()],
+    }
+}
+
+/// A journal with a function `fill`, called once from each of these lines.
+fn journal(lines: &[u32]) -> Journal {
+    let mut journal = Journal::default();
+    let declaration = journal.add_declaration(Declaration {
+        name: "fill".into(),
+        prototype: "void fill(char *text, int length)".into(),
+        location: Location { file: "/work/code.h".into(), line: 3, column: 1 },
+        library: LIBRARY.into(),
+    });
+    let thread = journal.add_thread("MainThread");
+    for &line in lines {
+        let site = CallSite { file: "/work/test.py".into(), line, function: "main".into() };
+        let call_site = journal.add_call_site(site);
+        journal.begin(Origin { declaration, call_site, test: None, thread });
+    }
+    journal
+}
+
+fn frame(ip: u64, function: &str, object: &str) -> Frame {
+    Frame { ip, function: Some(function.into()), object: Some(object.into()), ..Frame::default() }
+}
+
+/// A frame of the library; its line tells one address from another.
+fn c(function: &str, line: u32) -> Frame {
+    let place = Frame { file: Some("code.c".into()), line: Some(line), ..frame(0, function, LIBRARY) };
+    Frame { ip: 0x4000 + u64::from(line), ..place }
+}
+
+fn python(function: &str) -> Frame {
+    frame(0x9000, function, "/usr/bin/python3")
+}
+
+/// The two frames of the dispatcher in call `number`: 8 bytes a slot, return addresses minus 1.
+fn slots(number: u64) -> Vec<Frame> {
+    let inner = frame(INNER + number % 4096 * 8 + 2, "pythy_inner_call", OURS);
+    let outer = frame(OUTER + number / 4096 % 4096 * 8 + 2, "pythy_outer_call", OURS);
+    vec![inner, outer, frame(0x30, "pythy::python::entry::bracketed", OURS), python("_PyEval_Eval")]
+}
+
+fn stack(frames: Vec<Frame>) -> Stack {
+    Stack { label: None, frames }
+}
+
+/// The C frames on top of the slots of a call.
+fn in_call(number: u64, frames: &[Frame]) -> Stack {
+    stack([frames.to_vec(), slots(number)].concat())
+}
+
+fn error(kind: Kind, stack: Stack) -> Record {
+    Record {
+        unique: None,
+        kind,
+        what: "Invalid write of size 1".into(),
+        thread: Some(1),
+        leaked: None,
+        stacks: vec![stack],
+    }
+}
+
+fn loss(blocks: u64, stack: Stack) -> Record {
+    let leaked = Leaked { bytes: 24 * blocks, blocks, indirect_bytes: 0, indirect_blocks: 0 };
+    Record { leaked: Some(leaked), ..error(Kind::Leak_DefinitelyLost, stack) }
+}
+
+fn seen(record: Record, seen: Seen) -> Observed {
+    Observed { evidence: Evidence::Record(record), seen }
+}
+
+fn counted(count: u64, call: u64) -> Observed {
+    Observed { evidence: Evidence::Counted(count), seen: Seen::During(call) }
+}
+
+fn findings(journal: &Journal, observed: &[Observed]) -> Vec<Finding> {
+    attribute(journal, observed, 0, &tables())
+}
+
+fn functions(stack: &Stack) -> Vec<&str> {
+    stack.frames.iter().filter_map(|frame| frame.function.as_deref()).collect()
+}
+
+#[test]
+fn two_addresses_in_a_stack_are_a_call_number() {
+    for number in [1, 7, 4095, 4096, 5000, Slots::CYCLE - 1] {
+        let place = tables().place(&in_call(number, &[c("fill", 9)]));
+        assert_eq!(place, Place::InCall { residue: number, depth: 1 });
+    }
+    let slots = Slots::at(OUTER, INNER);
+    assert_eq!(slots.inner_digit(INNER), Some(0));
+    assert_eq!(slots.inner_digit(INNER + 4096 * 8 - 1), Some(4095));
+    assert_eq!(slots.inner_digit(INNER + 4096 * 8), None);
+    assert_eq!(slots.outer_digit(OUTER - 1), None);
+    assert_eq!(Slots::number(1, 2), 4098);
+}
+
+#[test]
+fn an_error_belongs_to_the_call_in_its_stack() {
+    let found = findings(
+        &journal(&[10, 11, 12]),
+        &[seen(error(Kind::InvalidWrite, in_call(2, &[c("put", 5), c("fill", 9)])), Seen::During(2))],
+    );
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((finding.category, finding.basis), (Category::Error, Basis::Call));
+    assert_eq!((finding.call, finding.count), (Some(2), 1));
+    assert_eq!(finding.occurrences, [(2, 1)]);
+    assert_eq!(functions(&finding.stacks[0]), ["put", "fill"], "pythy and Python are cut off");
+}
+
+#[test]
+fn of_nested_calls_the_innermost_one_erred() {
+    // C called back into Python, which called C again.
+    let outer = in_call(1, &[c("each", 20)]);
+    let nested = [in_call(2, &[c("fill", 9)]).frames, outer.frames].concat();
+    let found =
+        findings(&journal(&[10, 11]), &[seen(error(Kind::InvalidWrite, stack(nested)), Seen::During(2))]);
+    assert_eq!((found[0].call, found.len()), (Some(2), 1));
+    assert_eq!(functions(&found[0].stacks[0]), ["fill"]);
+}
+
+#[test]
+fn what_a_callback_does_in_python_is_no_finding() {
+    let frames = [vec![python("unicode_decode"), frame(0x40, "trampoline", OURS)], in_call(1, &[]).frames];
+    let found =
+        findings(&journal(&[10]), &[seen(error(Kind::UninitValue, stack(frames.concat())), Seen::During(1))]);
+    assert_eq!(found, []);
+}
+
+#[test]
+fn errors_of_the_interpreter_are_no_findings() {
+    let stacks = [vec![python("list_dealloc"), python("main")], vec![]];
+    for frames in stacks {
+        for when in [Seen::Outside, Seen::During(1)] {
+            let record = error(Kind::UninitCondition, stack(frames.clone()));
+            assert_eq!(findings(&journal(&[10]), &[seen(record, when)]), []);
+        }
+    }
+    let lost = loss(3, stack(vec![python("PyObject_Malloc"), python("main")]));
+    assert_eq!(findings(&journal(&[10]), &[seen(lost, Seen::LeakCheck(1, 1))]), []);
+}
+
+#[test]
+fn a_stack_that_was_cut_short_belongs_to_the_call_that_ran() {
+    let deep: Vec<Frame> = (0..12).map(|line| c("recurse", line)).collect();
+    let found =
+        findings(&journal(&[10, 11]), &[seen(error(Kind::InvalidRead, stack(deep)), Seen::During(2))]);
+    assert_eq!((found[0].call, found[0].basis), (Some(2), Basis::Window));
+    assert_eq!(found[0].stacks[0].frames.len(), 12);
+}
+
+#[test]
+fn a_thread_of_the_librarys_own_has_no_call() {
+    let frames = vec![c("worker", 30), frame(0x50, "start_thread", "/lib/libc.so.6")];
+    let found = findings(&journal(&[10]), &[seen(error(Kind::InvalidRead, stack(frames)), Seen::Outside)]);
+    assert_eq!((found[0].call, found[0].basis), (None, Basis::Function));
+    assert_eq!(functions(&found[0].stacks[0]), ["worker", "start_thread"]);
+}
+
+#[test]
+fn the_same_error_at_one_call_site_is_one_finding() {
+    let again = |call| seen(error(Kind::InvalidWrite, in_call(call, &[c("fill", 9)])), Seen::During(call));
+    // Calls 1 to 3 come from line 10, call 4 from line 11.
+    let found =
+        findings(&journal(&[10, 10, 10, 11]), &[again(1), counted(4, 1), again(2), again(3), again(4)]);
+    let counts: Vec<_> = found.iter().map(|finding| (finding.call, finding.count)).collect();
+    assert_eq!(counts, [(Some(1), 7), (Some(4), 1)]);
+    assert_eq!(found[0].occurrences, [(1, 5), (2, 1), (3, 1)]);
+}
+
+#[test]
+fn repeats_at_another_line_are_like_the_only_error_of_the_function() {
+    let first = seen(error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)])), Seen::During(1));
+    let found = findings(&journal(&[10, 11]), &[first, counted(2, 2)]);
+    assert_eq!((found[1].kind.as_str(), found[1].count), ("InvalidWrite", 2));
+    assert_eq!((found[1].call, found[1].basis), (Some(2), Basis::Function));
+}
+
+#[test]
+fn errors_that_nobody_can_read_are_counted() {
+    let found = findings(&journal(&[10, 11]), &[counted(2, 1), counted(1, 1), counted(4, 2)]);
+    let seen: Vec<_> = found.iter().map(|f| (f.kind.as_str(), f.call, f.count, f.basis)).collect();
+    assert_eq!(seen, [("Unread", Some(1), 3, Basis::Call), ("Unread", Some(2), 4, Basis::Call)]);
+}
+
+#[test]
+fn a_leak_in_a_window_names_the_call_that_allocated() {
+    let lost = loss(1, in_call(2, &[frame(1, "malloc", "/vgpreload.so"), c("fill", 9)]));
+    let found = findings(&journal(&[10, 11, 12]), &[seen(lost, Seen::LeakCheck(1, 3))]);
+    let [leak] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((leak.category, leak.basis), (Category::Leak, Basis::Window));
+    assert_eq!((leak.call, leak.allocated_by, leak.lost_between), (Some(2), Some(2), Some((1, 3))));
+    assert_eq!(leak.what, "24 bytes in 1 block is definitely lost");
+    assert_eq!(functions(&leak.stacks[0]), ["malloc", "fill"]);
+}
+
+#[test]
+fn a_leak_after_a_check_at_each_call_is_exact() {
+    let lost = loss(1, in_call(1, &[c("fill", 9)]));
+    let found = findings(&journal(&[10, 11, 12]), &[seen(lost, Seen::LeakCheck(3, 3))]);
+    assert_eq!(
+        (found[0].call, found[0].allocated_by, found[0].basis),
+        (Some(3), Some(1), Basis::Call),
+        "call 3 lost what call 1 allocated"
+    );
+}
+
+#[test]
+fn a_leak_of_an_earlier_allocation_has_no_losing_call() {
+    let lost = loss(1, in_call(1, &[c("fill", 9)]));
+    let found = findings(&journal(&[10, 11, 12]), &[seen(lost, Seen::LeakCheck(2, 3))]);
+    assert_eq!((found[0].call, found[0].allocated_by, found[0].basis), (None, Some(1), Basis::Window));
+}
+
+#[test]
+fn a_leak_without_a_call_since_the_last_check_is_pythons_doing() {
+    let lost = loss(1, in_call(1, &[c("fill", 9)]));
+    let found = findings(&journal(&[10]), &[seen(lost, Seen::LeakCheck(2, 1))]);
+    assert_eq!((found[0].call, found[0].allocated_by, found[0].lost_between), (None, Some(1), None));
+    assert_eq!(
+        found[0].what,
+        "24 bytes in 1 block is definitely lost: no call was made since the last check, so Python \
+         dropped the last handle"
+    );
+}
+
+#[test]
+fn a_loss_that_grows_is_counted_by_what_is_new() {
+    // A further check repeats a record with its new total.
+    let lost = |blocks| loss(blocks, in_call(1, &[c("fill", 9)]));
+    let observed = [
+        seen(lost(1), Seen::LeakCheck(1, 1)),
+        seen(lost(1), Seen::LeakCheck(2, 2)),
+        seen(lost(3), Seen::LeakCheck(3, 3)),
+    ];
+    let blocks = |found: &[Finding]| -> Vec<_> {
+        found
+            .iter()
+            .filter_map(|finding| finding.leaked)
+            .map(|leaked| (leaked.bytes, leaked.blocks))
+            .collect()
+    };
+    let journal = journal(&[10, 11, 12]);
+    assert_eq!(blocks(&findings(&journal, &observed)), [(24, 1), (48, 2)]);
+    // A report that begins later leaves out what was lost before, and still knows it.
+    assert_eq!(blocks(&attribute(&journal, &observed, 1, &tables())), [(48, 2)]);
+}
+
+#[test]
+fn loss_records_outside_our_checks_are_not_ours() {
+    let lost = loss(1, in_call(1, &[c("fill", 9)]));
+    assert_eq!(findings(&journal(&[10]), &[seen(lost, Seen::Outside)]), []);
+}
+
+#[test]
+fn numbers_come_round_again_after_a_cycle() {
+    let journal = journal(&[10]);
+    let record = || error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)]));
+    let last = Slots::CYCLE + 1;
+    for (when, number) in [(1, 1), (2, 1), (last, last), (last + 7, last)] {
+        assert_eq!(findings(&journal, &[seen(record(), Seen::During(when))])[0].call, Some(number));
+    }
+    // The slots of a call that has not been made yet.
+    let early = error(Kind::InvalidWrite, in_call(9, &[c("fill", 9)]));
+    assert_eq!(findings(&journal, &[seen(early, Seen::Outside)])[0].call, None);
+}
+
+#[test]
+fn a_copy_of_an_argument_is_said_to_be_one() {
+    let mut record = error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)]));
+    let label = Some("Address 0x5 is 0 bytes after a block of size 16 alloc'd".to_owned());
+    let ours = vec![frame(1, "malloc", "/vgpreload.so"), frame(2, "pythy::call::block", OURS), python("f")];
+    record.stacks.push(Stack { label, frames: ours });
+    let found = findings(&journal(&[10]), &[seen(record, Seen::During(1))]);
+    let copy = &found[0].stacks[1];
+    assert_eq!(
+        copy.label.as_deref(),
+        Some("Address 0x5 is 0 bytes after a block of size 16 alloc'd by pythy: a copy of an argument")
+    );
+    assert_eq!(copy.frames, []);
+}
+
+struct Lines;
+
+impl SourceLines for Lines {
+    fn line(&mut self, file: &str, line: u32) -> Option<String> {
+        (file == "/work/test.py" && line == 10).then(|| "lib.fill(text, 17)".to_owned())
+    }
+}
+
+fn table(observed: &[Observed], journal: &Journal, screen: &Screen) -> String {
+    let tool = Tool {
+        pythy: "0.1.0".into(),
+        valgrind: Some("3.19.0".into()),
+        checker: "memcheck".into(),
+        python: Some("3.12.1".into()),
+        mode: "inprocess".into(),
+    };
+    let scope = Scope { first: 1, last: journal.last() };
+    let found = attribute(journal, observed, 0, &tables());
+    let mut report = report::build(tool, vec!["a note".into()], Some((journal, scope)), &found);
+    report.add_sources(&mut Lines);
+    report::to_table(&report, screen)
+}
+
+/// Holds a text to `tests/expectations`; `UPDATE=1` rewrites it there.
+#[track_caller]
+fn expect(name: &str, text: &str) {
+    let path = format!("{}/tests/expectations/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(&path).unwrap_or_default(), "{path}, now:\n{text}");
+}
+
+fn two_findings() -> Vec<Observed> {
+    let write = |call| seen(error(Kind::InvalidWrite, in_call(call, &[c("fill", 9)])), Seen::During(call));
+    vec![write(1), write(2), seen(loss(2, in_call(3, &[c("keep", 30), c("fill", 9)])), Seen::LeakCheck(1, 3))]
+}
+
+#[test]
+fn a_table_for_a_file_has_lines_as_long_as_they_are() {
+    let screen = Screen { width: None, directory: Some("/work".into()) };
+    let text = table(&two_findings(), &journal(&[10, 10, 11]), &screen);
+    expect("report_table", &text);
+}
+
+#[test]
+fn a_table_for_a_terminal_keeps_to_its_width() {
+    let text = table(&two_findings(), &journal(&[10, 10, 11]), &Screen { width: Some(72), directory: None });
+    expect("report_table_72", &text);
+    let widest = text.lines().filter(|line| line.starts_with('│')).map(|line| line.chars().count()).max();
+    assert!(widest <= Some(72));
+}
+
+#[test]
+fn without_findings_the_table_is_a_line() {
+    let text = table(&[], &journal(&[10]), &Screen::default());
+    assert_eq!(text, "note: a note\npythy: no findings in 1 call (Valgrind 3.19.0)\n");
+}
