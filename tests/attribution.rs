@@ -17,6 +17,7 @@ fn tables() -> Tables {
         slots: Some(Slots::at(OUTER, INNER)),
         own_object: Some(OURS.to_owned()),
         libraries: vec![LIBRARY.to_owned()],
+        num_callers: 40,
     }
 }
 

@@ -1,5 +1,6 @@
 """What the extension module has; the package ``pythy`` exports all of it that is public."""
 
+from collections.abc import Callable
 from os import PathLike
 from types import ModuleType, TracebackType
 from typing import Any, Literal, final
@@ -40,8 +41,24 @@ class Interface:
 
     def close(self) -> None:
         """Closes the interface: its functions raise from then on, and the library is unloaded."""
-    def ref(self, type_name: str, value: Any = None, /) -> Ref:
+    def ref(self, type_name: str, value: Any = None, /, **fields: Any) -> Any:
         """A C value in memory of its own, for parameters through which C hands something back."""
+    def new(self, type_name: str, value: Any = None, /, **fields: Any) -> Any:
+        """Zeroed C memory for a value of any type that C code may keep."""
+    def sizeof(self, what: str | Ref | Record | Array) -> int:
+        """The size of a C type, or of what a Python object of pythy's stands for, in bytes."""
+    def cast(self, value: Pointer | Ref | Record | Array | int | None, type_name: str) -> Pointer | None:
+        """The same address as a pointer of another type."""
+    def own(self, pointer: Pointer, free: Callable[[Pointer], Any]) -> Pointer:
+        """A pointer that frees what it points to, with the function given."""
+    def buffer(self, what: Pointer | Ref | Record | Array, size: int | None = None) -> memoryview:
+        """The memory of what pythy has a handle for, as a memoryview of bytes."""
+    def callback(self, type_name: str) -> Callable[[Callable[..., Any]], Callback]:
+        """A decorator that makes a callable a C function pointer of the type given."""
+    def listed(self) -> list[str]:
+        """The names of the module that are made at their first use."""
+    def assign(self, name: str, value: Any) -> bool:
+        """Stores into a C variable; tells whether there is one of that name."""
     def missing(self, name: str) -> Any:
         """What the module says to a name that it does not have."""
 
@@ -50,10 +67,28 @@ class Pointer:
     """A C pointer with its type, as C code returned it. Never NULL: that is ``None``."""
 
     def __int__(self) -> int: ...
-    def __bool__(self) -> Literal[True]: ...
+    def __bool__(self) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+    def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: Any) -> None: ...
+    def __delattr__(self, name: str) -> None: ...
+    def __getitem__(self, index: int | slice) -> Any: ...
+    def __setitem__(self, index: int, value: Any) -> None: ...
+    def __delitem__(self, index: int) -> None: ...
+    def __enter__(self) -> Pointer: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None = None,
+        exception: BaseException | None = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> Literal[False]: ...
+    def release(self) -> None:
+        """Frees what lib.own(pointer, free) owns, now. Doing it twice is no error."""
+    def disown(self) -> Pointer:
+        """Gives up ownership: a pointer to the same that frees nothing."""
 
 @final
 class Ref:
@@ -67,6 +102,32 @@ class Ref:
     @property
     def pointer(self) -> Pointer | None:
         """The stored pointer itself, to free or to own it; None for NULL."""
+
+@final
+class Record:
+    """A C struct or union: its fields are attributes, read and written in the record's own memory."""
+
+    def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: Any) -> None: ...
+    def __delattr__(self, name: str) -> None: ...
+    def __getitem__(self, name: str) -> Any: ...
+    def pointer(self, field: str) -> Pointer | None:
+        """The pointer that a pointer field holds, unconverted; None for NULL."""
+
+@final
+class Array:
+    """A C array: indexed, sliced, iterated and assigned like a list of fixed length."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int | slice) -> Any: ...
+    def __setitem__(self, index: int | slice, value: Any) -> None: ...
+    def __delitem__(self, index: int) -> None: ...
+
+@final
+class Callback:
+    """A function pointer that runs a Python callable, for as long as this object lives."""
+
+    def __call__(self, *arguments: Any) -> Any: ...
 
 @final
 class Report:

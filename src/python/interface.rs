@@ -474,7 +474,7 @@ impl Interface {
         Ok(PyCFunction::new_closure(py, Some(c"callback"), None, decorate)?.into_any().unbind())
     }
 
-    /// The names of the module, those that are made at their first use included.
+    /// The names of the module that are made at their first use.
     fn listed(&self) -> Vec<String> {
         let mut names = self.names.of_given_headers();
         names.extend(

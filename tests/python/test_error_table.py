@@ -55,6 +55,9 @@ HEADER = """
 
     int gone(int value);
     int print(const char *format, ...);
+    struct other { int x, y; };
+    int visit(int (*each)(int));
+    extern const int limit;
     int by_value(struct pair value);
     struct pair pair_of(int x);
     long double wide(long double value);
@@ -94,10 +97,19 @@ SOURCE = """
     int any(const void *memory) { return 0; }
     void into(void *memory) { }
     int print(const char *format, ...) { return 0; }
+    int visit(int (*each)(int)) { return each(1); }
+    const int limit = 2;
     int by_value(struct pair value) { return value.x; }
     struct pair pair_of(int x) { struct pair p = {x, x}; return p; }
     long double wide(long double value) { return value; }
 """
+
+
+def released(lib):
+    """A pointer whose memory has been given back."""
+    owned = lib.own(lib.box_new(), lambda pointer: None)
+    owned.release()
+    return owned
 
 
 @dataclass(frozen=True)
@@ -257,11 +269,6 @@ TABLE = [
     ),
     # Names that the header has and the module has not.
     skipped("gone", line_of("gone"), "it is not exported by {dir}/code.so"),
-    skipped("print", line_of("print("), "it is variadic, which pythy cannot call yet"),
-    skipped("by_value", line_of("by_value"), "it takes 'struct pair' by value, which pythy cannot pass yet"),
-    skipped(
-        "pair_of", line_of("pair_of"), "it returns 'struct pair' by value, which pythy cannot receive yet"
-    ),
     skipped("wide", line_of("wide"), "it takes 'long double', which pythy cannot pass yet"),
     skipped("inner", line_of("inner"), "it is static: its code is in the header, not in the library"),
     Bad(
@@ -541,30 +548,105 @@ TABLE = [
         TypeError,
         "'quux' is no C type that the headers of 'code' know",
     ),
-    Bad("ref", lambda at: at.lib.ref("void"), TypeError, "there is no ref of 'void', which has no values"),
+    Bad("ref", lambda at: at.lib.ref("void"), TypeError, "'void' has no size: 'void' has no values"),
     Bad(
-        "ref",
-        lambda at: at.lib.ref("struct pair"),
+        "new",
+        lambda at: at.lib.new("struct box"),
         TypeError,
-        "pythy cannot make a ref of 'struct pair' by value yet",
+        "'struct box' has no size: 'struct box' is only declared, not defined",
     ),
     Bad(
         "ref",
         lambda at: at.lib.ref("long double"),
         TypeError,
-        "pythy cannot make a ref of 'long double' yet",
+        "pythy cannot read or write 'long double' yet",
     ),
     Bad(
         "ref",
         lambda at: at.lib.ref("unsigned char", 256),
         OverflowError,
-        "256 is out of range for a ref of type 'unsigned char': it holds 0 to 255",
+        "the value (unsigned char): 256 is out of range: it takes 0 to 255",
     ),
-    argument("ref", lambda at: at.lib.ref("int", "5"), "a ref of type 'int' takes an int, not str"),
+    argument("ref", lambda at: at.lib.ref("int", "5"), "the value (int) must be an int, not str"),
+    # Records, arrays, pointers.
     argument(
-        "ref",
-        lambda at: at.lib.ref("char *", b"gone soon"),
-        "a ref of type 'char *' takes a pointer or None: it would outlive the memory of a 'bytes'",
+        "Failure::WrongRecord",
+        lambda at: at.lib.by_value(at.lib.new("struct other")),
+        "by_value() argument 1 'value' (struct pair) must not be a 'struct other'",
+    ),
+    argument(
+        "Failure::Type",
+        lambda at: at.lib.by_value(1),
+        "by_value() argument 1 'value' (struct pair) must be a 'struct pair', not int",
+    ),
+    Bad(
+        "Failure::Released",
+        lambda at: at.lib.box_open(released(at.lib)),
+        pythy.Error,
+        "box_open() argument 1 'box' (struct box *) has been released",
+    ),
+    Bad("released", lambda at: int(released(at.lib)), pythy.Error, "this 'struct box *' has been released"),
+    Bad(
+        "index",
+        lambda at: at.lib.new("int[3]")[3],
+        IndexError,
+        "index 3 is out of range for 'int [3]'",
+    ),
+    Bad("index", lambda at: at.lib.new("int[3]")[-4], IndexError, "index -4 is out of range for 'int [3]'"),
+    Bad(
+        "opaque",
+        lambda at: at.lib.box_new()[0],
+        TypeError,
+        "a 'struct box *' cannot be looked into: 'struct box' is only declared, not defined",
+    ),
+    Bad(
+        "field",
+        lambda at: at.lib.new("struct pair").z,
+        AttributeError,
+        "'struct pair' has no field 'z'",
+    ),
+    Bad(
+        "field",
+        lambda at: at.lib.new("struct pair", x=2**31),
+        OverflowError,
+        "struct pair.x (int): 2147483648 is out of range: it takes -2147483648 to 2147483647",
+    ),
+    argument("items", lambda at: at.lib.new("int[2]", [1, 2, 3]), "the value: 3 items do not fit 2"),
+    argument("const", lambda at: setattr(at.lib, "limit", 3), "limit is const: it cannot be written"),
+    argument(
+        "variadic",
+        lambda at: at.lib.print(b"%p", object()),
+        "print() argument 2 (one of '...') must be an int, a float, bytes, a str, a buffer, a pointer or None "
+        "that C can take as it is, not object",
+    ),
+    argument(
+        "count",
+        lambda at: at.lib.print(),
+        "print() takes at least 1 argument, but 0 were given: int print(const char *format, ...)",
+    ),
+    argument(
+        "callback",
+        lambda at: at.lib.visit(5),
+        "visit() argument 1 'each' (int (*)(int)) must be a callable, a pointer or None, not int",
+    ),
+    argument(
+        "callback",
+        lambda at: at.lib.visit(lambda value: "x"),
+        "a callback's result (int) must be an int, not str",
+    ),
+    Bad(
+        "callback",
+        lambda at: at.lib.callback("int"),
+        TypeError,
+        "'int' is no function pointer type",
+    ),
+    Bad("cast", lambda at: at.lib.cast(0, "int"), TypeError, "cast() makes pointers, and 'int' is none"),
+    Bad("sizeof", lambda at: at.lib.sizeof("struct box"), TypeError, "'struct box' has no size"),
+    Bad(
+        "buffer",
+        lambda at: at.lib.buffer(at.lib.new("int"), 5),
+        ValueError,
+        "5 bytes are more than the 4 that there are",
     ),
     Bad(
         "ref",
@@ -687,7 +769,7 @@ def test_exceptions_have_the_bases_that_python_code_expects():
 
 def test_a_skipped_name_is_absent_to_hasattr_and_getattr(at):
     assert not hasattr(at.lib, "gone")
-    assert getattr(at.lib, "print", None) is None
+    assert getattr(at.lib, "wide", None) is None
     assert "gone" not in dir(at.lib)
 
 

@@ -12,7 +12,8 @@ STUB = ast.parse(files("pythy").joinpath("_native.pyi").read_text())
 CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDef)}
 FUNCTIONS = {node.name: node for node in STUB.body if isinstance(node, ast.FunctionDef)}
 # What a class gets from `object` or from the interpreter.
-INHERITED = set(dir(object)) | {"__module__", "__dict__", "__weakref__"}
+# `__getattr__` of an extension type is its `__getattribute__`.
+INHERITED = set(dir(object)) | {"__module__", "__dict__", "__weakref__", "__getattr__"}
 
 
 def members(node: ast.ClassDef) -> set[str]:

@@ -1,0 +1,139 @@
+"""C that calls Python."""
+
+import array
+import gc
+import resource
+
+import pytest
+import pythy
+
+HEADER = """
+    #include <stddef.h>
+    typedef int (*binary)(int a, int b);
+    struct pair { int a, b; };
+    int apply(binary f, int a, int b);
+    void each(void (*visit)(const char *name, double value, void *user), void *user);
+    void keep(binary f);
+    int call_kept(int a, int b);
+    int sum_pairs(int (*f)(struct pair *p), struct pair *ps, size_t n);
+    void sort(int *v, size_t n, int (*compare)(const void *, const void *));
+    int on_thread(binary f);
+    int twice(binary f);
+"""
+SOURCE = """
+    #include <stdlib.h>
+    #include <pthread.h>
+    int apply(binary f, int a, int b) { return f(a, b); }
+    void each(void (*visit)(const char *name, double value, void *user), void *user) {
+        visit("one", 1.5, user);
+        visit("two", 2.5, user);
+    }
+    static binary kept;
+    void keep(binary f) { kept = f; }
+    int call_kept(int a, int b) { return kept(a, b); }
+    int sum_pairs(int (*f)(struct pair *p), struct pair *ps, size_t n) {
+        int s = 0;
+        for (size_t i = 0; i < n; i++) s += f(ps + i);
+        return s;
+    }
+    void sort(int *v, size_t n, int (*compare)(const void *, const void *)) {
+        qsort(v, n, sizeof *v, compare);
+    }
+    static void *run(void *f) { ((binary)f)(1, 2); return 0; }
+    int on_thread(binary f) {
+        pthread_t thread;
+        pthread_create(&thread, 0, run, (void *)f);
+        pthread_join(thread, 0);
+        return 7;
+    }
+    int twice(binary f) { return f(1, 0) + f(2, 0); }
+"""
+
+
+@pytest.fixture(params=["release", "hold"])
+def lib(request, interface):
+    return interface(HEADER, SOURCE, gil=request.param)
+
+
+def test_any_callable_serves_for_the_call(lib):
+    seen = []
+    assert lib.apply(lambda a, b: a * b, 6, 7) == 42
+    lib.each(lambda *arguments: seen.append(arguments), None)
+    assert seen == [(b"one", 1.5, None), (b"two", 2.5, None)]
+    numbers = array.array("i", [3, 1, 2])
+    lib.sort(numbers, 3, lambda a, b: lib.cast(a, "int *")[0] - lib.cast(b, "int *")[0])
+    assert numbers.tolist() == [1, 2, 3]
+    pairs = lib.new("struct pair[3]", [lib.new("struct pair", a=i, b=10) for i in range(3)])
+    assert lib.sum_pairs(lambda pair: pair.a + pair.b, pairs, 3) == 33
+
+
+def test_a_kept_callback_lives_as_long_as_its_object(lib):
+    @lib.callback("binary")
+    def plus(a, b):
+        return a + b
+
+    lib.keep(plus)
+    gc.collect()
+    assert lib.call_kept(1, 2) == 3
+    assert plus(3, 4) == 7
+    assert lib.apply(plus, 5, 6) == 11
+
+
+def test_the_first_exception_comes_out_of_the_call(lib):
+    def fail(a, b):
+        raise KeyError(a)
+
+    with pytest.raises(KeyError, match="1"):
+        lib.twice(fail)
+    assert lib.apply(lambda a, b: a + b, 1, 2) == 3
+
+
+def test_callbacks_nest_and_keep_their_exceptions_apart(lib):
+    def fail(a, b):
+        raise KeyError("inner")
+
+    def outer(a, b):
+        with pytest.raises(KeyError, match="inner"):
+            lib.apply(fail, a, b)
+        return lib.apply(lambda c, d: c - d, b, a)
+
+    assert lib.apply(outer, 1, 10) == 9
+
+
+def test_a_thread_of_the_librarys_own_may_call_python(interface):
+    lib = interface(HEADER, SOURCE)
+    seen = []
+    assert lib.on_thread(lambda a, b: seen.append((a, b)) or 0) == 7
+    assert seen == [(1, 2)]
+
+
+def test_what_a_callback_raises_on_a_thread_without_python_is_unraisable(interface, monkeypatch):
+    lib = interface(HEADER, SOURCE)
+    caught = []
+    monkeypatch.setattr("sys.unraisablehook", lambda args: caught.append(args.exc_value))
+
+    def fail(a, b):
+        raise KeyError("lost")
+
+    assert lib.on_thread(fail) == 7
+    assert [type(error) for error in caught] == [KeyError]
+
+
+def test_callbacks_do_not_grow(lib):
+    def work(rounds):
+        for _ in range(rounds):
+            lib.apply(lambda a, b: a, 1, 2)
+        gc.collect()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = work(20_000)
+    assert work(100_000) - before < 4096
+
+
+def test_a_callback_of_another_type_is_refused(lib):
+    @lib.callback("binary")
+    def plus(a, b):
+        return a + b
+
+    with pytest.raises(pythy.ArgumentError, match=r"must not be a pointer of type 'int \(\*\)\(int, int\)'"):
+        lib.each(plus, None)

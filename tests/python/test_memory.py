@@ -1,0 +1,248 @@
+"""Records, arrays, pointers, variables and owned memory."""
+
+import gc
+import random
+import resource
+
+import pytest
+import pythy
+
+HEADER = """
+    #include <stddef.h>
+    struct point { int x, y; };
+    typedef struct node {
+        struct node *next;
+        double value;
+        char name[8];
+        struct point at;
+        union { int i; float f; };
+        unsigned flag : 3;
+        int sign : 5;
+        const char *text;
+        int grid[2][3];
+    } node;
+    enum colour { RED, GREEN = 5 };
+    #define LIMIT (1 << 4)
+    #define NAME "pythy"
+    extern int counter;
+    extern const int limit;
+    extern struct point origin;
+    extern int table[4];
+    void bump(void);
+    void move_point(struct point *p, int dx, int dy);
+    struct node *push(struct node *head, double value);
+    void free_list(struct node *head);
+    int freed(void);
+    int sum(const int *values, size_t n);
+    const char *text_of(const node *n);
+    int out_node(struct node **out);
+    enum colour paint(enum colour value);
+"""
+SOURCE = """
+    #include <stdlib.h>
+    #include <string.h>
+    int counter = 5; const int limit = 9; struct point origin = {1, 2}; int table[4] = {1, 2, 3, 4};
+    static int count;
+    void bump(void) { counter++; }
+    void move_point(struct point *p, int dx, int dy) { p->x += dx; p->y += dy; }
+    struct node *push(struct node *head, double value) {
+        node *n = calloc(1, sizeof *n);
+        n->next = head; n->value = value; strcpy(n->name, "node"); n->flag = 5; n->sign = -3;
+        n->text = "hey"; n->grid[1][2] = 9; n->f = 1.5f; n->at.x = 4;
+        return n;
+    }
+    void free_list(struct node *h) { while (h) { node *n = h->next; free(h); h = n; count++; } }
+    int freed(void) { return count; }
+    int sum(const int *v, size_t n) { int s = 0; for (size_t i = 0; i < n; i++) s += v[i]; return s; }
+    const char *text_of(const node *n) { return n->text; }
+    int out_node(struct node **out) { *out = push(0, 3.0); return 1; }
+    enum colour paint(enum colour value) { return value; }
+"""
+
+
+@pytest.fixture
+def lib(interface):
+    return interface(HEADER, SOURCE)
+
+
+def test_a_record_is_made_passed_by_pointer_and_read_back(lib):
+    point = lib.new("struct point", x=1)
+    lib.move_point(point, 2, 3)
+    assert (point.x, point.y, point["x"]) == (3, 3, 3)
+    assert repr(point) == "<struct point x=3 y=3>"
+    assert (lib.sizeof(point), lib.sizeof("node"), lib.sizeof("int[3]")) == (8, 72, 12)
+
+
+def test_every_kind_of_field_is_read_and_written_through_a_pointer(lib):
+    node = lib.push(lib.push(None, 1.5), 2.5)
+    assert (node.value, node.next.value, node.next.next) == (2.5, 1.5, None)
+    assert (node.name, node.text, node.flag, node.sign, node.f, node.at.x) == (b"node", b"hey", 5, -3, 1.5, 4)
+    assert [row[:] for row in node.grid] == [[0, 0, 0], [0, 0, 9]]
+    node.flag, node.sign, node.name, node.i = 7, -16, b"12345678", 1
+    node.at = lib.new("struct point", x=8, y=9)
+    assert (node.flag, node.sign, node.name, node.i, node.at.y) == (7, -16, b"12345678", 1, 9)
+    for name, value in {"flag": 8, "sign": 16}.items():
+        with pytest.raises(OverflowError, match="does not fit a bit-field"):
+            setattr(node, name, value)
+    assert (node.flag, node.sign) == (7, -16)
+    lib.free_list(node)
+
+
+def test_text_assigned_to_a_field_lives_as_long_as_the_record(lib):
+    node = lib.new("node", text=bytes(b"k" * 1000))
+    gc.collect()
+    assert lib.text_of(node) == b"k" * 1000
+    assert node.pointer("next") is None
+    assert int(node.pointer("text")) != 0
+
+
+def test_arrays_are_indexed_sliced_and_assigned(lib):
+    values = lib.new("int[4]", [1, 2, 3])
+    assert (values[:], len(values), list(values), lib.sum(values, 4)) == ([1, 2, 3, 0], 4, [1, 2, 3, 0], 6)
+    values[1:3] = [5, 6]
+    values[-1] = 9
+    assert values[::-1] == [9, 6, 5, 1]
+    assert lib.new("int[2][2]", [[1, 2], [3, 4]])[1][0] == 3
+
+
+def test_a_buffer_is_the_memory_itself_and_keeps_it(lib):
+    values = lib.new("int[3]", [1, 2, 3])
+    view = lib.buffer(values)
+    view.cast("i")[1] = 77
+    assert values[:] == [1, 77, 3]
+    del values
+    gc.collect()
+    assert view.cast("i").tolist() == [1, 77, 3]
+
+
+def test_numpy_shares_the_memory(lib):
+    numpy = pytest.importorskip("numpy", reason="NumPy is not installed")
+    values = lib.new("double[3]")
+    numpy.frombuffer(lib.buffer(values))[:] = [1, 2, 3]
+    assert values[:] == [1.0, 2.0, 3.0]
+
+
+def test_owned_memory_is_freed_once(lib):
+    out = lib.ref("struct node *")
+    lib.out_node(out)
+    with lib.own(out.pointer, lib.free_list) as node:
+        assert node.value == 3.0
+    assert lib.freed() == 1
+    node.release()
+    assert lib.freed() == 1
+    dropped = lib.own(lib.push(None, 1.0), lib.free_list)
+    del dropped
+    gc.collect()
+    assert lib.freed() == 2
+    kept = lib.own(lib.push(None, 1.0), lib.free_list).disown()
+    gc.collect()
+    assert lib.freed() == 2
+    lib.free_list(kept)
+
+
+def test_casts_keep_the_address(lib):
+    point = lib.new("struct point", x=7)
+    void = lib.cast(point, "void *")
+    back = lib.cast(void, "struct point *")
+    assert back == void
+    assert back.x == 7
+    assert lib.cast(None, "void *") is None
+
+
+def test_variables_are_read_and_written_in_the_library(lib):
+    lib.counter = 41
+    lib.bump()
+    assert lib.counter == 42
+    lib.origin.x = 8
+    lib.table[2] = 33
+    assert (lib.origin.x, lib.table[:], lib.limit) == (8, [1, 2, 33, 4], 9)
+    assert {"counter", "origin", "LIMIT", "GREEN", "colour"} <= set(dir(lib))
+    lib.close()
+    with pytest.raises(pythy.Error, match="the variable 'counter' was used after its interface was closed"):
+        lib.counter  # noqa: B018
+
+
+def test_enums_and_constants(lib):
+    assert (lib.LIMIT, lib.NAME, lib.GREEN, lib.colour.RED) == (16, b"pythy", 5, 0)
+    assert repr(lib.paint(5)) == "<colour.GREEN: 5>"
+    assert lib.paint(lib.RED) is lib.colour.RED
+    assert lib.paint(3) == 3
+
+
+SCALARS = ["char", "signed char", "short", "int", "long", "float", "double", "unsigned char"]
+
+
+def random_value(generator: random.Random, scalar: str):
+    if scalar == "char":
+        return bytes([generator.randrange(1, 127)])
+    if scalar in ("float", "double"):
+        return generator.randrange(-1000, 1000) / 4
+    bits = {"signed char": 7, "short": 15, "int": 31, "long": 63, "unsigned char": 8}[scalar]
+    return generator.randrange(2**bits)
+
+
+def test_records_by_value_agree_with_the_c_compiler(interface):
+    """Random records of up to 5 fields, among up to 11 other arguments, there and back."""
+    generator = random.Random(7)
+    header, source, functions = [], [], []
+    for k in range(100):
+        fields = [generator.choice(SCALARS) for _ in range(generator.randrange(1, 6))]
+        others = [generator.choice(["int", "double"]) for _ in range(generator.randrange(12))]
+        at = generator.randrange(len(others) + 1)
+        members = " ".join(f"{scalar} f{i};" for i, scalar in enumerate(fields))
+        header.append(f"struct s{k} {{ {members} }};")
+        parameters = [f"{scalar} e{i}" for i, scalar in enumerate(others)]
+        parameters.insert(at, f"struct s{k} a")
+        prototype = f"struct s{k} g{k}({', '.join(parameters)}, struct s{k} b, double *sum)"
+        header.append(f"{prototype};")
+        total = "".join(f" + e{i}" for i in range(len(others)))
+        mix = " ".join(f"r.f{i} = {'ab'[i % 2]}.f{i};" for i in range(len(fields)))
+        source.append(f"{prototype} {{ *sum = 0{total}; struct s{k} r; {mix} return r; }}")
+        functions.append((fields, others, at))
+    lib = interface("\n".join(header), "\n".join(source))
+    for k, (fields, others, at) in enumerate(functions):
+        first = [random_value(generator, scalar) for scalar in fields]
+        second = [random_value(generator, scalar) for scalar in fields]
+        records = [
+            lib.new(f"struct s{k}", **{f"f{i}": value for i, value in enumerate(values)})
+            for values in (first, second)
+        ]
+        arguments = [random_value(generator, "short" if scalar == "int" else scalar) for scalar in others]
+        total = lib.ref("double")
+        result = getattr(lib, f"g{k}")(*arguments[:at], records[0], *arguments[at:], records[1], total)
+        got = [getattr(result, f"f{i}") for i in range(len(fields))]
+        assert got == [(first, second)[i % 2][i] for i in range(len(fields))], (k, fields)
+        assert total.value == sum(arguments), (k, others)
+
+
+def test_variable_arguments_are_promoted_as_c_promotes_them(interface):
+    lib = interface(
+        "int format(char *out, unsigned long size, const char *format, ...);",
+        """
+        #include <stdarg.h>
+        #include <stdio.h>
+        int format(char *out, unsigned long size, const char *format, ...) {
+            va_list list;
+            va_start(list, format);
+            int count = vsnprintf(out, size, format, list);
+            va_end(list);
+            return count;
+        }
+        """,
+    )
+    out = bytearray(100)
+    floats = [i + 0.5 for i in range(9)]
+    count = lib.format(out, 100, "%d %s %.2f %ld %c" + " %g" * 9, 5, b"text", 1.5, 2**40, 65, *floats)
+    assert bytes(out[:count]) == b"5 text 1.50 1099511627776 A 0.5 1.5 2.5 3.5 4.5 5.5 6.5 7.5 8.5"
+
+
+def test_records_callbacks_and_owned_pointers_do_not_grow(lib):
+    def work(rounds):
+        for _ in range(rounds):
+            lib.new("node", text=b"x").at.x = 1
+            lib.own(lib.push(None, 1.0), lib.free_list)
+        gc.collect()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = work(20_000)
+    assert work(100_000) - before < 4096
