@@ -22,6 +22,10 @@ struct Request {
 /// [`header::set_libclang`].
 pub fn parse_apart(worker: &Path, libclang: Option<PathBuf>, options: &Options) -> Result<Interface> {
     let failed = |message: String| Error::HeaderReader { path: worker.to_owned(), message };
+    // Under Valgrind, starting what is not there looks like a program that ended.
+    if !worker.is_file() {
+        return Err(failed("does not exist".to_owned()));
+    }
     let request = Request { libclang, options: options.clone() };
     let request =
         postcard::to_stdvec(&request).map_err(|error| failed(format!("cannot be asked ({error})")))?;
