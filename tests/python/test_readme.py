@@ -64,6 +64,7 @@ def test_the_readme_has_the_examples_that_these_tests_are_about():
     assert [block["name"] for block in BLOCKS if block["name"]] == [
         *("add.h", "add.c", "first.py"),
         *("words.h", "words.c", "words.py"),
+        *("shape.h", "shape.c", "shape.py"),
     ]
     assert [command.split()[0] for command, _ in commands()] == ["cc", "python", "cc", "python", "valgrind"]
 
