@@ -198,7 +198,13 @@ impl Join<'_> {
             self.findings[only].add(count, &[(call, count)]);
             return;
         }
-        let finding = match candidates(&|other| other.0 == site.0)[..] {
+        let of_this_function = candidates(&|other| other.0 == site.0);
+        let what = if of_this_function.is_empty() {
+            "errors that Valgrind counted; what they were is only in its own output"
+        } else {
+            "repeats of errors that this function has above; Valgrind does not say of which"
+        };
+        let finding = match of_this_function[..] {
             [only] => {
                 let occurrences = vec![(call, count)];
                 let like = self.findings[only].clone();
@@ -207,7 +213,7 @@ impl Join<'_> {
             _ => Finding {
                 category: Category::Error,
                 kind: Kind::from(UNREAD),
-                what: "errors that Valgrind counted; what they were is only in its own output".to_owned(),
+                what: what.to_owned(),
                 count,
                 occurrences: vec![(call, count)],
                 basis: Basis::Call,
