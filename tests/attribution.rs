@@ -9,7 +9,7 @@ use pythy::report::{self, Scope, Screen, SourceLines, Tool};
 
 const OUTER: u64 = 0x10_0000;
 const INNER: u64 = 0x20_0000;
-const LIBRARY: &str = "/work/code.so";
+const LIBRARY: &str = "/proj/code.so";
 const OURS: &str = "/site-packages/pythy/_native.abi3.so";
 
 fn tables() -> Tables {
@@ -27,12 +27,12 @@ fn journal(lines: &[u32]) -> Journal {
     let declaration = journal.add_declaration(Declaration {
         name: "fill".into(),
         prototype: "void fill(char *text, int length)".into(),
-        location: Location { file: "/work/code.h".into(), line: 3, column: 1 },
+        location: Location { file: "/proj/code.h".into(), line: 3, column: 1 },
         library: LIBRARY.into(),
     });
     let thread = journal.add_thread("MainThread");
     for &line in lines {
-        let site = CallSite { file: "/work/test.py".into(), line, function: "main".into() };
+        let site = CallSite { file: "/proj/test.py".into(), line, function: "main".into() };
         let call_site = journal.add_call_site(site);
         journal.begin(Origin { declaration, call_site, test: None, thread });
     }
@@ -304,7 +304,7 @@ struct Lines;
 
 impl SourceLines for Lines {
     fn line(&mut self, file: &str, line: u32) -> Option<String> {
-        (file == "/work/test.py" && line == 10).then(|| "lib.fill(text, 17)".to_owned())
+        (file == "/proj/test.py" && line == 10).then(|| "lib.fill(text, 17)".to_owned())
     }
 }
 

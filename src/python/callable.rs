@@ -12,9 +12,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyType};
 use pyo3::{ffi, intern};
 
-use super::convert::{Parameter, ResultPlan, to_python};
+use super::convert::to_python;
 use super::ctype::{CType, Pointee, Types};
 use super::enumeration::EnumClass;
+use super::plan::{Parameter, ResultPlan};
 use super::pointer::Pointer;
 use crate::binding::{Convention, Registers, Signature};
 use crate::call::Libffi;

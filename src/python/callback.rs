@@ -12,10 +12,10 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::convert::Failure;
 use super::ctype::{CType, Shape, Types};
 use super::exceptions::new_argument_error;
 use super::place::Place;
+use super::plan::Failure;
 use super::types::TypeId;
 use crate::binding::Scalar;
 use crate::call::ffi_type;

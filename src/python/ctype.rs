@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use super::convert::{Plan, ResultPlan};
 use super::enumeration::EnumClass;
+use super::plan::{Plan, ResultPlan};
 use super::types::TypeId;
 use crate::binding::Scalar;
 use crate::model::{IntegerType, Interface as Model, Record, Type, TypeKind};

@@ -11,9 +11,10 @@ use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, Entry, callable};
 use super::callback::{any_pending, take_exception};
-use super::convert::{Argument, Failure, ResultPlan, text_object, to_c, variadic_to_c};
+use super::convert::{text_object, to_c, variadic_to_c};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
 use super::place::Place;
+use super::plan::{Argument, Failure, ResultPlan};
 use super::stub;
 use crate::binding::{Passing, Place as RegisterPlace, RecordClass, Registers, Route};
 use crate::bracket;
@@ -23,7 +24,7 @@ use crate::session;
 type Object = *mut ffi::PyObject;
 
 /// The entry for native calls of this signature.
-pub fn native(route: Route, plans: (&[super::convert::Parameter], ResultPlan), release_gil: bool) -> Entry {
+pub fn native(route: Route, plans: (&[super::plan::Parameter], ResultPlan), release_gil: bool) -> Entry {
     if let Some(entry) = stub::find(plans.0, plans.1, release_gil) {
         return entry;
     }

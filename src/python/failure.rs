@@ -5,8 +5,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::callable::Callable;
-use super::convert::Failure;
 use super::exceptions::{self, new_argument_error};
+use super::plan::Failure;
 
 /// Sets the exception for an argument that cannot be converted; returns NULL.
 ///

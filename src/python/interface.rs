@@ -1,345 +1,43 @@
-//! `create_interface`: parse, bind, and put the functions into a module.
+//! What stands behind a module: the methods it has beside the library's functions.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyCFunction, PyDict, PyList, PyMemoryView, PyModule, PyString, PyTuple, PyWeakrefMethods,
-    PyWeakrefReference,
+    PyAnyMethods, PyCFunction, PyDict, PyMemoryView, PyModule, PyTuple, PyWeakrefMethods, PyWeakrefReference,
 };
 
 use super::array::Array;
-use super::callable::{Callable, Face, General, c_string};
+use super::callable::Callable;
 use super::callback::Callback;
-use super::convert::{Parameter, Plan, ResultPlan};
-use super::ctype::{CType, Pointee, Shape, Types};
-use super::entry;
+use super::ctype::{CType, Shape, Types};
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::failure::closed;
 use super::names::Names;
 use super::place::Place;
+use super::plan::Plan;
 use super::pointer::Pointer;
 use super::record::{Record, field};
 use super::reference::Ref;
-use crate::binding::{
-    self, BoundFunction, CallShape, Library, Passing, Route, Scalar, Signature, Skipped, SymbolKind,
-};
-use crate::bracket::HAS_SLOTS;
-use crate::call::Libffi;
-use crate::header::{self, Options};
-use crate::journal::Declaration;
-use crate::model::{Function, Global, Interface as Model};
-use crate::session;
-use crate::valgrind::{self, Presence};
-use crate::worker::parse_apart;
+use crate::binding::{Library, Skipped, SymbolKind};
+use crate::model::Global;
+
+/// What the module has beside the library's functions.
+pub const OWN_NAMES: &[&str] = &["buffer", "callback", "cast", "close", "new", "own", "ref", "sizeof"];
 
 /// What stands behind a module that `create_interface` returns; its methods are in the module.
 #[pyclass(frozen, module = "pythy")]
 pub struct Interface {
-    name: String,
-    module: Py<PyWeakrefReference>,
-    types: Arc<Types>,
-    names: Names,
-    skipped: HashMap<String, Skipped>,
-    globals: HashMap<String, Global>,
-    functions: Vec<Py<PyAny>>,
-    library: Mutex<Option<Library>>,
-}
-
-/// Reads C headers and a shared library, and returns a module with the library's functions.
-///
-/// header_files and library_file are paths; the library may also be a bare name that the dynamic
-/// loader finds, such as "libz.so.1". With `module`, the functions are put into that module.
-/// encoding="utf-8" gives str for the char * that C returns, instead of bytes. gil="hold" keeps
-/// the GIL during calls: faster for short functions, but other threads wait.
-#[pyfunction]
-#[pyo3(signature = (header_files, library_file, module=None, wrapper_modules=None, *, backend=None, checker=None,
-    include_dirs=None, defines=None, clang_args=None, encoding=None, gil="release", leak_check=None))]
-#[pyo3(text_signature = "(header_files, library_file, module=None, wrapper_modules=None, *, backend=None, \
-    checker=None, include_dirs=(), defines={}, clang_args=(), encoding=None, gil='release', leak_check=None)")]
-#[allow(clippy::too_many_arguments)]
-pub fn create_interface<'py>(
-    py: Python<'py>,
-    header_files: &Bound<'py, PyAny>,
-    library_file: PathBuf,
-    module: Option<Bound<'py, PyModule>>,
-    wrapper_modules: Option<Bound<'py, PyAny>>,
-    backend: Option<String>,
-    checker: Option<String>,
-    include_dirs: Option<Bound<'py, PyAny>>,
-    defines: Option<Bound<'py, PyDict>>,
-    clang_args: Option<Vec<String>>,
-    encoding: Option<String>,
-    gil: &str,
-    leak_check: Option<String>,
-) -> PyResult<Bound<'py, PyModule>> {
-    refuse_what_is_to_come(wrapper_modules.as_ref(), backend, checker.as_deref(), leak_check.as_deref())?;
-    let decode = match encoding.as_deref() {
-        None => false,
-        Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => true,
-        Some(other) => {
-            return Err(PyValueError::new_err(format!("encoding must be None or 'utf-8', not '{other}'")));
-        }
-    };
-    let release_gil = match gil {
-        "release" => true,
-        "hold" => false,
-        other => {
-            return Err(PyValueError::new_err(format!("gil must be 'release' or 'hold', not '{other}'")));
-        }
-    };
-    let options = Options {
-        headers: paths(header_files)?,
-        include_dirs: include_dirs.map(|dirs| paths(&dirs)).transpose()?.unwrap_or_default(),
-        defines: defines.map(|defines| definitions(&defines)).transpose()?.unwrap_or_default(),
-        clang_args: clang_args.unwrap_or_default(),
-    };
-    let Some(first) = options.headers.first() else {
-        return Err(PyValueError::new_err("header_files is empty: give at least one header"));
-    };
-    let name =
-        first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
-    let mut model = read_headers(py, &options)?;
-    let library = Library::open(&library_file)?;
-    let bindings = binding::bind(&model, &library, &options.headers)?;
-    model.functions.clear();
-    let globals = std::mem::take(&mut model.globals);
-    let module = match module {
-        Some(module) => module,
-        None => PyModule::new(py, &name)?,
-    };
-    let checked = session::current().is_some();
-    if let Some(mut session) = session::current() {
-        session.add_library(&library);
-    }
-    let names = Names::new(&mut model);
-    let types = Types::new(model, names.enumerations().clone(), decode, checked);
-    let making = Making { library: library.path(), release_gil, types: &types };
-    let mut functions = Vec::with_capacity(bindings.functions.len());
-    for function in bindings.functions {
-        let python_name = python_name(&function.declaration.name);
-        let builtin = making.builtin(&module.name()?, function)?;
-        module.setattr(python_name.as_str(), &builtin)?;
-        functions.push(builtin.unbind());
-    }
-    let globals = globals.into_iter().map(|global| (global.name.clone(), global)).collect();
-    let skipped = bindings.skipped.into_iter().map(|skipped| (skipped.name.clone(), skipped)).collect();
-    let interface = Bound::new(
-        py,
-        Interface {
-            name: module.name()?.to_string(),
-            module: PyWeakrefReference::new(module.as_any())?.unbind(),
-            types,
-            names,
-            skipped,
-            globals,
-            functions,
-            library: Mutex::new(Some(library)),
-        },
-    )?;
-    for method in OWN_NAMES {
-        module.setattr(*method, interface.getattr(*method)?)?;
-    }
-    module.setattr("__interface__", &interface)?;
-    // C's variables are read and written through the module itself.
-    module.setattr("__class__", py.import("pythy._module")?.getattr("InterfaceModule")?)?;
-    Ok(module)
-}
-
-/// What the module has beside the library's functions.
-const OWN_NAMES: &[&str] = &["buffer", "callback", "cast", "close", "new", "own", "ref", "sizeof"];
-
-fn refuse_what_is_to_come(
-    wrapper_modules: Option<&Bound<'_, PyAny>>,
-    backend: Option<String>,
-    checker: Option<&str>,
-    leak_check: Option<&str>,
-) -> PyResult<()> {
-    let not_yet = |what: &str| {
-        Err(exceptions::Error::new_err(format!("{what} is not implemented in this version of pythy")))
-    };
-    let backend = backend.or_else(|| std::env::var("PYTHY_BACKEND").ok().filter(|value| !value.is_empty()));
-    match backend.as_deref() {
-        None | Some("inprocess") => {}
-        Some("isolated") => return not_yet("backend='isolated'"),
-        Some(other) => {
-            return Err(PyValueError::new_err(format!(
-                "backend must be 'inprocess' or 'isolated', not '{other}'"
-            )));
-        }
-    }
-    match (checker, leak_check) {
-        (Some(_), _) => Err(PyValueError::new_err("checker is for backend='isolated' only")),
-        (_, None | Some("session")) if wrapper_modules.is_none() => Ok(()),
-        (_, Some("call" | "test" | "off")) => not_yet("leak_check other than 'session'"),
-        (_, Some(other)) if other != "session" => Err(PyValueError::new_err(format!(
-            "leak_check must be 'call', 'test', 'session' or 'off', not '{other}'"
-        ))),
-        _ => not_yet("wrapper_modules"),
-    }
-}
-
-/// One path, or a list or tuple of paths.
-fn paths(value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
-    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        value.try_iter()?.map(|item| item?.extract()).collect()
-    } else {
-        Ok(vec![value.extract()?])
-    }
-}
-
-/// `{"NAME": value}`; `True` and `None` define the bare name.
-fn definitions(defines: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Option<String>)>> {
-    let one = |(name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        let bare = value.is_none() || value.is(pyo3::types::PyBool::new(value.py(), true));
-        let value = if bare { None } else { Some(value.str()?.to_string_lossy().into_owned()) };
-        Ok((name.extract()?, value))
-    };
-    defines.iter().map(one).collect()
-}
-
-/// Natively right here, with the GIL held, as [`header::set_libclang`] asks; under Valgrind in the
-/// packaged worker, which Valgrind does not watch.
-fn read_headers(py: Python<'_>, options: &Options) -> PyResult<Model> {
-    let libclang = libclang(py)?;
-    if valgrind::running() == Presence::Native {
-        if let Some(libclang) = libclang {
-            header::set_libclang(libclang);
-        }
-        return Ok(header::parse(options).map_err(crate::Error::from)?);
-    }
-    let worker = worker(py)?;
-    Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
-}
-
-/// The `libclang` package of PyPI, found without importing it.
-fn libclang(py: Python<'_>) -> PyResult<Option<PathBuf>> {
-    for directory in py.import("sys")?.getattr("path")?.try_iter()? {
-        let Ok(directory) = directory?.extract::<PathBuf>() else { continue };
-        let file = directory.join("clang/native/libclang.so");
-        if file.is_file() {
-            return Ok(Some(file));
-        }
-    }
-    Ok(None)
-}
-
-/// The worker that comes with the package.
-fn worker(py: Python<'_>) -> PyResult<PathBuf> {
-    let package: PathBuf = py.import("pythy")?.getattr("__file__")?.extract()?;
-    Ok(package.with_file_name("bin").join("pythy-worker"))
-}
-
-/// What all functions of one interface have in common while they are made.
-struct Making<'a> {
-    library: &'a Path,
-    release_gil: bool,
-    types: &'a Arc<Types>,
-}
-
-impl Making<'_> {
-    fn builtin<'py>(
-        &self,
-        module: &Bound<'py, PyString>,
-        function: BoundFunction,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let BoundFunction { declaration, address, shape } = function;
-        let parameters: Box<[Parameter]> = declaration
-            .parameters
-            .iter()
-            .map(|parameter| Parameter {
-                plan: Plan::of(&parameter.ty, &Arc::downgrade(self.types)),
-                name: parameter.name.clone(),
-                spelling: parameter.ty.spelling.clone(),
-            })
-            .collect();
-        let result = ResultPlan::of(&declaration.result, self.types.decode);
-        let bracketed = self.types.checked && entry::brackets_wanted();
-        let release = self.release_gil;
-        let (signature, general, libffi, entry) = match shape {
-            CallShape::Scalars(signature) if bracketed => {
-                let libffi = (!HAS_SLOTS).then(|| Libffi::new(signature.clone()));
-                (signature, None, libffi, entry::bracketed as super::callable::Entry)
-            }
-            CallShape::Scalars(signature) => {
-                let route = signature.route();
-                let libffi = (route == Route::Libffi).then(|| Libffi::new(signature.clone()));
-                (signature, None, libffi, entry::native(route, (&parameters, result), release))
-            }
-            CallShape::General(convention) => {
-                let result = matches!(convention.result, Passing::Record(_));
-                let result = result.then(|| self.types.get(&declaration.result));
-                let general = General { convention, result, types: self.types.clone() };
-                let signature = Signature { parameters: Vec::new(), result: Scalar::Void };
-                (signature, Some(general), None, entry::general(release, bracketed))
-            }
-        };
-        let face = face(&declaration, entry)?;
-        let journal_id = session::current().map_or(0, |mut session| {
-            session.add_declaration(Declaration {
-                name: declaration.name.clone(),
-                prototype: declaration.prototype.clone(),
-                location: declaration.location.clone(),
-                library: self.library.to_owned(),
-            })
-        });
-        let enumeration = self.types.enumeration(&declaration.result);
-        let pointee = Pointee::of(&declaration.result, self.types);
-        let names = (declaration.name, declaration.prototype);
-        Callable::new(
-            address,
-            parameters,
-            result,
-            (signature, general),
-            libffi,
-            (enumeration, pointee),
-            journal_id,
-            self.release_gil,
-            names,
-            face,
-        )
-        .into_builtin(module)
-    }
-}
-
-fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {
-    let name = python_name(&declaration.name);
-    let mut parameters: Vec<String> = Vec::new();
-    for (index, parameter) in declaration.parameters.iter().enumerate() {
-        let name = parameter.name.as_deref().map_or_else(|| format!("arg{}", index + 1), python_name);
-        // An unnamed parameter's name must not be that of a later one.
-        let taken = |name: &str| {
-            parameters.iter().any(|other| other == name)
-                || declaration.parameters[index + 1..].iter().any(|later| later.name.as_deref() == Some(name))
-        };
-        let mut unique = name.clone();
-        while taken(&unique) {
-            unique.push('_');
-        }
-        parameters.push(unique);
-    }
-    if !parameters.is_empty() {
-        parameters.push("/".to_owned());
-    }
-    if declaration.variadic {
-        parameters.push("*args".to_owned());
-    }
-    let text = declaration.comment.as_deref().unwrap_or(&declaration.prototype);
-    let doc = format!("{name}({})\n--\n\n{text}", parameters.join(", "));
-    Ok(Face { name: c_string(&name)?, doc: c_string(&doc)?, entry })
-}
-
-/// The name in Python: keywords, and the module's own names, get a trailing underscore.
-fn python_name(name: &str) -> String {
-    const KEYWORDS: &[&str] = &[
-        "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
-        "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or",
-        "pass", "raise", "try", "with", "yield",
-    ];
-    if KEYWORDS.contains(&name) || OWN_NAMES.contains(&name) { format!("{name}_") } else { name.to_owned() }
+    pub(super) name: String,
+    pub(super) module: Py<PyWeakrefReference>,
+    pub(super) types: Arc<Types>,
+    pub(super) names: Names,
+    pub(super) skipped: HashMap<String, Skipped>,
+    pub(super) globals: HashMap<String, Global>,
+    pub(super) functions: Vec<Py<PyAny>>,
+    pub(super) library: Mutex<Option<Library>>,
 }
 
 #[pymethods]
@@ -456,7 +154,7 @@ impl Interface {
         let ctypes = py.import("ctypes")?;
         let array = ctypes.getattr("c_ubyte")?.mul(size)?.call_method1("from_address", (address,))?;
         array.setattr("_pythy_owner", what)?;
-        Ok(PyMemoryView::from(&array)?.call_method1("cast", ("B",))?)
+        PyMemoryView::from(&array)?.call_method1("cast", ("B",))
     }
 
     /// A decorator that makes a callable a C function pointer of the type given, alive as long as

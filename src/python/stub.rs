@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 
 use super::callable::{Entry, callable};
 use super::callback::any_pending;
-use super::convert::{self, Failure, Parameter, Plan, ResultPlan};
+use super::convert;
 use super::entry::{direct, raised, without_gil};
 use super::failure::{bad_argument, bad_count};
+use super::plan::{Failure, Parameter, Plan, ResultPlan};
 use super::reference::Ref;
 use crate::binding::Scalar;
 

@@ -1,0 +1,224 @@
+//! What becomes of each parameter and result, settled when a function is bound.
+
+use std::sync::{Arc, Weak};
+
+use super::callback::CallbackType;
+use super::ctype::Types;
+use super::types::TypeId;
+use crate::binding::Scalar;
+use crate::model::{FloatType, IntegerType, Type, TypeKind};
+
+/// How one argument becomes a word.
+#[derive(Clone)]
+pub enum Plan {
+    /// `_Bool`: a bool, or 0 or 1.
+    Bool,
+    /// Plain `char`: bytes of length 1, an ASCII str of length 1, or an int.
+    Char,
+    /// Every other integer type and enum: an int in its range.
+    Integer(Scalar),
+    /// `float`
+    Float,
+    /// `double`
+    Double,
+    /// Plain `char *`: bytes, str, a writable buffer, or a pointer.
+    Text(Target),
+    /// Every other pointer to data.
+    Pointer(Target),
+    /// A function pointer: any callable, or a pointer.
+    Callback(Arc<CallbackType>),
+    /// A record by value.
+    Record(TypeId),
+}
+
+/// What a pointer parameter points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its type.
+    pub id: TypeId,
+    /// Size of one item in bytes; 0 where C code alone knows (handles, functions).
+    pub item_size: usize,
+    /// Whether C promises not to write: then read-only buffers will do.
+    pub is_const: bool,
+    /// Whether bytes and buffers are taken at all.
+    pub buffers: bool,
+}
+
+/// One parameter of a bound function.
+pub struct Parameter {
+    /// The plan.
+    pub plan: Plan,
+    /// The name in the header, if it has one.
+    pub name: Option<String>,
+    /// The type as the header wrote it.
+    pub spelling: String,
+}
+
+/// How a result becomes an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultPlan {
+    /// `None`
+    Void,
+    /// bool
+    Bool,
+    /// Plain `char`: bytes of length 1.
+    Char,
+    /// int
+    Integer(Scalar),
+    /// A member of the enum that the callable carries, or an int.
+    Enumeration(Scalar),
+    /// float, from `float`
+    Float,
+    /// float, from `double`
+    Double,
+    /// Plain `char *`: the bytes up to the first NUL, copied; `None` for NULL. `decode`: as str.
+    Text {
+        /// Whether UTF-8 is decoded to str.
+        decode: bool,
+    },
+    /// A [`Record`].
+    Record,
+    /// A [`Pointer`] to what the place of the value says; `None` for NULL.
+    Pointer,
+}
+
+/// Why an argument cannot be converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It is of the wrong type.
+    Type,
+    /// It does not fit the C type.
+    Range,
+    /// A str with a NUL inside.
+    EmbeddedNul,
+    /// A buffer that C might write to is read-only.
+    ReadOnly,
+    /// A buffer that is not C-contiguous.
+    NotContiguous,
+    /// A buffer whose items have another size.
+    ItemSize(usize),
+    /// A pointer to something else.
+    WrongTarget(TypeId),
+    /// A record of another type.
+    WrongRecord(TypeId),
+    /// A pointer whose memory has been freed.
+    Released,
+    /// Python code of the argument's own raised; its exception stands.
+    Raised,
+}
+
+/// An argument on its way.
+#[derive(Clone, Copy, Debug)]
+pub enum Argument {
+    /// A record by value, which lies at this address.
+    Record(usize),
+    /// A word that is the same in every mode.
+    Word(u64),
+    /// Memory of a Python object: in place natively, an exact copy under Valgrind.
+    Memory {
+        /// Where it is.
+        address: *mut u8,
+        /// Its length in bytes.
+        length: usize,
+        /// Whether C code may have changed it.
+        writable: bool,
+    },
+}
+
+impl Plan {
+    /// The plan for a type whose [`Scalar`] exists.
+    pub fn of(ty: &Type, types: &Weak<Types>) -> Self {
+        if let Some(callback) = CallbackType::of(ty, types) {
+            return Self::Callback(callback);
+        }
+        match &ty.kind {
+            TypeKind::Bool => Self::Bool,
+            TypeKind::Integer(IntegerType::Char) => Self::Char,
+            TypeKind::Float(FloatType::Float) => Self::Float,
+            TypeKind::Float(_) => Self::Double,
+            TypeKind::Pointer(target) => {
+                let text = matches!(target.kind, TypeKind::Integer(IntegerType::Char));
+                let target = Target::of(target);
+                if text { Self::Text(target) } else { Self::Pointer(target) }
+            }
+            TypeKind::Integer(integer) | TypeKind::Enumeration(_, integer) => {
+                Self::Integer(Scalar::of_integer(*integer))
+            }
+            _ => Self::Record(TypeId::of(&ty.canonical())),
+        }
+    }
+
+    /// What an argument may be, for messages.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Bool => "a bool".to_owned(),
+            Self::Char => "bytes of length 1, a str of one ASCII character or an int".to_owned(),
+            Self::Integer(_) => "an int".to_owned(),
+            Self::Float | Self::Double => "a float".to_owned(),
+            Self::Text(_) => "bytes, a str, a writable buffer, a pointer or None".to_owned(),
+            Self::Pointer(Target { buffers: true, is_const: true, .. }) => {
+                "bytes, a buffer, a pointer or None".to_owned()
+            }
+            Self::Pointer(Target { buffers: true, .. }) => "a writable buffer, a pointer or None".to_owned(),
+            Self::Pointer(_) => "a pointer or None".to_owned(),
+            Self::Callback(_) => "a callable, a pointer or None".to_owned(),
+            Self::Record(id) => format!("a '{}'", id.name()),
+        }
+    }
+
+    /// The smallest and largest int that fits.
+    pub fn range(&self) -> Option<(i128, i128)> {
+        let scalar = match self {
+            Self::Bool => return Some((0, 1)),
+            Self::Char => Scalar::of_integer(IntegerType::Char),
+            Self::Integer(scalar) => *scalar,
+            _ => return None,
+        };
+        let bits = scalar.size() as u32 * 8;
+        Some(match scalar {
+            Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64 => {
+                (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+            }
+            _ => (0, (1 << bits) - 1),
+        })
+    }
+}
+
+impl Target {
+    fn of(target: &Type) -> Self {
+        let (item_size, buffers) = match &target.kind {
+            TypeKind::Void => (1, true),
+            TypeKind::Record(_) | TypeKind::FunctionPointer(_) | TypeKind::Unsupported(_) => (0, false),
+            TypeKind::Pointer(_) => (0, false),
+            _ => Scalar::of(target).map_or((0, false), |scalar| (scalar.size(), true)),
+        };
+        Self { id: TypeId::of(&target.canonical()), item_size, is_const: target.is_const, buffers }
+    }
+
+    /// Whether a pointer to `other` may be handed over, as C has it.
+    pub fn accepts(&self, other: TypeId) -> bool {
+        self.id == other || self.id == TypeId::VOID || other == TypeId::VOID
+    }
+}
+
+impl ResultPlan {
+    /// The plan for a type whose [`Scalar`] exists.
+    pub fn of(ty: &Type, decode: bool) -> Self {
+        if let TypeKind::Enumeration(_, integer) = &ty.kind {
+            return Self::Enumeration(Scalar::of_integer(*integer));
+        }
+        match &ty.kind {
+            TypeKind::Void => Self::Void,
+            TypeKind::Bool => Self::Bool,
+            TypeKind::Integer(IntegerType::Char) => Self::Char,
+            TypeKind::Integer(integer) => Self::Integer(Scalar::of_integer(*integer)),
+            TypeKind::Float(FloatType::Float) => Self::Float,
+            TypeKind::Float(_) => Self::Double,
+            TypeKind::Pointer(target) if target.kind == TypeKind::Integer(IntegerType::Char) => {
+                Self::Text { decode }
+            }
+            TypeKind::Record(_) => Self::Record,
+            _ => Self::Pointer,
+        }
+    }
+}
