@@ -171,7 +171,11 @@ fn collect(py: Python<'_>, since: Mark) -> PyResult<Data> {
     let tool = Tool {
         pythy: env!("CARGO_PKG_VERSION").to_owned(),
         valgrind: under_valgrind.then(|| valgrind_version().unwrap_or_else(|| "unknown".to_owned())),
-        checker: if under_valgrind { "memcheck" } else { "none" }.to_owned(),
+        checker: match valgrind::running() {
+            Presence::Valgrind => "memcheck",
+            Presence::Native | Presence::ValgrindWithoutRequests => "none",
+        }
+        .to_owned(),
         python: Some(format!("{}.{}.{}", python.major, python.minor, python.patch)),
         mode: "inprocess".to_owned(),
     };
