@@ -340,7 +340,7 @@ fn two_findings() -> Vec<Observed> {
 
 #[test]
 fn a_table_for_a_file_has_lines_as_long_as_they_are() {
-    let screen = Screen { width: None, directory: Some("/work".into()) };
+    let screen = Screen { width: None, directory: Some("/proj".into()) };
     let text = table(&two_findings(), &journal(&[10, 10, 11]), &screen);
     expect("report_table", &text);
 }
