@@ -66,7 +66,7 @@ impl Tables {
     /// A text log names a frame's object only where it knows no source file; Rust's names tell then.
     fn is_own(&self, frame: &Frame) -> bool {
         frame.object.is_some() && frame.object == self.own_object
-            || frame.function.as_ref().is_some_and(|function| function.starts_with("pythy::"))
+            || frame.function.as_ref().is_some_and(|function| function.contains("pythy::"))
             || self.slots.as_ref().is_some_and(|slots| slots.inner_digit(frame.ip).is_some())
     }
 

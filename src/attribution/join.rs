@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::frames::{Place, Tables};
 use super::{Basis, Category, Finding};
 use crate::bracket::Slots;
-use crate::evidence::{Kind, Leaked, Record, Stack};
+use crate::evidence::{Frame, Kind, Leaked, Record, Stack};
 use crate::journal::{CallNumber, Journal, Origin};
 
 /// One piece of evidence and when it was seen.
@@ -88,6 +88,9 @@ struct Join<'a> {
 impl Join<'_> {
     fn error(&mut self, record: &Record, seen: Seen) {
         let Some(stack) = record.stacks.first() else { return };
+        if record.kind == Kind::InvalidFree && self.tables.is_ours(stack) {
+            return self.freed_by_c(record, seen);
+        }
         let (call, basis, depth) = match (self.tables.place(stack), seen) {
             (Place::InCall { residue, depth }, seen) => (self.number(residue, seen), Basis::Call, depth),
             (Place::InLibrary | Place::Cut, Seen::During(call)) => {
@@ -120,6 +123,40 @@ impl Join<'_> {
                 lost_between: None,
                 leaked: None,
                 stacks,
+            },
+        );
+    }
+
+    /// Pythy frees its own block and finds it freed: that was the C call on whose stack it happened.
+    fn freed_by_c(&mut self, record: &Record, seen: Seen) {
+        let freed = record.stacks[1..].iter().find_map(|stack| match self.tables.place(stack) {
+            Place::InCall { residue, depth } => Some((residue, depth, stack)),
+            _ => None,
+        });
+        let Some((residue, depth, stack)) = freed else { return };
+        let call = self.number(residue, seen);
+        let frames = stack.frames[..depth].to_vec();
+        let what = "free() of memory that Python owns: an argument's copy, or what lib.new made".to_owned();
+        let key = Key {
+            kind: record.kind.clone(),
+            what: what.clone(),
+            origin: call.and_then(|call| self.site(call)),
+            frames: frames.iter().map(|frame| frame.ip).collect(),
+        };
+        self.add(
+            key,
+            Finding {
+                category: Category::Error,
+                kind: record.kind.clone(),
+                what,
+                count: 1,
+                occurrences: call.map(|call| (call, 1)).into_iter().collect(),
+                basis: Basis::Call,
+                call,
+                allocated_by: None,
+                lost_between: None,
+                leaked: None,
+                stacks: vec![Stack { label: None, frames }],
             },
         );
     }
@@ -251,8 +288,17 @@ impl Join<'_> {
                 (_, Place::InCall { depth, .. }) => depth,
                 (_, Place::InLibrary | Place::Cut) => stack.frames.len(),
                 (_, Place::Elsewhere) if self.tables.is_ours(stack) => {
-                    let label =
-                        stack.label.as_ref().map(|label| format!("{label} by pythy: a copy of an argument"));
+                    let made = |name| {
+                        let named =
+                            |frame: &Frame| frame.function.as_ref().is_some_and(|f| f.ends_with(name));
+                        stack.frames.iter().any(named)
+                    };
+                    let what = match (made("Block::copy_of"), made("Block::zeroed")) {
+                        (true, _) => "a copy of an argument",
+                        (_, true) => "memory of lib.new or lib.ref",
+                        _ => "a block of its own",
+                    };
+                    let label = stack.label.as_ref().map(|label| format!("{label} by pythy: {what}"));
                     return Stack { label, frames: Vec::new() };
                 }
                 (_, Place::Elsewhere) => stack.frames.len(),

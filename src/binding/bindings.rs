@@ -52,7 +52,9 @@ pub struct Skipped {
 
 /// Joins what the headers declare with what the library exports.
 pub fn bind(interface: &Interface, library: &Library, headers: &[PathBuf]) -> Result<Bindings> {
-    let declared = interface.functions.iter().filter(|function| function.in_given_header).count();
+    let given = interface.functions.iter().filter(|function| function.in_given_header).count();
+    // An umbrella header declares nothing itself.
+    let declared = if given > 0 { given } else { interface.functions.len() };
     let mut bindings = Bindings { functions: Vec::new(), skipped: Vec::new() };
     for declaration in interface.functions.iter().cloned() {
         match resolve(&declaration, interface, library) {

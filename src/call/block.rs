@@ -15,7 +15,10 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
+    // Reports tell by these two names what a block was for.
+
     /// A block of `size` zero bytes; `None` when there is no memory.
+    #[inline(never)]
     pub fn zeroed(size: usize) -> Option<Self> {
         // SAFETY: calloc has no preconditions; a block of size 0 may be NULL, hence the 1.
         let address = unsafe { libc::calloc(size.max(1), 1) };
@@ -23,6 +26,7 @@ impl Block {
     }
 
     /// A block that holds a copy of `bytes` and nothing more; `None` when there is no memory.
+    #[inline(never)]
     pub fn copy_of(bytes: &[u8]) -> Option<Self> {
         // SAFETY: malloc has no preconditions.
         let address = NonNull::new(unsafe { libc::malloc(bytes.len()) }.cast::<u8>())?;

@@ -64,6 +64,14 @@ unsafe impl Sync for Thunk {}
 /// How many threads have an exception of a callback to raise: calls look at it when they end.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
 
+/// How many callbacks are in Python, under the GIL that guards this number.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether some callback is running.
+pub fn any_running() -> bool {
+    RUNNING.load(Ordering::Relaxed) > 0
+}
+
 thread_local! {
     static EXCEPTION: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
@@ -197,6 +205,7 @@ unsafe extern "C" fn run(
     unsafe {
         let state = ffi::PyGILState_Ensure();
         let py = Python::assume_attached();
+        RUNNING.fetch_add(1, Ordering::Relaxed);
         match call(py, data, arguments) {
             Ok(word) => *result = word,
             Err(error) if !called_from_python => error.write_unraisable(py, Some(data.function.bind(py))),
@@ -206,6 +215,7 @@ unsafe extern "C" fn run(
             }
             Err(_) => {}
         }
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
         ffi::PyGILState_Release(state);
     }
     if let Some(first) = held {

@@ -4,13 +4,14 @@
 //! Valgrind the call is entered in the session and made through its slots.
 
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::ffi;
 
 use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, Entry, callable};
-use super::callback::{any_pending, take_exception};
+use super::callback::{self, any_pending, take_exception};
 use super::convert::{text_object, to_c, variadic_to_c};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
 use super::place::Place;
@@ -50,6 +51,14 @@ pub fn raised() -> bool {
     }
 }
 
+/// Calls that run without the GIL, which guards this number.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether C code is running anywhere below Python: without the GIL, or in a callback.
+pub fn any_running() -> bool {
+    RUNNING.load(Ordering::Relaxed) > 0 || callback::any_running()
+}
+
 /// Runs the call, without the GIL when `RELEASE`.
 ///
 /// # Safety
@@ -61,9 +70,11 @@ pub unsafe fn without_gil<const RELEASE: bool, T>(call: impl FnOnce() -> T) -> T
     }
     // SAFETY: the GIL is held here, and is held again before anything of Python's is touched.
     unsafe {
+        RUNNING.store(RUNNING.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let state = ffi::PyEval_SaveThread();
         let result = call();
         ffi::PyEval_RestoreThread(state);
+        RUNNING.store(RUNNING.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         result
     }
 }

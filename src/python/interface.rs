@@ -13,6 +13,7 @@ use super::array::Array;
 use super::callable::Callable;
 use super::callback::Callback;
 use super::ctype::{CType, Shape, Types};
+use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::failure::closed;
 use super::names::Names;
@@ -44,14 +45,16 @@ pub struct Interface {
 impl Interface {
     /// Closes the interface: its functions raise from then on, and the library is unloaded.
     ///
-    /// Under Valgrind the library stays loaded, because its stacks would lose their names.
+    /// Under Valgrind the library stays loaded, because its stacks would lose their names; so it
+    /// does while a foreign call is running.
     /// Closing twice is no error.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         for function in &self.functions {
             Callable::redirect(function.bind(py), closed)?;
         }
         let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if self.types.checked {
+        // Code that runs must stay, and under Valgrind so must the names of its stacks.
+        if self.types.checked || entry::any_running() {
             std::mem::forget(library);
         }
         Ok(())
@@ -122,7 +125,19 @@ impl Interface {
 
     /// A pointer that frees what it points to, with the function given: at the end of a `with`
     /// block, at release(), or when it is dropped. disown() gives that up.
-    fn own(&self, pointer: &Bound<'_, Pointer>, free: Py<PyAny>) -> PyResult<Pointer> {
+    fn own(&self, pointer: &Bound<'_, PyAny>, free: &Bound<'_, PyAny>) -> PyResult<Pointer> {
+        let Ok(pointer) = pointer.cast::<Pointer>() else {
+            let given = pointer.get_type().name()?;
+            return Err(new_argument_error(
+                pointer.py(),
+                format!("own() takes a Pointer to free, not {given}"),
+            ));
+        };
+        if !free.is_callable() {
+            let given = free.get_type().name()?;
+            let message = format!("own() frees with a callable, not with {given}");
+            return Err(new_argument_error(free.py(), message));
+        }
         pointer.get().owning(free)
     }
 
@@ -246,7 +261,7 @@ impl Interface {
         let given = object.get_type().name()?;
         Err(new_argument_error(
             object.py(),
-            format!("a Ref, a Record or an Array is wanted here, not {given}"),
+            format!("a Pointer, a Ref, a Record or an Array is wanted here, not {given}"),
         ))
     }
 }

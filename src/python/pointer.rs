@@ -78,9 +78,13 @@ impl Pointer {
     }
 
     /// A pointer to the same that frees it with `free` when it is dropped.
-    pub fn owning(&self, free: Py<PyAny>) -> PyResult<Self> {
+    pub fn owning(&self, free: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if self.free.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            let message = "own(): this pointer is owned already; disown() it first";
+            return Err(exceptions::new_argument_error(free.py(), message.to_owned()));
+        }
         let owning = Self::new(self.live()?, &self.pointee, self.root.is_some());
-        *owning.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(free);
+        *owning.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(free.clone().unbind());
         Ok(owning)
     }
 

@@ -21,7 +21,7 @@ pub fn to_table(report: &Report, screen: &Screen) -> String {
     if !report.findings.is_empty() {
         text.push_str(&table(report, screen));
         text.push('\n');
-        for finding in &report.findings {
+        for Group { finding, .. } in groups(report) {
             text.push_str(&details(finding, screen));
         }
         text.push('\n');
@@ -47,18 +47,58 @@ fn table(report: &Report, screen: &Screen) -> String {
         Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
-    for finding in &report.findings {
+    for Group { finding, alike } in groups(report) {
         let (call, declaration) = match finding.call.as_ref().or(finding.allocated_by.as_ref()) {
             Some(call) => (python_call(report, call, screen), c_declaration(report, call, screen)),
             None => ("(no call of this process)".to_owned(), String::new()),
         };
-        table.add_row([finding.id.to_string(), headline(finding), call, declaration]);
+        table.add_row([finding.id.to_string(), headline(finding, &alike), call, declaration]);
     }
     table.to_string()
 }
 
-fn headline(finding: &Finding) -> String {
+/// Findings that are shown as one: leaks of one kind, line, declaration and C stack.
+struct Group<'a> {
+    finding: &'a Finding,
+    alike: Vec<&'a Finding>,
+}
+
+fn groups(report: &Report) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for finding in &report.findings {
+        match groups.iter_mut().find(|group| are_alike(group.finding, finding)) {
+            Some(group) => group.alike.push(finding),
+            None => groups.push(Group { finding, alike: vec![finding] }),
+        }
+    }
+    groups
+}
+
+fn are_alike(one: &Finding, other: &Finding) -> bool {
+    fn place(finding: &Finding) -> Option<(u32, u32)> {
+        let call = finding.call.as_ref().or(finding.allocated_by.as_ref())?;
+        Some((call.declaration, call.call_site))
+    }
+    fn frames(finding: &Finding) -> impl Iterator<Item = (&Option<String>, &Option<String>, Option<u32>)> {
+        let frames = finding.stacks.iter().flat_map(|stack| &stack.frames);
+        frames.map(|frame| (&frame.function, &frame.file, frame.line))
+    }
+    one.category == Category::Leak
+        && other.category == Category::Leak
+        && one.kind == other.kind
+        && place(one) == place(other)
+        && frames(one).eq(frames(other))
+}
+
+fn headline(finding: &Finding, alike: &[&Finding]) -> String {
     let mut text = format!("{}\n{}", finding.kind, finding.what);
+    if alike.len() > 1 {
+        let leaked = || alike.iter().filter_map(|finding| finding.leaked);
+        let bytes = leaked().map(|leaked| leaked.bytes + leaked.indirect_bytes).sum();
+        let blocks = leaked().map(|leaked| leaked.blocks + leaked.indirect_blocks).sum();
+        let (bytes, blocks) = (plural(bytes, "byte"), plural(blocks, "block"));
+        text.push_str(&format!("\n{} such leaks: {bytes} in {blocks}", alike.len()));
+    }
     if finding.count > 1 {
         text.push_str(&format!("\n{} times", finding.count));
     }

@@ -137,3 +137,13 @@ def test_a_callback_of_another_type_is_refused(lib):
 
     with pytest.raises(pythy.ArgumentError, match=r"must not be a pointer of type 'int \(\*\)\(int, int\)'"):
         lib.each(plus, None)
+
+
+def test_closing_while_the_library_runs_unloads_nothing_under_its_feet(lib):
+    def close(a, b):
+        lib.close()
+        return a
+
+    assert lib.apply(close, 5, 6) == 5
+    with pytest.raises(pythy.Error, match=r"apply\(\) was called after its interface was closed"):
+        lib.apply(close, 5, 6)

@@ -116,7 +116,7 @@ def released(lib):
 class Bad:
     """One mistake: what it covers, what does it, what must come of it."""
 
-    # `Error::X` and `HeaderError::X` of src/error.rs, `Failure::X` of src/python/convert.rs, or a word of its own.
+    # `Error::X` and `HeaderError::X` of src/error.rs, `Failure::X` of src/python/plan.rs, or a word of its own.
     covers: str
     do: Callable[[SimpleNamespace], object]
     raises: type[BaseException]
@@ -640,6 +640,17 @@ TABLE = [
         TypeError,
         "'int' is no function pointer type",
     ),
+    argument(
+        "own",
+        lambda at: at.lib.own(b"text", at.lib.into),
+        "own() takes a Pointer to free, not bytes",
+    ),
+    argument("own", lambda at: at.lib.own(at.lib.box_new(), 5), "own() frees with a callable, not with int"),
+    argument(
+        "own",
+        lambda at: at.lib.own(at.lib.own(at.lib.box_new(), id), id),
+        "own(): this pointer is owned already; disown() it first",
+    ),
     Bad("cast", lambda at: at.lib.cast(0, "int"), TypeError, "cast() makes pointers, and 'int' is none"),
     Bad("sizeof", lambda at: at.lib.sizeof("struct box"), TypeError, "'struct box' has no size"),
     Bad(
@@ -749,7 +760,7 @@ def variants(file: str, enum: str) -> set[str]:
 
 def test_the_table_covers_every_error_of_the_core():
     errors = variants("src/error.rs", "Error") | variants("src/error.rs", "HeaderError")
-    errors |= variants("src/python/convert.rs", "Failure")
+    errors |= variants("src/python/plan.rs", "Failure")
     assert len(errors) > 20
     covered = {bad.covers for bad in TABLE if "::" in bad.covers}
     assert covered & ELSEWHERE.keys() == set()

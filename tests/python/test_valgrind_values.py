@@ -15,6 +15,7 @@ HEADER = """
     int fill(char *out, const char *format, ...);
     struct small *small_new(void);
     void small_free(struct small *small);
+    void discard(void *memory);
 """
 SOURCE = """
     #include <stdarg.h>
@@ -51,6 +52,7 @@ SOURCE = """
     }
     struct small *small_new(void) { return calloc(1, sizeof(struct small)); }
     void small_free(struct small *small) { free(small); }
+    void discard(void *memory) { free(memory); }
 """
 SCRIPT = """
     import gc
@@ -68,6 +70,10 @@ SCRIPT = """
     assert lib.make_small(4).a == 4                                                  # leaks 24 bytes
     out = bytearray(5)
     lib.fill(out, "%d-%s", 12, b"34")                                                # one byte over
+    lib.discard(bytearray(9))                                                        # frees a copy
+    lib.discard(lib.new("int[9]"))                                                   # frees lib.new
+    for _ in range(3):
+        lib.make_small(4)                                                            # leaks 3 times
     kept = lib.small_new()
     dropped = lib.small_new()                                                        # lost when dropped
     del dropped
@@ -104,5 +110,10 @@ def test_each_finding_is_on_the_innermost_call_and_the_clean_calls_have_none(
         ("Leak_DefinitelyLost", "small_new", "lost when dropped", 16),
         ("UninitCondition", "apply_uninitialised", "uninitialised", None),
         ("InvalidWrite", "fill", "one byte over", None),
+        ("InvalidFree", "discard", "frees a copy", None),
+        ("InvalidFree", "discard", "frees lib.new", None),
+        ("Leak_DefinitelyLost", "make_small", "leaks 3 times", 24),
     }
-    assert len(report["findings"]) == 5
+    assert len(report["findings"]) == 10
+    assert "3 such leaks: 72 bytes in 3 blocks" in run.stderr
+    assert "after a block of size 5 alloc'd by pythy: a copy of an argument" in run.stderr
