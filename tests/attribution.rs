@@ -289,7 +289,11 @@ fn numbers_come_round_again_after_a_cycle() {
 fn a_copy_of_an_argument_is_said_to_be_one() {
     let mut record = error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)]));
     let label = Some("Address 0x5 is 0 bytes after a block of size 16 alloc'd".to_owned());
-    let ours = vec![frame(1, "malloc", "/vgpreload.so"), frame(2, "pythy::call::block", OURS), python("f")];
+    let ours = vec![
+        frame(1, "malloc", "/vgpreload.so"),
+        frame(2, "pythy::call::block::Block::copy_of", OURS),
+        python("f"),
+    ];
     record.stacks.push(Stack { label, frames: ours });
     let found = findings(&journal(&[10]), &[seen(record, Seen::During(1))]);
     let copy = &found[0].stacks[1];
@@ -357,4 +361,17 @@ fn a_table_for_a_terminal_keeps_to_its_width() {
 fn without_findings_the_table_is_a_line() {
     let text = table(&[], &journal(&[10]), &Screen::default());
     assert_eq!(text, "note: a note\npythy: no findings in 1 call (Valgrind 3.19.0)\n");
+}
+
+#[test]
+fn pythys_own_block_freed_by_c_is_the_calls_that_freed_it() {
+    let ours =
+        vec![frame(1, "free", "/vgpreload.so"), frame(2, "drop_in_place<pythy::call::block::Block>", OURS)];
+    let mut record = error(Kind::InvalidFree, ours);
+    let freed = in_call(1, &[frame(1, "free", "/vgpreload.so"), c("discard", 9)]);
+    record.stacks.push(Stack { label: Some("Address 0x5 is … free'd".to_owned()), frames: freed });
+    let found = findings(&journal(&[10]), &[seen(record, Seen::Outside)]);
+    let [freed] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((freed.kind.as_str(), freed.call, freed.basis), ("InvalidFree", Some(1), Basis::Call));
+    assert_eq!(functions(&freed.stacks[0]), ["free", "discard"]);
 }
