@@ -367,9 +367,9 @@ fn without_findings_the_table_is_a_line() {
 fn pythys_own_block_freed_by_c_is_the_calls_that_freed_it() {
     let ours =
         vec![frame(1, "free", "/vgpreload.so"), frame(2, "drop_in_place<pythy::call::block::Block>", OURS)];
-    let mut record = error(Kind::InvalidFree, ours);
+    let mut record = error(Kind::InvalidFree, Stack { label: None, frames: ours });
     let freed = in_call(1, &[frame(1, "free", "/vgpreload.so"), c("discard", 9)]);
-    record.stacks.push(Stack { label: Some("Address 0x5 is … free'd".to_owned()), frames: freed });
+    record.stacks.push(Stack { label: Some("Address 0x5 is … free'd".to_owned()), ..freed });
     let found = findings(&journal(&[10]), &[seen(record, Seen::Outside)]);
     let [freed] = &found[..] else { panic!("{found:?}") };
     assert_eq!((freed.kind.as_str(), freed.call, freed.basis), ("InvalidFree", Some(1), Basis::Call));
