@@ -25,8 +25,10 @@ from pythy._native import (
     WorkerCrashed,
     __version__,
     create_interface,
+    errno,
     memory_report,
     running_under_valgrind,
+    set_errno,
     valgrind_version,
     watch,
 )
@@ -48,8 +50,10 @@ __all__ = [
     "WorkerCrashed",
     "__version__",
     "create_interface",
+    "errno",
     "memory_report",
     "running_under_valgrind",
+    "set_errno",
     "valgrind_version",
     "watch",
 ]

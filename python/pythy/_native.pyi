@@ -181,6 +181,12 @@ def create_interface(
 ) -> ModuleType:
     """Reads C headers and a shared library, and returns a module with the library's functions."""
 
+def errno() -> int:
+    """C's errno as the last foreign call of this thread left it."""
+
+def set_errno(value: int, /) -> None:
+    """Gives errno a value for the next foreign call of this thread."""
+
 def memory_report() -> Report:
     """A report about everything so far in this process. Runs a leak check."""
 

@@ -5,6 +5,7 @@
 
 mod block;
 mod direct;
+pub mod errno;
 mod frame;
 mod libffi;
 

@@ -18,6 +18,7 @@ use super::place::Place;
 use super::plan::Failure;
 use super::types::TypeId;
 use crate::binding::Scalar;
+use crate::call::errno::{self, Errno};
 use crate::call::ffi_type;
 use crate::model::{FunctionType, Type, TypeKind};
 use crate::session;
@@ -194,6 +195,7 @@ unsafe extern "C" fn run(
     data: &Data,
 ) {
     *result = 0;
+    errno::keep();
     // Errors of the interpreter's own in here are not the C code's.
     let outside = session::enter_python();
     let held = EXCEPTION.with_borrow_mut(Option::take);
@@ -222,6 +224,8 @@ unsafe extern "C" fn run(
         EXCEPTION.with_borrow_mut(|exception| *exception = Some(first));
     }
     session::leave_python(outside);
+    // Python's own work is not to be seen in C's errno, what its foreign calls left is.
+    let _ = Errno::restore();
 }
 
 unsafe fn call(py: Python<'_>, data: &Data, arguments: *const *const c_void) -> PyResult<u64> {

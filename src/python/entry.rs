@@ -19,6 +19,7 @@ use super::plan::{Argument, Failure, ResultPlan};
 use super::stub;
 use crate::binding::{Passing, Place as RegisterPlace, RecordClass, Registers, Route};
 use crate::bracket;
+use crate::call::errno::Errno;
 use crate::call::{Arguments, Block, Frame, call_for_float, call_for_integer};
 use crate::session;
 
@@ -59,12 +60,18 @@ pub fn any_running() -> bool {
     RUNNING.load(Ordering::Relaxed) > 0 || callback::any_running()
 }
 
-/// Runs the call, without the GIL when `RELEASE`.
+/// Runs the call with `errno` of this thread's calls, without the GIL when `RELEASE`.
 ///
 /// # Safety
 /// The GIL is held; `call` touches no Python object.
 #[inline(always)]
 pub unsafe fn without_gil<const RELEASE: bool, T>(call: impl FnOnce() -> T) -> T {
+    let call = || {
+        let errno = Errno::restore();
+        let result = call();
+        errno.keep();
+        result
+    };
     if !RELEASE {
         return call();
     }

@@ -10,6 +10,7 @@ mod create;
 mod ctype;
 mod entry;
 mod enumeration;
+mod errno;
 mod exceptions;
 mod failure;
 mod interface;
@@ -38,6 +39,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::Report>()?;
     module.add_class::<report::Watch>()?;
     module.add_function(wrap_pyfunction!(create::create_interface, module)?)?;
+    module.add_function(wrap_pyfunction!(errno::errno, module)?)?;
+    module.add_function(wrap_pyfunction!(errno::set_errno, module)?)?;
     module.add_function(wrap_pyfunction!(report::memory_report, module)?)?;
     module.add_function(wrap_pyfunction!(report::watch, module)?)?;
     module.add_function(wrap_pyfunction!(report::running_under_valgrind, module)?)?;
