@@ -1,7 +1,7 @@
 use std::ffi::c_void;
 use std::path::PathBuf;
 
-use super::{Convention, Library, Signature, SymbolKind};
+use super::{Convention, Library, Signature, SymbolKind, Wide};
 use crate::model::{Function, Interface, Linkage, Location, Type, TypeKind};
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ pub struct BoundFunction {
 pub enum CallShape {
     /// One word per parameter: the fast routes.
     Scalars(Signature),
-    /// Records by value or variable arguments.
+    /// Records or wide numbers by value, or variable arguments.
     General(Convention),
 }
 
@@ -92,7 +92,7 @@ fn resolve(
         }
         None => return Err(format!("it is not exported by {}", library.path().display())),
     }
-    let by_value = |ty: &Type| matches!(ty.kind, TypeKind::Record(_));
+    let by_value = |ty: &Type| matches!(ty.kind, TypeKind::Record(_)) || Wide::of(&ty.kind).is_some();
     let types = declaration.parameters.iter().map(|parameter| &parameter.ty);
     let shape = if declaration.variadic || types.chain([&declaration.result]).any(by_value) {
         CallShape::General(Convention::of(declaration, interface)?)

@@ -1,10 +1,11 @@
-//! Calls that scalars alone do not describe: records by value and variable arguments, under the
-//! System V x86-64 convention.
+//! Calls that words alone do not describe: records and wide numbers by value and variable arguments,
+//! under the System V x86-64 convention.
 
-use super::Scalar;
-use crate::model::{FloatType, Function, Interface, Record, Type, TypeKind};
+use super::{Scalar, Wide};
+use crate::model::{Function, Interface, Record, Type, TypeKind};
 
-/// Parameters and result of a function that takes or returns records by value, or is variadic.
+/// Parameters and result of a function that takes or returns records or wide numbers by value, or is
+/// variadic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Convention {
     /// The parameters before any `...`.
@@ -20,7 +21,7 @@ pub struct Convention {
 pub enum Passing {
     /// As one word.
     Scalar(Scalar),
-    /// As the eightbytes of a record.
+    /// As the eightbytes of a record, or of a [`Wide`] number.
     Record(RecordClass),
 }
 
@@ -29,8 +30,12 @@ pub enum Passing {
 pub struct RecordClass {
     /// Size in bytes.
     pub size: usize,
+    /// Alignment in bytes.
+    pub align: usize,
     /// The class of each eightbyte; `None` for a record that travels in memory.
     pub eightbytes: Option<Vec<Eightbyte>>,
+    /// How many x87 registers bring it back as a result; as an argument it is in memory.
+    pub x87: usize,
 }
 
 /// The register class of 8 bytes of a record.
@@ -42,6 +47,8 @@ pub enum Eightbyte {
     Integer,
     /// In an SSE register.
     Sse,
+    /// Half of a `long double`: as an argument in memory, as a result in an x87 register.
+    X87,
 }
 
 impl Convention {
@@ -66,6 +73,9 @@ impl Convention {
 
 impl Passing {
     fn of(ty: &Type, model: &Interface) -> Result<Self, String> {
+        if let Some(wide) = Wide::of(&ty.kind) {
+            return Ok(Self::Record(wide.class()));
+        }
         let TypeKind::Record(key) = &ty.kind else { return Scalar::of(ty).map(Self::Scalar) };
         let record = model.records.iter().find(|record| record.key == *key);
         match record {
@@ -82,10 +92,17 @@ impl RecordClass {
         let mut classifier = Classifier { model, classes: &mut classes, memory: size > 16 };
         classifier.record(record, 0)?;
         let memory = classifier.memory;
-        if memory && record.align > 8 {
+        if record.align > 16 {
             return Err(format!("'{}' by value, aligned to {} bytes", record.key, record.align));
         }
-        Ok(Self { size, eightbytes: (!memory).then_some(classes) })
+        let x87 = usize::from(!memory && classes.contains(&Eightbyte::X87));
+        let eightbytes = (!memory && x87 == 0).then_some(classes);
+        Ok(Self { size, align: record.align as usize, eightbytes, x87 })
+    }
+
+    /// Whether a result of this class is written where the caller says.
+    pub fn returned_in_memory(&self) -> bool {
+        self.eightbytes.is_none() && self.x87 == 0
     }
 }
 
@@ -126,11 +143,17 @@ impl Classifier<'_> {
                 }
                 Ok(())
             }
-            TypeKind::Float(FloatType::LongDouble) | TypeKind::Complex(_) | TypeKind::Unsupported(_) => {
-                Err(format!("a record with a '{}' by value", ty.spelling))
+            _ if Wide::of(&ty.kind).is_some() => {
+                match Wide::of(&ty.kind) {
+                    Some(Wide::ComplexFloat) => self.parts(32, bits),
+                    Some(Wide::ComplexDouble) => self.parts(64, bits),
+                    // Two of them have no room in 16 bytes.
+                    _ => self.mark(bits, 128, Eightbyte::X87),
+                }
+                Ok(())
             }
             _ => {
-                let scalar = Scalar::of(ty)?;
+                let scalar = Scalar::of(ty).map_err(|what| format!("a record with {what}"))?;
                 let size = scalar.size() as u64 * 8;
                 if size > 0 && !bits.is_multiple_of(size) {
                     self.memory = true;
@@ -141,9 +164,17 @@ impl Classifier<'_> {
         }
     }
 
+    /// The two floating parts of a complex number.
+    fn parts(&mut self, width: u64, bits: u64) {
+        self.memory |= !bits.is_multiple_of(width);
+        self.mark(bits, 2 * width, Eightbyte::Sse);
+    }
+
     fn mark(&mut self, bits: u64, width: u64, class: Eightbyte) {
         for eightbyte in bits / 64..(bits + width).div_ceil(64) {
             if let Some(known) = self.classes.get_mut(eightbyte as usize) {
+                self.memory |=
+                    (*known == Eightbyte::X87) != (class == Eightbyte::X87) && *known != Eightbyte::Nothing;
                 *known = match (*known, class) {
                     (Eightbyte::Integer, _) | (_, Eightbyte::Integer) => Eightbyte::Integer,
                     _ => class,

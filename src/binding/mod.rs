@@ -6,9 +6,11 @@ mod convention;
 mod library;
 mod signature;
 mod symbols;
+mod wide;
 
 pub use bindings::{Bindings, BoundFunction, CallShape, Skipped, bind};
 pub use convention::{Convention, Eightbyte, Passing, RecordClass};
 pub use library::Library;
 pub use signature::{Place, Registers, Route, Scalar, Signature};
 pub use symbols::{Symbol, SymbolKind, Symbols};
+pub use wide::Wide;

@@ -59,6 +59,9 @@ impl Scalar {
             TypeKind::Complex(_) => Err(format!("the complex type '{}'", ty.spelling)),
             TypeKind::Record(_) => Err(format!("'{}' by value", ty.spelling)),
             TypeKind::Array(..) => Err(format!("the array '{}'", ty.spelling)),
+            TypeKind::Unsupported(reason) if ty.spelling.contains(reason.as_str()) => {
+                Err(format!("'{}'", ty.spelling))
+            }
             TypeKind::Unsupported(reason) => Err(format!("'{}' ({reason})", ty.spelling)),
         }
     }

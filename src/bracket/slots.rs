@@ -157,6 +157,14 @@ mod imp {
         "movsd [rbx + {result_float}], xmm0",
         "mov [rbx + {result_integer_2}], rdx",
         "movsd [rbx + {result_float_2}], xmm1",
+        "mov rcx, [rbx + {x87}]",
+        "test rcx, rcx",
+        "jz 8f",
+        "fstp tbyte ptr [rbx + {result_x87}]",
+        "dec rcx",
+        "jz 8f",
+        "fstp tbyte ptr [rbx + {result_x87} + 16]",
+        "8:",
         "lea rsp, [rbp - 8]",
         "pop rbx",
         "pop rbp",
@@ -174,6 +182,8 @@ mod imp {
         result_float = const std::mem::offset_of!(Frame, result_float),
         result_integer_2 = const std::mem::offset_of!(Frame, result_integer_2),
         result_float_2 = const std::mem::offset_of!(Frame, result_float_2),
+        x87 = const Frame::X87_OFFSET,
+        result_x87 = const Frame::RESULT_X87_OFFSET,
     );
 
     unsafe extern "C" {

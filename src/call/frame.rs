@@ -1,6 +1,6 @@
 use std::ffi::c_void;
 
-use crate::binding::{Eightbyte, Place, RecordClass, Registers, Signature};
+use crate::binding::{Eightbyte, Passing, Place, RecordClass, Registers, Signature};
 
 /// The arguments of one call in their registers and stack words, and the result registers after it.
 ///
@@ -26,12 +26,18 @@ pub struct Frame {
     pub result_integer_2: u64,
     /// xmm1 after the call.
     pub result_float_2: u64,
+    /// How many x87 registers hold the result; the callee has pushed so many.
+    x87: usize,
+    /// st0 and st1 after the call, 16 bytes each.
+    result_x87: [u8; 32],
     stack_storage: Vec<u64>,
 }
 
 impl Frame {
     pub(crate) const STACK_OFFSET: usize = std::mem::offset_of!(Frame, stack);
     pub(crate) const STACK_WORDS_OFFSET: usize = std::mem::offset_of!(Frame, stack_words);
+    pub(crate) const X87_OFFSET: usize = std::mem::offset_of!(Frame, x87);
+    pub(crate) const RESULT_X87_OFFSET: usize = std::mem::offset_of!(Frame, result_x87);
 
     /// Puts one word per parameter into its place.
     pub fn new(address: *const c_void, registers: &Registers, words: &[u64]) -> Self {
@@ -46,6 +52,8 @@ impl Frame {
             result_float: 0,
             result_integer_2: 0,
             result_float_2: 0,
+            x87: 0,
+            result_x87: [0; 32],
             stack_storage: vec![0; registers.stack_words],
         };
         for (place, word) in registers.places.iter().zip(words) {
@@ -104,23 +112,29 @@ impl Arguments {
             && self.integers.len() + needs(Eightbyte::Integer) <= Registers::INTEGERS
             && self.floats.len() + needs(Eightbyte::Sse) <= Registers::FLOATS;
         if !fits {
+            if class.align > 8 && !self.stack.len().is_multiple_of(2) {
+                self.stack.push(0);
+            }
             self.stack.extend(words);
             return;
         }
         for (word, eightbyte) in words.into_iter().zip(eightbytes) {
             match eightbyte {
-                Eightbyte::Nothing => {}
+                Eightbyte::Nothing | Eightbyte::X87 => {}
                 Eightbyte::Integer => self.integers.push(word),
                 Eightbyte::Sse => self.floats.push(word),
             }
         }
     }
 
-    /// The call of `address` with these arguments.
-    pub fn frame(self, address: *const c_void) -> Frame {
+    /// The call of `address` with these arguments, for a result of the class given.
+    pub fn frame(self, address: *const c_void, result: &Passing) -> Frame {
         let mut frame = Frame::new(address, &Registers { places: Vec::new(), stack_words: 0 }, &[]);
         frame.integers[..self.integers.len()].copy_from_slice(&self.integers);
         frame.floats[..self.floats.len()].copy_from_slice(&self.floats);
+        if let Passing::Record(class) = result {
+            frame.x87 = class.x87;
+        }
         frame.stack_words = self.stack.len();
         frame.stack_storage = self.stack;
         frame.stack = frame.stack_storage.as_ptr();
@@ -129,13 +143,19 @@ impl Arguments {
 }
 
 impl Frame {
-    /// Writes a record that came back in registers.
-    pub fn write_record(&self, eightbytes: &[Eightbyte], bytes: &mut [u8]) {
+    /// Writes a record or wide number that came back in registers; one that came back in memory is
+    /// there already.
+    pub fn write_result(&self, class: &RecordClass, bytes: &mut [u8]) {
+        if class.x87 > 0 {
+            let length = bytes.len().min(16 * class.x87);
+            bytes[..length].copy_from_slice(&self.result_x87[..length]);
+        }
+        let Some(eightbytes) = &class.eightbytes else { return };
         let mut integers = [self.result_integer, self.result_integer_2].into_iter();
         let mut floats = [self.result_float, self.result_float_2].into_iter();
         for (chunk, eightbyte) in bytes.chunks_mut(8).zip(eightbytes) {
             let word = match eightbyte {
-                Eightbyte::Nothing => continue,
+                Eightbyte::Nothing | Eightbyte::X87 => continue,
                 Eightbyte::Integer => integers.next(),
                 Eightbyte::Sse => floats.next(),
             };

@@ -8,6 +8,7 @@ mod direct;
 pub mod errno;
 mod frame;
 mod libffi;
+pub mod wide;
 
 pub use block::Block;
 pub use direct::{call_for_float, call_for_integer};

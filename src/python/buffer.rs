@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use pyo3::ffi;
 
 use super::callback::Thunk;
+use crate::binding::Wide;
 
 /// `Py_buffer` of the stable ABI.
 #[repr(C)]
@@ -44,7 +45,7 @@ pub unsafe fn has_buffer(object: *mut ffi::PyObject) -> bool {
 
 const INLINE: usize = 6;
 
-/// The buffers and callbacks of one call, held until it is over. A view may point into itself, so none moves.
+/// The buffers, callbacks and wide numbers of one call, held until it is over. A view may point into itself, so none moves.
 pub struct Views {
     count: usize,
     inline: [MaybeUninit<View>; INLINE],
@@ -52,6 +53,9 @@ pub struct Views {
     #[allow(clippy::vec_box)]
     more: Vec<Box<MaybeUninit<View>>>,
     thunks: Vec<Thunk>,
+    // Boxed, because the vector's growth must not move a number.
+    #[allow(clippy::vec_box)]
+    wide: Vec<Box<[u8; Wide::LARGEST]>>,
 }
 
 impl Views {
@@ -63,6 +67,7 @@ impl Views {
             inline: [const { MaybeUninit::uninit() }; INLINE],
             more: Vec::new(),
             thunks: Vec::new(),
+            wide: Vec::new(),
         }
     }
 
@@ -70,6 +75,14 @@ impl Views {
     pub fn keep(&mut self, thunk: Thunk) -> usize {
         let address = thunk.address();
         self.thunks.push(thunk);
+        address
+    }
+
+    /// Keeps the bytes of a number for the call, and gives their address.
+    pub fn keep_wide(&mut self, bytes: [u8; Wide::LARGEST]) -> usize {
+        let bytes = Box::new(bytes);
+        let address = bytes.as_ptr() as usize;
+        self.wide.push(bytes);
         address
     }
 

@@ -2,8 +2,8 @@
 
 use std::ffi::{c_char, c_long};
 
-use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::{ffi, intern};
 
 use super::array::Array;
 use super::buffer::{Views, has_buffer};
@@ -13,7 +13,8 @@ use super::pointer::Pointer;
 use super::record::Record;
 use super::reference::Ref;
 use super::types::TypeId;
-use crate::binding::Scalar;
+use crate::binding::{Scalar, Wide};
+use crate::call;
 use crate::model::IntegerType;
 
 /// Converts one argument.
@@ -34,6 +35,11 @@ pub unsafe fn to_c(plan: &Plan, object: *mut ffi::PyObject, views: &mut Views) -
             Plan::Pointer(target) => return pointer(target, object, views),
             Plan::Callback(callback) => function_pointer(callback, object, views)?,
             Plan::Record(id) => return record(*id, object),
+            Plan::Wide(wide) => {
+                let mut bytes = [0; Wide::LARGEST];
+                call::wide::write(*wide, parts(*wide, object)?, &mut bytes);
+                return Ok(Argument::Record(views.keep_wide(bytes)));
+            }
         }))
     }
 }
@@ -143,6 +149,49 @@ unsafe fn float(object: *mut ffi::PyObject) -> Result<f32, Failure> {
     let value = unsafe { double(object)? };
     let narrow = value as f32;
     if narrow.is_infinite() && value.is_finite() { Err(Failure::Range) } else { Ok(narrow) }
+}
+
+/// Real and imaginary part.
+unsafe fn parts(wide: Wide, object: *mut ffi::PyObject) -> Result<(f64, f64), Failure> {
+    // SAFETY: as the caller vouches; a new reference is dropped here.
+    unsafe {
+        if !wide.is_complex() {
+            return Ok((double(object)?, 0.0));
+        }
+        let parts = if ffi::PyComplex_Check(object) != 0 {
+            (ffi::PyComplex_RealAsDouble(object), ffi::PyComplex_ImagAsDouble(object))
+        } else {
+            let borrowed = Borrowed::from_ptr(Python::assume_attached(), object);
+            match borrowed.call_method0(intern!(borrowed.py(), "__complex__")) {
+                Ok(complex) if ffi::PyComplex_Check(complex.as_ptr()) != 0 => (
+                    ffi::PyComplex_RealAsDouble(complex.as_ptr()),
+                    ffi::PyComplex_ImagAsDouble(complex.as_ptr()),
+                ),
+                _ => (double(object)?, 0.0),
+            }
+        };
+        let narrow = |value: f64| (value as f32).is_infinite() && value.is_finite();
+        if wide == Wide::ComplexFloat && (narrow(parts.0) || narrow(parts.1)) {
+            return Err(Failure::Range);
+        }
+        Ok(parts)
+    }
+}
+
+/// The float or complex number that the bytes are; NULL with an exception set where there is no memory.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn wide_object(wide: Wide, bytes: &[u8]) -> *mut ffi::PyObject {
+    let (real, imaginary) = call::wide::read(wide, bytes);
+    // SAFETY: as the caller vouches.
+    unsafe {
+        if wide.is_complex() {
+            ffi::PyComplex_FromDoubles(real, imaginary)
+        } else {
+            ffi::PyFloat_FromDouble(real)
+        }
+    }
 }
 
 unsafe fn boolean(object: *mut ffi::PyObject) -> Result<u64, Failure> {
@@ -272,7 +321,8 @@ pub unsafe fn variadic_to_c(
     object: *mut ffi::PyObject,
     views: &mut Views,
 ) -> Result<(Argument, bool), Failure> {
-    const ANYTHING: Target = Target { id: TypeId::VOID, item_size: 1, is_const: false, buffers: true };
+    const ANYTHING: Target =
+        Target { id: TypeId::VOID, item_size: 1, element_size: 1, is_const: false, buffers: true };
     // SAFETY: as the caller vouches.
     unsafe {
         if ffi::PyFloat_Check(object) != 0 {
@@ -326,9 +376,10 @@ unsafe fn memory(
             return Err(Failure::NotContiguous);
         };
         let item_size = view.itemsize as usize;
-        let raw_bytes =
-            item_size == 1 && target.item_size > 0 && (view.len as usize).is_multiple_of(target.item_size);
-        if item_size != target.item_size && target.id != TypeId::VOID && !raw_bytes {
+        let parts = (item_size == 1 || item_size == target.element_size)
+            && target.item_size > 0
+            && (view.len as usize).is_multiple_of(target.item_size);
+        if item_size != target.item_size && target.id != TypeId::VOID && !parts {
             return Err(Failure::ItemSize(item_size));
         }
         if view.readonly != 0 && !target.is_const {
@@ -348,8 +399,8 @@ pub unsafe fn to_python(plan: ResultPlan, word: u64) -> *mut ffi::PyObject {
     // SAFETY: as the caller vouches.
     unsafe {
         match plan {
-            // A record is made where its bytes are.
-            ResultPlan::Void | ResultPlan::Record => {
+            // Records and wide numbers are made where their bytes are.
+            ResultPlan::Void | ResultPlan::Record | ResultPlan::Wide(_) => {
                 let none = ffi::Py_None();
                 ffi::Py_INCREF(none);
                 none

@@ -14,12 +14,12 @@ use super::exceptions;
 use super::interface::{Interface, OWN_NAMES};
 use super::names::Names;
 use super::plan::{Parameter, Plan, ResultPlan};
-use crate::binding::{self, BoundFunction, CallShape, Library, Passing, Route, Scalar, Signature};
+use crate::binding::{self, BoundFunction, CallShape, Library, Route, Scalar, Signature};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
-use crate::model::{Function, Interface as Model};
+use crate::model::{Function, Interface as Model, TypeKind};
 use crate::session;
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -242,7 +242,7 @@ impl Making<'_> {
                 (signature, None, libffi, entry::native(route, (&parameters, result), release))
             }
             CallShape::General(convention) => {
-                let result = matches!(convention.result, Passing::Record(_));
+                let result = matches!(declaration.result.kind, TypeKind::Record(_));
                 let result = result.then(|| self.types.get(&declaration.result));
                 let general = General { convention, result, types: self.types.clone() };
                 let signature = Signature { parameters: Vec::new(), result: Scalar::Void };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use super::enumeration::EnumClass;
 use super::plan::{Plan, ResultPlan};
 use super::types::TypeId;
-use crate::binding::Scalar;
+use crate::binding::{Scalar, Wide};
 use crate::model::{IntegerType, Interface as Model, Record, Type, TypeKind};
 
 /// The types of one interface.
@@ -49,6 +49,13 @@ pub enum Shape {
         enumeration: Option<Arc<EnumClass>>,
         /// What it points to.
         target: Option<Arc<Pointee>>,
+    },
+    /// `long double`, or a complex number.
+    Wide {
+        /// Which.
+        wide: Wide,
+        /// From Python.
+        plan: Plan,
     },
     /// Named fields.
     Record {
@@ -170,6 +177,10 @@ impl Types {
                 element: self.get(element),
                 count: usize::try_from(count.unwrap_or(0)).unwrap_or(0),
                 text: element.kind == TypeKind::Integer(IntegerType::Char),
+            },
+            kind if Wide::of(kind).is_some() => match Plan::of(ty, &Arc::downgrade(self)) {
+                plan @ Plan::Wide(wide) => Shape::Wide { wide, plan },
+                _ => Shape::Opaque(format!("'{}' is no number", ty.spelling)),
             },
             _ => match Scalar::of(ty) {
                 Ok(Scalar::Void) => Shape::Opaque("'void' has no values".to_owned()),

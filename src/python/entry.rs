@@ -12,12 +12,12 @@ use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, Entry, callable};
 use super::callback::{self, any_pending, take_exception};
-use super::convert::{text_object, to_c, variadic_to_c};
+use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
 use super::place::Place;
 use super::plan::{Argument, Failure, ResultPlan};
 use super::stub;
-use crate::binding::{Passing, Place as RegisterPlace, RecordClass, Registers, Route};
+use crate::binding::{Passing, Place as RegisterPlace, Registers, Route, Wide};
 use crate::bracket;
 use crate::call::errno::Errno;
 use crate::call::{Arguments, Block, Frame, call_for_float, call_for_integer};
@@ -337,7 +337,7 @@ unsafe fn show(arguments: *const Object, count: ffi::Py_ssize_t) -> Vec<String> 
     }
 }
 
-/// The entry for records by value and variable arguments.
+/// The entry for records and wide numbers by value, and for variable arguments.
 pub fn general(release_gil: bool, bracketed: bool) -> Entry {
     match (release_gil, bracketed) {
         (false, false) => general_call::<false, false>,
@@ -375,8 +375,8 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                 }
             },
         };
-        if let (Some(place), Passing::Record(RecordClass { eightbytes: None, .. })) =
-            (&result, &general.convention.result)
+        if let (Some(place), Passing::Record(class)) = (&result, &general.convention.result)
+            && class.returned_in_memory()
         {
             words.push_integer(place.address as u64);
         }
@@ -408,7 +408,7 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             }
         }
-        let mut frame = words.frame(callable.address);
+        let mut frame = words.frame(callable.address, &general.convention.result);
         if CHECKED {
             let dispatched =
                 make_call(callable, arguments, count, |number| bracket::dispatch(&mut frame, number));
@@ -424,10 +424,8 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
         }
         match (&general.convention.result, result) {
             (Passing::Record(class), Some(place)) => {
-                if let Some(eightbytes) = &class.eightbytes {
-                    let bytes = std::slice::from_raw_parts_mut(place.address as *mut u8, class.size);
-                    frame.write_record(eightbytes, bytes);
-                }
+                let bytes = std::slice::from_raw_parts_mut(place.address as *mut u8, class.size);
+                frame.write_result(class, bytes);
                 match place.object(py) {
                     Ok(record) => record.into_ptr(),
                     Err(error) => {
@@ -439,7 +437,12 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
             (Passing::Scalar(scalar), _) => {
                 callable.give(scalar.word(frame.result_integer, frame.result_float), CHECKED)
             }
-            (Passing::Record(_), None) => callable.give(0, CHECKED),
+            (Passing::Record(class), None) => {
+                let ResultPlan::Wide(wide) = callable.result else { return callable.give(0, CHECKED) };
+                let mut bytes = [0; Wide::LARGEST];
+                frame.write_result(class, &mut bytes);
+                wide_object(wide, &bytes)
+            }
         }
     }
 }

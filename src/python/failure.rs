@@ -44,14 +44,14 @@ fn explain(
              that C can take as it is, not {}",
             callable.name,
             index + 1,
-            type_name(object)?
+            type_name(object)
         );
         return Ok(new_argument_error(py, message));
     };
     let name = parameter.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
     let subject = format!("{}() argument {}{name} ({})", callable.name, index + 1, parameter.spelling);
     let detail = match failure {
-        Failure::Type => format!("must be {}, not {}", parameter.plan.expected(), type_name(object)?),
+        Failure::Type => format!("must be {}, not {}", parameter.plan.expected(), type_name(object)),
         Failure::Range => {
             let range = parameter.plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
             let message =
@@ -62,15 +62,15 @@ fn explain(
             "must not be a str with a NUL character inside: C would see the text end there".to_owned()
         }
         Failure::ReadOnly => {
-            format!("must be writable, because C may write there; this {} is read-only", type_name(object)?)
+            format!("must be writable, because C may write there; this {} is read-only", type_name(object))
         }
         Failure::NotContiguous => {
-            format!("must be a C-contiguous buffer, which this {} is not", type_name(object)?)
+            format!("must be a C-contiguous buffer, which this {} is not", type_name(object))
         }
         Failure::ItemSize(size) => {
             format!(
                 "must be a buffer of items of that type; this {} has items of {size} bytes",
-                type_name(object)?
+                type_name(object)
             )
         }
         Failure::WrongTarget(target) => format!("must not be a pointer of type '{}'", target.pointer_name()),
@@ -137,10 +137,9 @@ pub unsafe fn no_memory(callable: &Callable, size: usize) -> *mut ffi::PyObject 
 /// The object's repr, cut to one short line; what stands for it if repr raises.
 pub fn short_repr(object: &Bound<'_, PyAny>) -> String {
     const LONGEST: usize = 80;
-    let text = object.repr().map_or_else(
-        |_| format!("<{}>", type_name(object).unwrap_or_else(|_| "object".to_owned())),
-        |repr| repr.to_string_lossy().into_owned(),
-    );
+    let text = object
+        .repr()
+        .map_or_else(|_| format!("<{}>", type_name(object)), |repr| repr.to_string_lossy().into_owned());
     if text.chars().count() <= LONGEST {
         return text;
     }
@@ -148,6 +147,7 @@ pub fn short_repr(object: &Bound<'_, PyAny>) -> String {
     format!("{cut}…")
 }
 
-fn type_name(object: &Bound<'_, PyAny>) -> PyResult<String> {
-    Ok(object.get_type().name()?.to_string())
+/// The name of the object's type.
+pub fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
 }

@@ -10,15 +10,15 @@ use pyo3::types::{PyBytes, PyMemoryView, PyString};
 use super::array::Array;
 use super::buffer::Views;
 use super::callback::Callback;
-use super::convert::{text_object, to_c, to_python};
+use super::convert::{text_object, to_c, to_python, wide_object};
 use super::ctype::{CType, Field, Shape, Types};
 use super::exceptions::new_argument_error;
-use super::failure::short_repr;
+use super::failure::{short_repr, type_name};
 use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::pointer::Pointer;
 use super::record::Record;
 use super::reference::Ref;
-use crate::binding::Scalar;
+use crate::binding::{Scalar, Wide};
 use crate::bracket::Root;
 use crate::call::Block;
 
@@ -50,7 +50,9 @@ impl Place {
                 Shape::Opaque(reason) => format!(": {reason}"),
                 _ => String::new(),
             };
-            PyTypeError::new_err(format!("'{}' has no size{reason}", ty.name))
+            // The canonical name of a type that pythy lacks is in angles.
+            let name = ty.name.trim_matches(['<', '>']);
+            PyTypeError::new_err(format!("'{name}' has no size{reason}"))
         })?;
         let no_memory = || PyMemoryError::new_err(format!("no memory for a '{}' of {size} bytes", ty.name));
         let block = Block::zeroed(size).ok_or_else(no_memory)?;
@@ -88,6 +90,13 @@ impl Place {
                     Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
                 }
             }
+            Shape::Wide { wide, .. } => {
+                // SAFETY: the GIL is held; a new reference, or NULL with an exception set.
+                unsafe {
+                    let object = wide_object(*wide, &self.bytes(wide.size()));
+                    Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
+                }
+            }
             Shape::Record { .. } => Ok(Py::new(py, Record::at(self.clone()))?.into_any()),
             Shape::Array { text: true, count, .. } if *count > 0 => {
                 let bytes = self.bytes(*count);
@@ -111,6 +120,7 @@ impl Place {
                 self.store(*scalar, word);
                 Ok(())
             }
+            Shape::Wide { wide, plan } => self.set_wide(what, value, *wide, plan),
             Shape::Record { .. } => self.set_record(what, value),
             Shape::Array { element, count, text } => self.set_array(what, value, element, *count, *text),
             Shape::Opaque(reason) => Err(PyTypeError::new_err(reason.clone())),
@@ -158,6 +168,22 @@ impl Place {
         }
         place.store_bit_field(first, width, word);
         Ok(())
+    }
+
+    fn set_wide(&self, what: &str, value: &Bound<'_, PyAny>, wide: Wide, plan: &Plan) -> PyResult<()> {
+        let mut views = Views::new();
+        // SAFETY: the GIL is held and the value is live.
+        match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
+            Ok(Argument::Record(bytes)) => {
+                // SAFETY: a number of this size lies at both places, as long as `views` lives.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(bytes as *const u8, self.address as *mut u8, wide.size());
+                }
+                Ok(())
+            }
+            Ok(_) => Err(PyTypeError::new_err(format!("{what} is no number"))),
+            Err(failure) => Err(self.refused(what, value, plan, failure)),
+        }
     }
 
     fn set_record(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -263,30 +289,29 @@ impl Place {
                 self.keep(holder, true);
                 Ok(address as u64)
             }
-            Err(Failure::Raised) => Err(PyErr::fetch(py)),
-            Err(Failure::Range) => {
+            Err(failure) => Err(self.refused(what, value, plan, failure)),
+        }
+    }
+
+    /// The exception for a value that cannot be stored here.
+    fn refused(&self, what: &str, value: &Bound<'_, PyAny>, plan: &Plan, failure: Failure) -> PyErr {
+        let py = value.py();
+        match failure {
+            Failure::Raised => PyErr::fetch(py),
+            Failure::Range => {
                 let range = plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
                 let range = range.unwrap_or_default();
-                Err(PyOverflowError::new_err(format!(
-                    "{what} ({}): {} is out of range{range}",
-                    self.ty.name,
-                    short_repr(value)
-                )))
+                let (ty, value) = (&self.ty.name, short_repr(value));
+                PyOverflowError::new_err(format!("{what} ({ty}): {value} is out of range{range}"))
             }
-            Err(Failure::WrongTarget(target)) => Err(new_argument_error(
-                py,
-                format!(
-                    "{what} ({}) must not be a pointer of type '{}'",
-                    self.ty.name,
-                    target.pointer_name()
-                ),
-            )),
-            Err(_) => {
-                let given = value.get_type().name()?;
-                Err(new_argument_error(
-                    py,
-                    format!("{what} ({}) must be {}, not {given}", self.ty.name, plan.expected()),
-                ))
+            Failure::WrongTarget(target) => {
+                let (ty, target) = (&self.ty.name, target.pointer_name());
+                new_argument_error(py, format!("{what} ({ty}) must not be a pointer of type '{target}'"))
+            }
+            _ => {
+                let given = type_name(value);
+                let (ty, expected) = (&self.ty.name, plan.expected());
+                new_argument_error(py, format!("{what} ({ty}) must be {expected}, not {given}"))
             }
         }
     }
@@ -354,7 +379,7 @@ impl Place {
     /// The object that stands for this memory.
     pub fn object(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.ty.shape {
-            Shape::Scalar { .. } => Ok(Py::new(py, Ref::at(self))?.into_any()),
+            Shape::Scalar { .. } | Shape::Wide { .. } => Ok(Py::new(py, Ref::at(self))?.into_any()),
             Shape::Record { .. } => Ok(Py::new(py, Record::at(self))?.into_any()),
             Shape::Array { .. } => Ok(Py::new(py, Array::at(self))?.into_any()),
             Shape::Opaque(reason) => Err(PyTypeError::new_err(reason.clone())),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use super::callback::CallbackType;
 use super::ctype::Types;
 use super::types::TypeId;
-use crate::binding::Scalar;
+use crate::binding::{Scalar, Wide};
 use crate::model::{FloatType, IntegerType, Type, TypeKind};
 
 /// How one argument becomes a word.
@@ -29,6 +29,8 @@ pub enum Plan {
     Callback(Arc<CallbackType>),
     /// A record by value.
     Record(TypeId),
+    /// `long double`: a float. A complex type: a complex number.
+    Wide(Wide),
 }
 
 /// What a pointer parameter points to.
@@ -38,6 +40,8 @@ pub struct Target {
     pub id: TypeId,
     /// Size of one item in bytes; 0 where C code alone knows (handles, functions).
     pub item_size: usize,
+    /// Where the items are arrays, the size of an element, which a buffer's items may have too.
+    pub element_size: usize,
     /// Whether C promises not to write: then read-only buffers will do.
     pub is_const: bool,
     /// Whether bytes and buffers are taken at all.
@@ -76,6 +80,8 @@ pub enum ResultPlan {
         /// Whether UTF-8 is decoded to str.
         decode: bool,
     },
+    /// float, from `long double`; complex.
+    Wide(Wide),
     /// A [`Record`].
     Record,
     /// A [`Pointer`] to what the place of the value says; `None` for NULL.
@@ -110,7 +116,7 @@ pub enum Failure {
 /// An argument on its way.
 #[derive(Clone, Copy, Debug)]
 pub enum Argument {
-    /// A record by value, which lies at this address.
+    /// A record or wide number by value, which lies at this address.
     Record(usize),
     /// A word that is the same in every mode.
     Word(u64),
@@ -130,6 +136,9 @@ impl Plan {
     pub fn of(ty: &Type, types: &Weak<Types>) -> Self {
         if let Some(callback) = CallbackType::of(ty, types) {
             return Self::Callback(callback);
+        }
+        if let Some(wide) = Wide::of(&ty.kind) {
+            return Self::Wide(wide);
         }
         match &ty.kind {
             TypeKind::Bool => Self::Bool,
@@ -154,7 +163,8 @@ impl Plan {
             Self::Bool => "a bool".to_owned(),
             Self::Char => "bytes of length 1, a str of one ASCII character or an int".to_owned(),
             Self::Integer(_) => "an int".to_owned(),
-            Self::Float | Self::Double => "a float".to_owned(),
+            Self::Float | Self::Double | Self::Wide(Wide::LongDouble) => "a float".to_owned(),
+            Self::Wide(_) => "a complex number".to_owned(),
             Self::Text(_) => "bytes, a str, a writable buffer, a pointer or None".to_owned(),
             Self::Pointer(Target { buffers: true, is_const: true, .. }) => {
                 "bytes, a buffer, a pointer or None".to_owned()
@@ -186,13 +196,15 @@ impl Plan {
 
 impl Target {
     fn of(target: &Type) -> Self {
-        let (item_size, buffers) = match &target.kind {
-            TypeKind::Void => (1, true),
-            TypeKind::Record(_) | TypeKind::FunctionPointer(_) | TypeKind::Unsupported(_) => (0, false),
-            TypeKind::Pointer(_) => (0, false),
-            _ => Scalar::of(target).map_or((0, false), |scalar| (scalar.size(), true)),
-        };
-        Self { id: TypeId::of(&target.canonical()), item_size, is_const: target.is_const, buffers }
+        let (item_size, element_size) = item_sizes(target).unwrap_or((0, 0));
+        let is_const = target.is_const;
+        Self {
+            id: TypeId::of(&target.canonical()),
+            item_size,
+            element_size,
+            is_const,
+            buffers: item_size > 0,
+        }
     }
 
     /// Whether a pointer to `other` may be handed over, as C has it.
@@ -201,11 +213,31 @@ impl Target {
     }
 }
 
+/// The size of a number, or of an array of numbers and of its elements; `None` for other types.
+fn item_sizes(ty: &Type) -> Option<(usize, usize)> {
+    match &ty.kind {
+        TypeKind::Void => Some((1, 1)),
+        TypeKind::Pointer(_) | TypeKind::FunctionPointer(_) => None,
+        TypeKind::Array(element, count) => {
+            let (size, innermost) = item_sizes(element)?;
+            Some((size.checked_mul(usize::try_from((*count)?).ok()?)?, innermost))
+        }
+        kind => {
+            let wide = Wide::of(kind).map(Wide::size);
+            let size = wide.or_else(|| Scalar::of(ty).ok().map(Scalar::size))?;
+            Some((size, size))
+        }
+    }
+}
+
 impl ResultPlan {
     /// The plan for a type whose [`Scalar`] exists.
     pub fn of(ty: &Type, decode: bool) -> Self {
         if let TypeKind::Enumeration(_, integer) = &ty.kind {
             return Self::Enumeration(Scalar::of_integer(*integer));
+        }
+        if let Some(wide) = Wide::of(&ty.kind) {
+            return Self::Wide(wide);
         }
         match &ty.kind {
             TypeKind::Void => Self::Void,

@@ -1,5 +1,6 @@
 """Records, arrays, pointers, variables and owned memory."""
 
+import array
 import gc
 import random
 import resource
@@ -170,32 +171,46 @@ def test_enums_and_constants(lib):
 
 
 SCALARS = ["char", "signed char", "short", "int", "long", "float", "double", "unsigned char"]
+WIDE = ["long double", "float _Complex", "double _Complex", "long double _Complex"]
 
 
 def random_value(generator: random.Random, scalar: str):
+    quarter = generator.randrange(-1000, 1000) / 4
     if scalar == "char":
         return bytes([generator.randrange(1, 127)])
-    if scalar in ("float", "double"):
-        return generator.randrange(-1000, 1000) / 4
+    if scalar in ("float", "double", "long double"):
+        return quarter
+    if "_Complex" in scalar:
+        return complex(quarter, generator.randrange(-1000, 1000) / 4)
     bits = {"signed char": 7, "short": 15, "int": 31, "long": 63, "unsigned char": 8}[scalar]
     return generator.randrange(2**bits)
 
 
-def test_records_by_value_agree_with_the_c_compiler(interface):
+def summed(scalar: str, name: str) -> str:
+    """What C adds up of an argument."""
+    return f"creall({name}) + 3 * cimagl({name})" if "_Complex" in scalar else name
+
+
+@pytest.mark.parametrize(
+    ("scalars", "others_of"), [(SCALARS, ["int", "double"]), (SCALARS + WIDE, ["int", *WIDE])]
+)
+def test_records_by_value_agree_with_the_c_compiler(interface, scalars, others_of):
     """Random records of up to 5 fields, among up to 11 other arguments, there and back."""
     generator = random.Random(7)
-    header, source, functions = [], [], []
-    for k in range(100):
-        fields = [generator.choice(SCALARS) for _ in range(generator.randrange(1, 6))]
-        others = [generator.choice(["int", "double"]) for _ in range(generator.randrange(12))]
+    header, source, functions = [], ["#include <complex.h>"], []
+    for k in range(150):
+        longest = generator.choice([1, 2, 5])
+        fields = [generator.choice(scalars) for _ in range(generator.randrange(1, longest + 1))]
+        others = [generator.choice(others_of) for _ in range(generator.randrange(12))]
         at = generator.randrange(len(others) + 1)
         members = " ".join(f"{scalar} f{i};" for i, scalar in enumerate(fields))
-        header.append(f"struct s{k} {{ {members} }};")
+        aligned = generator.choice(["", "", "__attribute__((aligned(16)))", "__attribute__((packed))"])
+        header.append(f"struct {aligned} s{k} {{ {members} }};")
         parameters = [f"{scalar} e{i}" for i, scalar in enumerate(others)]
         parameters.insert(at, f"struct s{k} a")
         prototype = f"struct s{k} g{k}({', '.join(parameters)}, struct s{k} b, double *sum)"
         header.append(f"{prototype};")
-        total = "".join(f" + e{i}" for i in range(len(others)))
+        total = "".join(f" + {summed(scalar, f'e{i}')}" for i, scalar in enumerate(others))
         mix = " ".join(f"r.f{i} = {'ab'[i % 2]}.f{i};" for i in range(len(fields)))
         source.append(f"{prototype} {{ *sum = 0{total}; struct s{k} r; {mix} return r; }}")
         functions.append((fields, others, at))
@@ -212,7 +227,111 @@ def test_records_by_value_agree_with_the_c_compiler(interface):
         result = getattr(lib, f"g{k}")(*arguments[:at], records[0], *arguments[at:], records[1], total)
         got = [getattr(result, f"f{i}") for i in range(len(fields))]
         assert got == [(first, second)[i % 2][i] for i in range(len(fields))], (k, fields)
-        assert total.value == sum(arguments), (k, others)
+        parts = [complex(value) for value in arguments]
+        assert total.value == sum(value.real + 3 * value.imag for value in parts), (k, others)
+
+
+def test_unions_by_value_agree_with_the_c_compiler(interface):
+    """The classes of their members are merged, a long double's with nothing but itself."""
+    header, source, functions = [], [], []
+    pairs = [
+        (a, b) for a in ["int", "float", "double", *WIDE] for b in ["char", "float", "long", *WIDE] if a != b
+    ]
+    for k, (a, b) in enumerate(pairs):
+        header.append(f"typedef {a} first{k}; union u{k} {{ first{k} first; {b} second; }};")
+        prototype = f"union u{k} g{k}(int before, union u{k} u, double after, {a} *seen)"
+        header.append(f"{prototype};")
+        source.append(f"{prototype} {{ *seen = u.first; u.second = before + after; return u; }}")
+        functions.append((a, b))
+    lib = interface("\n".join(header), "\n".join(source))
+    for k, (a, b) in enumerate(functions):
+        union = lib.new(f"union u{k}", first=3)
+        seen = lib.ref(f"first{k}")
+        result = getattr(lib, f"g{k}")(60, union, 5.0, seen)
+        assert seen.value == 3, (a, b)
+        assert result.second == (b"A" if b == "char" else 65), (a, b)
+
+
+def test_wide_numbers_are_floats_and_complex_numbers(interface):
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    lib = interface(
+        """
+        #include <complex.h>
+        long double third(long double value);
+        float _Complex turned(float _Complex z);
+        double _Complex squared(double _Complex z);
+        long double _Complex conjugated(long double _Complex z);
+        void all(double _Complex *values, int count);
+        struct wave { long double phase; double _Complex amplitude; float _Complex small[2]; };
+        extern double _Complex unit;
+        """,
+        """
+        long double third(long double value) { return value / 3; }
+        float _Complex turned(float _Complex z) { return z * I; }
+        double _Complex squared(double _Complex z) { return z * z; }
+        long double _Complex conjugated(long double _Complex z) { return conjl(z); }
+        void all(double _Complex *values, int count) {
+            for (int i = 0; i < count; i++) values[i] *= I;
+        }
+        double _Complex unit = I;
+        """,
+    )
+    assert lib.third(1) == 1 / 3
+    assert lib.third(-float("inf")) == -float("inf")
+    assert lib.turned(1 + 2j) == -2 + 1j
+    assert lib.squared(3) == 9
+    assert lib.squared(1 + 1j) == 2j
+    assert lib.conjugated(0.25 + 4j) == 0.25 - 4j
+    assert lib.squared(numpy.complex64(1 + 2j)) == -3 + 4j
+    values = numpy.array([1, 2j], dtype=complex)
+    lib.all(values, 2)
+    assert values.tolist() == [1j, -2]
+    wave = lib.new("struct wave", phase=0.5, amplitude=1j)
+    wave.small[1] = 2 - 1j
+    assert (wave.phase, wave.amplitude, wave.small[:]) == (0.5, 1j, [0, 2 - 1j])
+    reference = lib.ref("long double", 0.1)
+    assert reference.value == 0.1
+    assert (lib.unit, lib.sizeof("struct wave")) == (1j, 48)
+    lib.unit = 5
+    assert lib.unit == 5
+    with pytest.raises(
+        pythy.ArgumentError, match=r"squared\(\) argument 1 'z' .* must be a complex number, not str"
+    ):
+        lib.squared("1j")
+    with pytest.raises(OverflowError, match=r"turned\(\) argument 1 'z' .*: \(1e\+300\+0j\) is out of range"):
+        lib.turned(1e300 + 0j)
+    with pytest.raises(
+        pythy.ArgumentError, match=r"struct wave.phase \(long double\) must be a float, not NoneType"
+    ):
+        wave.phase = None
+
+
+def test_buffers_serve_for_pointers_to_arrays(interface):
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    lib = interface(
+        """
+        typedef double pair[2];
+        double sum(const pair *pairs, int count);
+        void clear(double (*m)[3], int rows);
+        """,
+        """
+        double sum(const pair *pairs, int count) {
+            double sum = 0;
+            for (int i = 0; i < count; i++) sum += pairs[i][0] * pairs[i][1];
+            return sum;
+        }
+        void clear(double (*m)[3], int rows) {
+            for (int i = 0; i < rows; i++) m[i][0] = 0;
+        }
+        """,
+    )
+    assert lib.sum(numpy.array([1 + 2j, 3 + 4j]), 2) == 14
+    assert lib.sum(array.array("d", [1, 2, 3, 4]), 2) == 14
+    matrix = numpy.ones((2, 3))
+    lib.clear(matrix, 2)
+    assert matrix.tolist() == [[0, 1, 1], [0, 1, 1]]
+    with pytest.raises(pythy.ArgumentError, match="this array has items of 8 bytes"):
+        lib.sum(array.array("d", [1, 2, 3]), 1)
 
 
 def test_variable_arguments_are_promoted_as_c_promotes_them(interface):
