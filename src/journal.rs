@@ -53,6 +53,19 @@ pub struct Noted {
     pub errors: u64,
     /// Its arguments as text.
     pub arguments: Vec<String>,
+    /// The memory that its arguments were to C.
+    pub blocks: Vec<ArgumentBlock>,
+}
+
+/// A block that C knew by an argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArgumentBlock {
+    /// The parameter's name.
+    pub name: String,
+    /// Where the block was.
+    pub address: u64,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// All calls so far, 4 bytes each.
@@ -65,7 +78,14 @@ pub struct Journal {
     origins: Interned<Origin>,
     calls: Vec<u32>,
     noted: BTreeMap<CallNumber, Noted>,
+    /// How many calls of each origin have been noted.
+    notes: HashMap<u32, u32>,
+    /// Origins that have been noted so often that further calls are not told one by one.
+    frequent: Interned<u32>,
 }
+
+/// After how many calls with errors an origin is [frequent](Journal::frequent).
+const FREQUENT: u32 = 10;
 
 impl Journal {
     /// The id of a declaration.
@@ -98,6 +118,29 @@ impl Journal {
     /// Keeps what a call left behind.
     pub fn note(&mut self, call: CallNumber, noted: Noted) {
         self.noted.insert(call, noted);
+        if let Some(origin) = self.origin_id(call) {
+            let notes = self.notes.entry(origin).or_default();
+            *notes += 1;
+            if *notes == FREQUENT {
+                self.frequent.id(origin);
+            }
+        }
+    }
+
+    /// The index of the call's origin among the frequent ones: those with so many calls to note that
+    /// further ones are only summed up.
+    pub fn frequent(&self, call: CallNumber) -> Option<u32> {
+        if self.frequent.items.is_empty() {
+            return None;
+        }
+        self.frequent.ids.get(&self.origin_id(call)?).copied()
+    }
+
+    /// The latest call, up to `last`, of the frequent origin with this index.
+    pub fn latest_of_frequent(&self, index: u32, last: CallNumber) -> Option<CallNumber> {
+        let origin = self.frequent.items.get(index as usize)?;
+        let calls = self.calls.get(..usize::try_from(last).ok()?.min(self.calls.len()))?;
+        calls.iter().rposition(|other| other == origin).map(|position| position as CallNumber + 1)
     }
 
     /// The number of the last call; 0 before the first.
@@ -107,8 +150,13 @@ impl Journal {
 
     /// Where a call came from; `None` for a number that was not given out.
     pub fn origin(&self, call: CallNumber) -> Option<Origin> {
+        self.origin_id(call).map(|id| *self.origins.get(id))
+    }
+
+    /// The number of the call's origin: equal for calls from one line, in one test, on one thread.
+    pub fn origin_id(&self, call: CallNumber) -> Option<u32> {
         let index = usize::try_from(call.checked_sub(1)?).ok()?;
-        self.calls.get(index).map(|id| *self.origins.get(*id))
+        self.calls.get(index).copied()
     }
 
     /// What a call left behind.

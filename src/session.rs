@@ -2,13 +2,14 @@
 //! evidence is read as it appears, and a report joins the two.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::attribution::{self, Evidence, Observed, Seen, Tables};
 use crate::binding::Library;
-use crate::bracket::{self, Slots};
+use crate::bracket::{self, Slot, Slots};
 use crate::evidence::{self, Event, LogLocation, Record, Tail};
-use crate::journal::{CallNumber, Declaration, Journal, Noted, Origin};
+use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
 use crate::report::{self, Report, Scope, Tool};
 use crate::valgrind::{self, Presence};
 
@@ -26,6 +27,8 @@ pub struct Session {
     checked: CallNumber,
     running: u32,
     overlaps: u64,
+    /// Where in `observed` the repeats of each frequent origin are summed up.
+    sums: HashMap<u32, usize>,
 }
 
 /// A place in the session's evidence from which a report may start.
@@ -46,6 +49,10 @@ impl Mark {
 pub struct Entered {
     /// Its number.
     pub call: CallNumber,
+    /// The slots that it goes through.
+    pub slot: Slot,
+    /// Whether it is of an origin that errs so often that its calls are only summed up.
+    pub frequent: bool,
     outer_errors: u64,
     outermost: bool,
     alone: bool,
@@ -130,6 +137,7 @@ impl Session {
             checked: 0,
             running: 0,
             overlaps: 0,
+            sums: HashMap::new(),
         }
     }
 
@@ -165,8 +173,12 @@ impl Session {
                 self.overlaps += 1;
             }
         }
+        let call = self.journal.begin(origin);
+        let shared = self.journal.frequent(call).map(u64::from).filter(|index| *index < Slots::SHARED);
         Entered {
-            call: self.journal.begin(origin),
+            call,
+            slot: shared.map_or(Slot::Call(call), Slot::Shared),
+            frequent: shared.is_some(),
             outer_errors: NESTED_ERRORS.replace(0),
             outermost,
             alone: self.running == 1,
@@ -175,7 +187,12 @@ impl Session {
     }
 
     /// Ends a call during which Valgrind's count rose by `errors`; tells whether there were any of its own.
-    pub fn leave(&mut self, entered: &Entered, errors: u64, arguments: Vec<String>) -> bool {
+    pub fn leave(
+        &mut self,
+        entered: &Entered,
+        errors: u64,
+        (arguments, blocks): (Vec<String>, Vec<ArgumentBlock>),
+    ) -> bool {
         let alone = entered.alone && entered.overlaps == self.overlaps;
         let own = errors.saturating_sub(NESTED_ERRORS.get());
         NESTED_ERRORS.set(entered.outer_errors + errors);
@@ -190,11 +207,33 @@ impl Session {
         let read = self.read(seen);
         if own > 0 && alone {
             if own > read {
-                self.observed.push(Observed { evidence: Evidence::Counted(own - read), seen });
+                self.count(entered, own - read, seen);
             }
-            self.journal.note(entered.call, Noted { errors: own, arguments });
+            if !entered.frequent {
+                self.journal.note(entered.call, Noted { errors: own, arguments, blocks });
+            }
         }
         own > 0
+    }
+
+    /// Keeps repeats of errors, in one sum for each frequent origin.
+    fn count(&mut self, entered: &Entered, count: u64, seen: Seen) {
+        let Some(origin) = self.journal.origin_id(entered.call).filter(|_| entered.frequent) else {
+            self.observed.push(Observed { evidence: Evidence::Counted(count), seen });
+            return;
+        };
+        let seen = Seen::Among(entered.call);
+        let sum = self.sums.get(&origin).and_then(|index| self.observed.get_mut(*index));
+        match sum {
+            Some(Observed { evidence: Evidence::Counted(sum), seen: last }) => {
+                *sum += count;
+                *last = seen;
+            }
+            _ => {
+                self.sums.insert(origin, self.observed.len());
+                self.observed.push(Observed { evidence: Evidence::Counted(count), seen });
+            }
+        }
     }
 
     /// Looks for blocks that were lost since the last check.
@@ -208,6 +247,7 @@ impl Session {
     /// A place from which a later report may start; what is lost before it is found before it.
     pub fn mark(&mut self) -> Mark {
         self.check_leaks();
+        self.sums.clear();
         Mark { observed: self.observed.len(), first: self.journal.last() + 1 }
     }
 
@@ -243,6 +283,8 @@ impl Session {
         let mut errors = 0;
         for record in events.into_iter().filter_map(record) {
             errors += u64::from(!record.is_leak());
+            // Later repeats may be of this one.
+            self.sums.clear();
             self.observed.push(Observed { evidence: Evidence::Record(record), seen });
         }
         errors

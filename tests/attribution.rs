@@ -1,7 +1,7 @@
 //! Attribution, on journals and records made by hand: no Valgrind, no Python, no disk.
 
 use pythy::attribution::{Basis, Category, Evidence, Finding, Observed, Place, Seen, Tables, attribute};
-use pythy::bracket::Slots;
+use pythy::bracket::{Slot, Slots};
 use pythy::evidence::{Frame, Kind, Leaked, Record, Stack};
 use pythy::journal::{CallSite, Declaration, Journal, Origin};
 use pythy::model::Location;
@@ -55,8 +55,13 @@ fn python(function: &str) -> Frame {
 
 /// The two frames of the dispatcher in call `number`: 8 bytes a slot, return addresses minus 1.
 fn slots(number: u64) -> Vec<Frame> {
-    let inner = frame(INNER + number % 4096 * 8 + 2, "pythy_inner_call", OURS);
-    let outer = frame(OUTER + number / 4096 % 4096 * 8 + 2, "pythy_outer_call", OURS);
+    shared_slots(Slot::Call(number))
+}
+
+fn shared_slots(slot: Slot) -> Vec<Frame> {
+    let (outer, inner) = slot.digits();
+    let inner = frame(INNER + inner * 8 + 2, "pythy_inner_call", OURS);
+    let outer = frame(OUTER + outer * 8 + 2, "pythy_outer_call", OURS);
     vec![inner, outer, frame(0x30, "pythy::python::entry::bracketed", OURS), python("_PyEval_Eval")]
 }
 
@@ -105,14 +110,17 @@ fn functions(stack: &Stack) -> Vec<&str> {
 fn two_addresses_in_a_stack_are_a_call_number() {
     for number in [1, 7, 4095, 4096, 5000, Slots::CYCLE - 1] {
         let place = tables().place(&in_call(number, &[c("fill", 9)]));
-        assert_eq!(place, Place::InCall { residue: number, depth: 1 });
+        assert_eq!(place, Place::InCall { slot: Slot::Call(number), depth: 1 });
     }
     let slots = Slots::at(OUTER, INNER);
     assert_eq!(slots.inner_digit(INNER), Some(0));
     assert_eq!(slots.inner_digit(INNER + 4096 * 8 - 1), Some(4095));
     assert_eq!(slots.inner_digit(INNER + 4096 * 8), None);
     assert_eq!(slots.outer_digit(OUTER - 1), None);
-    assert_eq!(Slots::number(1, 2), 4098);
+    assert_eq!(Slots::slot(1, 2), Slot::Call(4098));
+    assert_eq!(Slots::slot(4095, 2), Slot::Shared(2));
+    assert_eq!((Slot::Call(4098).digits(), Slot::Shared(2).digits()), ((1, 2), (4095, 2)));
+    assert_eq!(Slot::Call(Slots::CYCLE + 5).digits(), (0, 5));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pythy::binding::{Place, Route, Scalar, Signature};
-use pythy::bracket::{Slots, dispatch};
+use pythy::bracket::{Slot, Slots, dispatch};
 use pythy::call::{Frame, Libffi, call_for_float, call_for_integer};
 
 const SIGNATURES: usize = 400;
@@ -170,7 +170,7 @@ fn every_route_passes_the_same_arguments_and_results() {
                 number += 4095 * 7;
                 let dispatched = |address| {
                     let mut frame = Frame::new(address, &registers, &words);
-                    unsafe { dispatch(&mut frame, number) };
+                    unsafe { dispatch(&mut frame, Slot::Call(number)) };
                     frame.result(signature)
                 };
                 oracle.check(&name, signature, &words, result, dispatched, "dispatcher");

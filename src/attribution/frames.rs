@@ -1,6 +1,5 @@
-use crate::bracket::Slots;
+use crate::bracket::{Slot, Slots};
 use crate::evidence::{Frame, Stack};
-use crate::journal::CallNumber;
 
 /// What the addresses and objects in a stack mean to us.
 #[derive(Clone, Debug)]
@@ -18,10 +17,10 @@ pub struct Tables {
 /// What a stack tells of the call that was running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In the C code of this call (its number modulo [`Slots::CYCLE`]); the code ends before frame `depth`.
+    /// In the C code of the call that this slot stands for; the code ends before frame `depth`.
     InCall {
-        /// The call's number, modulo the cycle.
-        residue: CallNumber,
+        /// The call's slot.
+        slot: Slot,
         /// How many frames are C code.
         depth: usize,
     },
@@ -37,8 +36,8 @@ impl Tables {
     /// Reads a stack from its innermost frame outwards, as far as the first frame of ours.
     pub fn place(&self, stack: &Stack) -> Place {
         for (depth, frame) in stack.frames.iter().enumerate() {
-            if let Some(residue) = self.number_at(stack, depth) {
-                return Place::InCall { residue, depth };
+            if let Some(slot) = self.slot_at(stack, depth) {
+                return Place::InCall { slot, depth };
             }
             if self.is_own(frame) {
                 return Place::Elsewhere;
@@ -56,11 +55,11 @@ impl Tables {
         self.place(stack) == Place::Elsewhere && stack.frames.iter().any(|frame| self.is_own(frame))
     }
 
-    fn number_at(&self, stack: &Stack, depth: usize) -> Option<CallNumber> {
+    fn slot_at(&self, stack: &Stack, depth: usize) -> Option<Slot> {
         let slots = self.slots.as_ref()?;
         let inner = slots.inner_digit(stack.frames.get(depth)?.ip)?;
         let outer = slots.outer_digit(stack.frames.get(depth + 1)?.ip)?;
-        Some(Slots::number(outer, inner))
+        Some(Slots::slot(outer, inner))
     }
 
     /// A text log names a frame's object only where it knows no source file; Rust's names tell then.

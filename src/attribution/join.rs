@@ -2,9 +2,9 @@ use std::collections::HashMap;
 
 use super::frames::{Place, Tables};
 use super::{Basis, Category, Finding};
-use crate::bracket::Slots;
+use crate::bracket::{Slot, Slots};
 use crate::evidence::{Frame, Kind, Leaked, Record, Stack};
-use crate::journal::{CallNumber, Journal, Origin};
+use crate::journal::{ArgumentBlock, CallNumber, Journal, Origin};
 
 /// One piece of evidence and when it was seen.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub enum Evidence {
 pub enum Seen {
     /// Between the start and the end of this call.
     During(CallNumber),
+    /// In calls of one frequent origin, of which this is the last.
+    Among(CallNumber),
     /// While no call was running, or several at once.
     Outside,
     /// By a leak check; what it found was lost among these calls, both included.
@@ -52,7 +54,10 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
             _ if index < since => {}
             (Evidence::Record(record), _) if record.is_leak() => {}
             (Evidence::Record(record), seen) => join.error(record, *seen),
-            (Evidence::Counted(count), Seen::During(call)) => join.counted(*count, *call),
+            (Evidence::Counted(count), Seen::During(call)) => {
+                join.counted(*count, *call, &[(*call, *count)]);
+            }
+            (Evidence::Counted(count), Seen::Among(call)) => join.counted(*count, *call, &[]),
             (Evidence::Counted(_), _) => {}
         }
     }
@@ -92,14 +97,14 @@ impl Join<'_> {
             return self.freed_by_c(record, seen);
         }
         let (call, basis, depth) = match (self.tables.place(stack), seen) {
-            (Place::InCall { residue, depth }, seen) => (self.number(residue, seen), Basis::Call, depth),
+            (Place::InCall { slot, depth }, seen) => (self.number(slot, seen), Basis::Call, depth),
             (Place::InLibrary | Place::Cut, Seen::During(call)) => {
                 (Some(call), Basis::Window, stack.frames.len())
             }
             (Place::InLibrary, _) => (None, Basis::Function, stack.frames.len()),
             (Place::Cut | Place::Elsewhere, _) => return,
         };
-        let stacks = self.c_stacks(record, depth);
+        let stacks = self.c_stacks(record, depth, call);
         let key = Key {
             kind: record.kind.clone(),
             what: record.what.clone(),
@@ -130,11 +135,11 @@ impl Join<'_> {
     /// Pythy frees its own block and finds it freed: that was the C call on whose stack it happened.
     fn freed_by_c(&mut self, record: &Record, seen: Seen) {
         let freed = record.stacks[1..].iter().find_map(|stack| match self.tables.place(stack) {
-            Place::InCall { residue, depth } => Some((residue, depth, stack)),
+            Place::InCall { slot, depth } => Some((slot, depth, stack)),
             _ => None,
         });
-        let Some((residue, depth, stack)) = freed else { return };
-        let call = self.number(residue, seen);
+        let Some((slot, depth, stack)) = freed else { return };
+        let call = self.number(slot, seen);
         let frames = stack.frames[..depth].to_vec();
         let what = "free() of memory that Python owns: an argument's copy, or what lib.new made".to_owned();
         let key = Key {
@@ -168,19 +173,30 @@ impl Join<'_> {
         leaked: Leaked,
         (first, last): (CallNumber, CallNumber),
     ) {
-        let (allocated_by, depth) = match self.tables.place(stack) {
-            Place::InCall { residue, depth } => (latest(residue, last), depth),
-            Place::InLibrary => (None, stack.frames.len()),
-            Place::Cut | Place::Elsewhere => return,
-        };
         let one_call = first == last;
         let mut what = leak_sentence(&record.kind, leaked);
+        let (allocated_by, exact, depth) = match self.tables.place(stack) {
+            Place::InCall { slot: Slot::Call(residue), depth } => (latest(residue, last), true, depth),
+            Place::InCall { slot: Slot::Shared(index), depth } => {
+                let call = self.journal.latest_of_frequent(index as u32, last);
+                let exact = one_call && call == Some(last);
+                if !exact {
+                    what.push_str(
+                        ": allocated by a call from this line, not necessarily this one, because calls from \
+                         lines that have erred often share a slot",
+                    );
+                }
+                (call, exact, depth)
+            }
+            Place::InLibrary => (None, false, stack.frames.len()),
+            Place::Cut | Place::Elsewhere => return,
+        };
         if first > last {
             what.push_str(": no call was made since the last check, so Python dropped the last handle");
         }
         let lost_by = match allocated_by {
             _ if one_call => Some(first),
-            Some(call) if (first..=last).contains(&call) => Some(call),
+            Some(call) if exact && (first..=last).contains(&call) => Some(call),
             _ => None,
         };
         self.findings.push(Finding {
@@ -189,16 +205,16 @@ impl Join<'_> {
             what,
             count: 1,
             occurrences: Vec::new(),
-            basis: match (one_call, allocated_by) {
+            basis: match (one_call, exact) {
                 (true, _) => Basis::Call,
-                (false, Some(_)) => Basis::Window,
-                (false, None) => Basis::Function,
+                (false, true) => Basis::Window,
+                (false, false) => Basis::Function,
             },
             call: lost_by,
             allocated_by,
             lost_between: (first <= last).then_some((first, last)),
             leaked: Some(leaked),
-            stacks: self.c_stacks(record, depth),
+            stacks: self.c_stacks(record, depth, lost_by),
         });
     }
 
@@ -220,7 +236,7 @@ impl Join<'_> {
 
     /// Errors without a record of their own: repeats of one that Valgrind printed before, which is
     /// known when this declaration has only one, or else errors nobody can describe.
-    fn counted(&mut self, count: u64, call: CallNumber) {
+    fn counted(&mut self, count: u64, call: CallNumber, occurrences: &[(CallNumber, u64)]) {
         let Some(site) = self.site(call) else { return };
         let candidates = |same: &dyn Fn((u32, u32)) -> bool| -> Vec<usize> {
             let errors = self.findings.iter().enumerate().filter(|(_, finding)| {
@@ -232,7 +248,7 @@ impl Join<'_> {
                 .collect()
         };
         if let [only] = candidates(&|other| other == site)[..] {
-            self.findings[only].add(count, &[(call, count)]);
+            self.findings[only].add(count, occurrences);
             return;
         }
         let of_this_function = candidates(&|other| other.0 == site.0);
@@ -243,7 +259,7 @@ impl Join<'_> {
         };
         let finding = match of_this_function[..] {
             [only] => {
-                let occurrences = vec![(call, count)];
+                let occurrences = occurrences.to_vec();
                 let like = self.findings[only].clone();
                 Finding { count, occurrences, basis: Basis::Function, call: Some(call), ..like }
             }
@@ -252,7 +268,7 @@ impl Join<'_> {
                 kind: Kind::from(UNREAD),
                 what: what.to_owned(),
                 count,
-                occurrences: vec![(call, count)],
+                occurrences: occurrences.to_vec(),
                 basis: Basis::Call,
                 call: Some(call),
                 allocated_by: None,
@@ -281,13 +297,16 @@ impl Join<'_> {
     }
 
     /// The stacks without the frames of Python and pythy below the C code.
-    fn c_stacks(&self, record: &Record, depth: usize) -> Vec<Stack> {
+    fn c_stacks(&self, record: &Record, depth: usize, call: Option<CallNumber>) -> Vec<Stack> {
         let cut = |(index, stack): (usize, &Stack)| {
             let depth = match (index, self.tables.place(stack)) {
                 (0, _) => depth,
                 (_, Place::InCall { depth, .. }) => depth,
                 (_, Place::InLibrary | Place::Cut) => stack.frames.len(),
                 (_, Place::Elsewhere) if self.tables.is_ours(stack) => {
+                    if let Some(label) = self.argument_label(stack, call) {
+                        return Stack { label: Some(label), frames: Vec::new() };
+                    }
                     let made = |name| {
                         let named =
                             |frame: &Frame| frame.function.as_ref().is_some_and(|f| f.ends_with(name));
@@ -308,13 +327,37 @@ impl Join<'_> {
         record.stacks.iter().enumerate().map(cut).collect()
     }
 
-    /// The number of the running call that has this residue.
-    fn number(&self, residue: CallNumber, seen: Seen) -> Option<CallNumber> {
-        match seen {
-            Seen::During(call) if call % Slots::CYCLE == residue => Some(call),
-            Seen::During(call) => latest(residue, call),
-            Seen::Outside => latest(residue, self.journal.last()),
-            Seen::LeakCheck(_, last) => latest(residue, last),
+    /// Where an address is, as seen from the argument that gave C the block:
+    /// `1 byte after argument 'out' (16 bytes) of fill()`.
+    fn argument_label(&self, stack: &Stack, call: Option<CallNumber>) -> Option<String> {
+        let (address, position) = position(stack.label.as_deref()?)?;
+        let call = call?;
+        let fits = |block: &&ArgumentBlock| match position {
+            Position::After(distance) => block.address + block.size + distance == address,
+            Position::Before(distance) => block.address.checked_sub(distance) == Some(address),
+            Position::Inside(distance) => block.address + distance == address,
+        };
+        let block = self.journal.noted(call)?.blocks.iter().find(fits)?;
+        let (distance, side) = match position {
+            Position::After(distance) => (distance + 1, "after"),
+            Position::Before(distance) => (distance, "before"),
+            Position::Inside(distance) => (distance, "inside"),
+        };
+        let function = &self.journal.declaration(self.journal.origin(call)?.declaration).name;
+        let (distance, size) = (plural(distance, "byte"), plural(block.size, "byte"));
+        let name = &block.name;
+        Some(format!("Address {address:#x} is {distance} {side} argument '{name}' ({size}) of {function}()"))
+    }
+
+    /// The number of the call on whose stack there is this slot.
+    fn number(&self, slot: Slot, seen: Seen) -> Option<CallNumber> {
+        let last = match seen {
+            Seen::During(call) | Seen::Among(call) | Seen::LeakCheck(_, call) => call,
+            Seen::Outside => self.journal.last(),
+        };
+        match slot {
+            Slot::Call(residue) => latest(residue, last),
+            Slot::Shared(index) => self.journal.latest_of_frequent(index as u32, last),
         }
     }
 
@@ -332,6 +375,32 @@ fn latest(residue: CallNumber, last: CallNumber) -> Option<CallNumber> {
     last.checked_sub(back).filter(|number| *number > 0)
 }
 
+fn plural(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Where an address lies, in bytes from the nearer end of a block, or from its start.
+#[derive(Clone, Copy)]
+enum Position {
+    After(u64),
+    Before(u64),
+    Inside(u64),
+}
+
+/// The figures of Valgrind's `Address 0x4a9 is 1,024 bytes after a block of size 16 alloc'd`.
+fn position(label: &str) -> Option<(u64, Position)> {
+    let (address, rest) = label.strip_prefix("Address 0x")?.split_once(" is ")?;
+    let (distance, side) = rest.split_once(" bytes ")?;
+    let distance = distance.replace(',', "").parse().ok()?;
+    let position = match side.split(' ').next()? {
+        "after" => Position::After(distance),
+        "before" => Position::Before(distance),
+        "inside" => Position::Inside(distance),
+        _ => return None,
+    };
+    Some((u64::from_str_radix(address, 16).ok()?, position))
+}
+
 fn leak_sentence(kind: &Kind, leaked: Leaked) -> String {
     let Leaked { bytes, blocks, indirect_bytes, .. } = leaked;
     let verb = if blocks == 1 { "is" } else { "are" };
@@ -347,6 +416,5 @@ fn leak_sentence(kind: &Kind, leaked: Leaked) -> String {
     } else {
         String::new()
     };
-    let plural = |count: u64, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     format!("{} in {} {verb} {state}{indirect}", plural(bytes, "byte"), plural(blocks, "block"))
 }

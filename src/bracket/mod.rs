@@ -7,4 +7,4 @@ mod slots;
 
 pub use requests::{change_option, count_errors, leak_check_added};
 pub use roots::Root;
-pub use slots::{HAS_SLOTS, Slots, dispatch, own_object};
+pub use slots::{HAS_SLOTS, Slot, Slots, dispatch, own_object};

@@ -18,6 +18,17 @@ const SLOT_SIZE: u64 = 8;
 /// Whether this platform has a dispatcher.
 pub const HAS_SLOTS: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
 
+/// What a pair of slots stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// The call with this number, modulo [`Slots::CYCLE`].
+    Call(u64),
+    /// Any call of this origin, by the index that the journal gave it: below [`Slots::SHARED`]. An
+    /// origin whose calls err time and again keeps one stack, because Valgrind takes milliseconds to
+    /// describe an error on a new one.
+    Shared(u64),
+}
+
 /// Where the two tables of slots lie in this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots {
@@ -26,8 +37,12 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Numbers that differ by this much share their slots.
-    pub const CYCLE: u64 = SLOTS * SLOTS;
+    /// Numbers that differ by this much share their slots. The last outer slot is left to
+    /// [`Slot::Shared`].
+    pub const CYCLE: u64 = SLOTS * SLOTS - Self::SHARED;
+
+    /// How many origins can have a slot of their own.
+    pub const SHARED: u64 = SLOTS;
 
     /// Tables at the given addresses, for evidence that was recorded elsewhere.
     pub fn at(outer: u64, inner: u64) -> Self {
@@ -44,9 +59,21 @@ impl Slots {
         digit(&self.inner, ip)
     }
 
-    /// The call number, modulo [`Slots::CYCLE`], that two digits stand for.
-    pub fn number(outer: u64, inner: u64) -> u64 {
-        outer * SLOTS + inner
+    /// What two digits stand for.
+    pub fn slot(outer: u64, inner: u64) -> Slot {
+        let number = outer * SLOTS + inner;
+        if number < Self::CYCLE { Slot::Call(number) } else { Slot::Shared(inner) }
+    }
+}
+
+impl Slot {
+    /// The two digits, outer and inner.
+    pub fn digits(self) -> (u64, u64) {
+        let number = match self {
+            Self::Call(number) => number % Slots::CYCLE,
+            Self::Shared(index) => Slots::CYCLE + index % Slots::SHARED,
+        };
+        (number / SLOTS, number % SLOTS)
     }
 }
 
@@ -200,12 +227,12 @@ mod imp {
         }
     }
 
-    /// Makes the call that `frame` describes through the slots of `number`.
+    /// Makes the call that `frame` describes through its slots.
     ///
     /// # Safety
     /// `frame` holds the address of a function and the arguments of its signature.
-    pub unsafe fn dispatch(frame: &mut Frame, number: u64) {
-        let (outer, inner) = (number / SLOTS % SLOTS, number % SLOTS);
+    pub unsafe fn dispatch(frame: &mut Frame, slot: Slot) {
+        let (outer, inner) = slot.digits();
         // SAFETY: the caller vouches for the frame; both offsets lie within their tables.
         unsafe { pythy_outer_call((&raw mut *frame).cast(), outer * SLOT_SIZE, inner * SLOT_SIZE) };
     }
@@ -226,7 +253,7 @@ mod imp {
     ///
     /// # Safety
     /// Never called.
-    pub unsafe fn dispatch(_frame: &mut Frame, _number: u64) {}
+    pub unsafe fn dispatch(_frame: &mut Frame, _slot: Slot) {}
 }
 
 pub use imp::dispatch;

@@ -141,6 +141,12 @@ impl Callable {
         }
     }
 
+    /// The name of an argument: the header's, or its number among all.
+    pub fn parameter_name(&self, index: usize) -> String {
+        let name = self.parameters.get(index).and_then(|parameter| parameter.name.clone());
+        name.unwrap_or_else(|| (index + 1).to_string())
+    }
+
     /// Whether arguments may follow the last parameter.
     pub fn is_variadic(&self) -> bool {
         self.general.as_ref().is_some_and(|general| general.convention.variadic)

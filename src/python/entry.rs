@@ -14,13 +14,14 @@ use super::callable::{Callable, Entry, callable};
 use super::callback::{self, any_pending, take_exception};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
-use super::place::Place;
+use super::place::{Place, owned_block};
 use super::plan::{Argument, Failure, ResultPlan};
 use super::stub;
 use crate::binding::{Passing, Place as RegisterPlace, Registers, Route, Wide};
-use crate::bracket;
+use crate::bracket::{self, Slot};
 use crate::call::errno::Errno;
 use crate::call::{Arguments, Block, Frame, call_for_float, call_for_integer};
+use crate::journal::ArgumentBlock;
 use crate::session;
 
 type Object = *mut ffi::PyObject;
@@ -181,6 +182,8 @@ struct Copy {
     block: Block,
     original: *mut u8,
     writable: bool,
+    /// The index of the argument, the first of several with this memory.
+    argument: usize,
 }
 
 /// The entry under Valgrind.
@@ -205,7 +208,7 @@ pub unsafe extern "C" fn bracketed(
                 Ok(Argument::Word(word)) => word,
                 Ok(Argument::Record(_)) => return bad_argument(callable, index, argument, Failure::Type),
                 Ok(Argument::Memory { address, length, writable }) => {
-                    match copy(&mut copies, address, length, writable) {
+                    match copy(&mut copies, index, (address, length, writable)) {
                         Some(word) => word,
                         None => return no_memory(callable, length),
                     }
@@ -213,8 +216,8 @@ pub unsafe extern "C" fn bracketed(
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             });
         }
-        let Some(outcome) = make_call(callable, arguments, count, |number| invoke(callable, &words, number))
-        else {
+        let given = Given { arguments, count: count as usize, copies: &copies };
+        let Some(outcome) = make_call(callable, &given, |slot| invoke(callable, &words, slot)) else {
             return std::ptr::null_mut();
         };
         copy_back(&copies);
@@ -230,7 +233,7 @@ pub unsafe extern "C" fn bracketed(
 /// # Safety
 /// The originals are still there, and no smaller.
 unsafe fn copy_back(copies: &[Copy]) {
-    for Copy { block, original, writable } in copies {
+    for Copy { block, original, writable, .. } in copies {
         if *writable {
             // SAFETY: the buffer's view has kept the original in place, with this size.
             unsafe { original.copy_from_nonoverlapping(block.address().cast(), block.size()) };
@@ -239,7 +242,11 @@ unsafe fn copy_back(copies: &[Copy]) {
 }
 
 /// The address of a copy; the same memory handed over twice is one copy.
-unsafe fn copy(copies: &mut Vec<Copy>, original: *mut u8, length: usize, writable: bool) -> Option<u64> {
+unsafe fn copy(
+    copies: &mut Vec<Copy>,
+    argument: usize,
+    (original, length, writable): (*mut u8, usize, bool),
+) -> Option<u64> {
     if let Some(copy) =
         copies.iter_mut().find(|copy| copy.original == original && copy.block.size() == length)
     {
@@ -254,7 +261,7 @@ unsafe fn copy(copies: &mut Vec<Copy>, original: *mut u8, length: usize, writabl
     };
     let block = Block::copy_of(bytes)?;
     let address = block.address() as u64;
-    copies.push(Copy { block, original, writable });
+    copies.push(Copy { block, original, writable, argument });
     Some(address)
 }
 
@@ -264,23 +271,29 @@ struct Outcome {
     text_length: Option<usize>,
 }
 
+/// The arguments of a call, for what is told of it.
+struct Given<'a> {
+    arguments: *const Object,
+    count: usize,
+    copies: &'a [Copy],
+}
+
 /// Makes the call inside its bracket; `None` with an exception set.
 ///
 /// # Safety
-/// `count` live arguments; the GIL is held; `invoke` makes the call of this number and touches no
+/// The arguments are live; the GIL is held; `invoke` makes the call through these slots and touches no
 /// Python object.
 unsafe fn make_call<T>(
     callable: &Callable,
-    arguments: *const Object,
-    count: ffi::Py_ssize_t,
-    invoke: impl FnOnce(u64) -> T,
+    given: &Given<'_>,
+    invoke: impl FnOnce(Slot) -> T,
 ) -> Option<T> {
     let origin = call_site::origin(callable.declaration)?;
     let entered = session::current()?.enter(origin);
     let mut errors = 0;
     let call = || {
         let before = bracket::count_errors();
-        let outcome = invoke(entered.call);
+        let outcome = invoke(entered.slot);
         errors = bracket::count_errors() - before;
         outcome
     };
@@ -288,11 +301,11 @@ unsafe fn make_call<T>(
     let outcome = unsafe {
         if callable.release_gil { without_gil::<true, _>(call) } else { without_gil::<false, _>(call) }
     };
-    let shown = if errors > 0 {
+    let shown = if errors > 0 && !entered.frequent {
         // SAFETY: the arguments are live until CPython's call returns.
-        unsafe { show(arguments, count) }
+        unsafe { (show(given), blocks(callable, given)) }
     } else {
-        Vec::new()
+        (Vec::new(), Vec::new())
     };
     session::current()?.leave(&entered, errors, shown);
     if any_pending() && raised() {
@@ -303,12 +316,12 @@ unsafe fn make_call<T>(
 
 /// # Safety
 /// The words are arguments of this function's signature.
-unsafe fn invoke(callable: &Callable, words: &[u64], number: u64) -> Outcome {
+unsafe fn invoke(callable: &Callable, words: &[u64], slot: Slot) -> Outcome {
     // SAFETY: as the caller vouches; strlen reads a string that C code returned as one.
     unsafe {
         let dispatched = |address, registers: &Registers, words: &[u64]| {
             let mut frame = Frame::new(address, registers, words);
-            bracket::dispatch(&mut frame, number);
+            bracket::dispatch(&mut frame, slot);
             frame
         };
         if callable.libffi.is_some() && !bracket::HAS_SLOTS {
@@ -325,16 +338,42 @@ unsafe fn invoke(callable: &Callable, words: &[u64], number: u64) -> Outcome {
     }
 }
 
-/// # Safety
-/// `count` live arguments.
-unsafe fn show(arguments: *const Object, count: ffi::Py_ssize_t) -> Vec<String> {
-    // SAFETY: as the caller vouches, with the GIL held.
-    unsafe {
-        let py = pyo3::Python::assume_attached();
-        (0..count as usize)
-            .map(|index| short_repr(&pyo3::Bound::from_borrowed_ptr(py, *arguments.add(index))))
-            .collect()
+impl Given<'_> {
+    /// # Safety
+    /// The arguments are live and the GIL is held.
+    unsafe fn objects(&self) -> impl Iterator<Item = pyo3::Borrowed<'_, '_, pyo3::PyAny>> {
+        // SAFETY: as the caller vouches.
+        (0..self.count).map(|index| unsafe {
+            pyo3::Borrowed::from_ptr(pyo3::Python::assume_attached(), *self.arguments.add(index))
+        })
     }
+}
+
+/// # Safety
+/// The arguments are live and the GIL is held.
+unsafe fn show(given: &Given<'_>) -> Vec<String> {
+    // SAFETY: as the caller vouches.
+    unsafe { given.objects().map(|object| short_repr(&object)).collect() }
+}
+
+/// The memory that C knew by each argument.
+///
+/// # Safety
+/// The arguments are live and the GIL is held.
+unsafe fn blocks(callable: &Callable, given: &Given<'_>) -> Vec<ArgumentBlock> {
+    let name = |index| callable.parameter_name(index);
+    let copies = given.copies.iter().map(|copy| ArgumentBlock {
+        name: name(copy.argument),
+        address: copy.block.address() as u64,
+        size: copy.block.size() as u64,
+    });
+    // SAFETY: as the caller vouches.
+    let objects = unsafe { given.objects() };
+    let owned = objects.enumerate().filter_map(|(index, object)| {
+        let (address, size) = owned_block(&object)?;
+        Some(ArgumentBlock { name: name(index), address: address as u64, size: size as u64 })
+    });
+    copies.chain(owned).collect()
 }
 
 /// The entry for records and wide numbers by value, and for variable arguments.
@@ -393,7 +432,7 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                 Ok((Argument::Word(word), true)) => words.push_float(word),
                 Ok((Argument::Word(word), false)) => words.push_integer(word),
                 Ok((Argument::Memory { address, length, writable }, _)) if CHECKED => {
-                    match copy(&mut copies, address, length, writable) {
+                    match copy(&mut copies, index, (address, length, writable)) {
                         Some(word) => words.push_integer(word),
                         None => return no_memory(callable, length),
                     }
@@ -410,14 +449,14 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
         }
         let mut frame = words.frame(callable.address, &general.convention.result);
         if CHECKED {
-            let dispatched =
-                make_call(callable, arguments, count, |number| bracket::dispatch(&mut frame, number));
+            let given = Given { arguments, count: count as usize, copies: &copies };
+            let dispatched = make_call(callable, &given, |slot| bracket::dispatch(&mut frame, slot));
             if dispatched.is_none() {
                 return std::ptr::null_mut();
             }
             copy_back(&copies);
         } else {
-            without_gil::<RELEASE, _>(|| bracket::dispatch(&mut frame, 0));
+            without_gil::<RELEASE, _>(|| bracket::dispatch(&mut frame, Slot::Call(0)));
             if any_pending() && raised() {
                 return std::ptr::null_mut();
             }

@@ -394,6 +394,19 @@ impl Owned {
     }
 }
 
+/// The block of pythy's own that a `Ref`, `Record` or `Array` lies in: address and size.
+pub fn owned_block(object: &Bound<'_, PyAny>) -> Option<(usize, usize)> {
+    let place = if let Ok(reference) = object.cast::<Ref>() {
+        reference.get().place()
+    } else if let Ok(record) = object.cast::<Record>() {
+        record.get().place()
+    } else {
+        object.cast::<Array>().ok()?.get().place()
+    };
+    let block = &place.owner.as_ref()?.block;
+    Some((block.address() as usize, block.size()))
+}
+
 fn is_signed(scalar: Scalar) -> bool {
     matches!(scalar, Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64)
 }

@@ -112,6 +112,14 @@ impl Builder<'_> {
             }
         }
         let mut rest: Vec<(Origin, u64)> = self.journal.calls_by_origin(scope.first, scope.last);
+        let mut summed: HashMap<Origin, u64> = HashMap::new();
+        for finding in findings {
+            let listed: u64 = finding.occurrences.iter().map(|(_, errors)| errors).sum();
+            let origin = finding.call.and_then(|call| self.journal.origin(call));
+            if let (Some(origin), Category::Error) = (origin, finding.category) {
+                *summed.entry(origin).or_default() += finding.count - listed;
+            }
+        }
         for (number, (errors, leaked_bytes, leaked_blocks)) in told {
             let Some(origin) = self.journal.origin(number) else { continue };
             if !(scope.first..=scope.last).contains(&number) {
@@ -124,8 +132,9 @@ impl Builder<'_> {
             self.report.calls.push(CallTotal { errors, leaked_bytes, leaked_blocks, ..total });
         }
         for (origin, count) in rest.into_iter().filter(|(_, count)| *count > 0) {
+            let errors = summed.get(&origin).copied().unwrap_or(0);
             let total = self.call_total(None, count, origin);
-            self.report.calls.push(total);
+            self.report.calls.push(CallTotal { errors, ..total });
         }
     }
 
