@@ -20,6 +20,8 @@ pub struct Declaration {
     pub location: Location,
     /// The library that exports it.
     pub library: PathBuf,
+    /// Whether leaks of what it allocates are told.
+    pub leaks: bool,
 }
 
 /// A line of the calling program.
@@ -184,6 +186,11 @@ impl Journal {
         self.threads.get(id)
     }
 
+    /// How many threads have made calls.
+    pub fn threads(&self) -> usize {
+        self.threads.items.len()
+    }
+
     /// How often each origin called within the numbers `first..=last`.
     pub fn calls_by_origin(&self, first: CallNumber, last: CallNumber) -> Vec<(Origin, u64)> {
         let mut counts = vec![0; self.origins.items.len()];
@@ -235,6 +242,7 @@ mod tests {
             prototype: "int add(int a, int b)".into(),
             location: Location { file: "add.h".into(), line: 3, column: 1 },
             library: "add.so".into(),
+            leaks: true,
         });
         let thread = journal.add_thread("MainThread");
         let mut at = |line| {

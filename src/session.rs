@@ -5,13 +5,26 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::attribution::{self, Evidence, Observed, Seen, Tables};
+use crate::attribution::{self, Category, Evidence, Finding, Observed, Seen, Tables};
 use crate::binding::Library;
 use crate::bracket::{self, Slot, Slots};
 use crate::evidence::{self, Event, LogLocation, Record, Tail};
 use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
 use crate::report::{self, Report, Scope, Tool};
 use crate::valgrind::{self, Presence};
+
+/// When blocks that were lost are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeakCheck {
+    /// After each call.
+    Call,
+    /// When a test ends, if something tells us so; else as [`LeakCheck::Session`].
+    Test,
+    /// When a report is made, and at the end.
+    Session,
+    /// Never.
+    Off,
+}
 
 /// What pythy knows of this process's foreign calls under Valgrind.
 #[derive(Debug)]
@@ -27,6 +40,8 @@ pub struct Session {
     checked: CallNumber,
     running: u32,
     overlaps: u64,
+    /// Whether some interface wants leaks to be looked for.
+    leaks_wanted: bool,
     /// Where in `observed` the repeats of each frequent origin are summed up.
     sums: HashMap<u32, usize>,
 }
@@ -56,6 +71,7 @@ pub struct Entered {
     outer_errors: u64,
     outermost: bool,
     alone: bool,
+    leaks: LeakCheck,
     overlaps: u64,
 }
 
@@ -137,6 +153,7 @@ impl Session {
             checked: 0,
             running: 0,
             overlaps: 0,
+            leaks_wanted: false,
             sums: HashMap::new(),
         }
     }
@@ -157,11 +174,16 @@ impl Session {
 
     /// The id of a declaration in the journal.
     pub fn add_declaration(&mut self, declaration: Declaration) -> u32 {
+        self.leaks_wanted |= declaration.leaks;
         self.journal.add_declaration(declaration)
     }
 
-    /// Begins a call. Errors since the last call are somebody else's and are set apart.
-    pub fn enter(&mut self, origin: Origin) -> Entered {
+    /// Begins a call. Errors since the last call are somebody else's and are set apart, and so is, for a
+    /// call that a leak check follows, what Python has let go of.
+    pub fn enter(&mut self, origin: Origin, leaks: LeakCheck) -> Entered {
+        if leaks == LeakCheck::Call && DEPTH.get() == 0 && self.running == 0 && bracket::take_released() {
+            self.check_leaks();
+        }
         if bracket::count_errors() != self.counted {
             self.read(Seen::Outside);
         }
@@ -174,7 +196,10 @@ impl Session {
             }
         }
         let call = self.journal.begin(origin);
-        let shared = self.journal.frequent(call).map(u64::from).filter(|index| *index < Slots::SHARED);
+        // Repeats of calls that overlap cannot be counted, so each of them keeps a stack of its own.
+        let one_thread = self.journal.threads() < 2;
+        let shared = self.journal.frequent(call).filter(|_| one_thread).map(u64::from);
+        let shared = shared.filter(|index| *index < Slots::SHARED);
         Entered {
             call,
             slot: shared.map_or(Slot::Call(call), Slot::Shared),
@@ -182,11 +207,13 @@ impl Session {
             outer_errors: NESTED_ERRORS.replace(0),
             outermost,
             alone: self.running == 1,
+            leaks,
             overlaps: self.overlaps,
         }
     }
 
-    /// Ends a call during which Valgrind's count rose by `errors`; tells whether there were any of its own.
+    /// Ends a call during which Valgrind's count rose by `errors`; tells whether there is news of it:
+    /// errors of its own, or a leak check that followed it and has seen something.
     pub fn leave(
         &mut self,
         entered: &Entered,
@@ -194,6 +221,22 @@ impl Session {
         (arguments, blocks): (Vec<String>, Vec<ArgumentBlock>),
     ) -> bool {
         let alone = entered.alone && entered.overlaps == self.overlaps;
+        let erred = self.take_errors(entered, errors, alone, (arguments, blocks));
+        if !(entered.leaks == LeakCheck::Call && entered.outermost && alone) {
+            return erred;
+        }
+        let before = self.observed.len();
+        self.check_leaks();
+        erred || self.observed.len() > before
+    }
+
+    fn take_errors(
+        &mut self,
+        entered: &Entered,
+        errors: u64,
+        alone: bool,
+        (arguments, blocks): (Vec<String>, Vec<ArgumentBlock>),
+    ) -> bool {
         let own = errors.saturating_sub(NESTED_ERRORS.get());
         NESTED_ERRORS.set(entered.outer_errors + errors);
         DEPTH.set(DEPTH.get() - 1);
@@ -238,6 +281,9 @@ impl Session {
 
     /// Looks for blocks that were lost since the last check.
     pub fn check_leaks(&mut self) {
+        if !self.leaks_wanted {
+            return;
+        }
         self.read(Seen::Outside);
         bracket::leak_check_added();
         self.read(Seen::LeakCheck(self.checked + 1, self.journal.last()));
@@ -254,7 +300,7 @@ impl Session {
     /// Everything that has been seen since the mark, a leak check included.
     pub fn report(&mut self, since: Mark, tool: Tool) -> Report {
         self.check_leaks();
-        let findings = attribution::attribute(&self.journal, &self.observed, since.observed, &self.tables);
+        let findings = self.findings(since.observed);
         let mut notes = self.notes.clone();
         let cut = attribution::cut_short(&self.observed[since.observed..], &self.tables);
         if cut > 0 {
@@ -266,6 +312,32 @@ impl Session {
         }
         let scope = Scope { first: since.first, last: self.journal.last() };
         report::build(tool, notes, Some((&self.journal, scope)), &findings)
+    }
+
+    /// What is known of one call that has just ended, without a further leak check.
+    pub fn report_on(&mut self, entered: &Entered, tool: Tool) -> Report {
+        let site = self.journal.origin_id(entered.call);
+        let of_this_call = |finding: &Finding| {
+            let erred = finding.occurrences.iter().any(|(call, _)| *call == entered.call);
+            let summed = || finding.call.and_then(|call| self.journal.origin_id(call)) == site;
+            match finding.category {
+                Category::Error => erred || entered.frequent && summed(),
+                _ => finding.lost_between == Some((entered.call, self.journal.last())),
+            }
+        };
+        let mut findings = self.findings(0);
+        findings.retain(of_this_call);
+        let scope = Scope { first: entered.call, last: self.journal.last() };
+        report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &findings)
+    }
+
+    fn findings(&self, since: usize) -> Vec<Finding> {
+        let mut findings = attribution::attribute(&self.journal, &self.observed, since, &self.tables);
+        findings.retain(|finding| {
+            let allocating = finding.allocated_by.and_then(|call| self.journal.origin(call));
+            allocating.is_none_or(|origin| self.journal.declaration(origin.declaration).leaks)
+        });
+        findings
     }
 
     /// Takes what the log has gained; returns how many errors (not loss records) that was.

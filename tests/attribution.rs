@@ -3,7 +3,7 @@
 use pythy::attribution::{Basis, Category, Evidence, Finding, Observed, Place, Seen, Tables, attribute};
 use pythy::bracket::{Slot, Slots};
 use pythy::evidence::{Frame, Kind, Leaked, Record, Stack};
-use pythy::journal::{CallSite, Declaration, Journal, Origin};
+use pythy::journal::{ArgumentBlock, CallSite, Declaration, Journal, Noted, Origin};
 use pythy::model::Location;
 use pythy::report::{self, Scope, Screen, SourceLines, Tool};
 
@@ -29,6 +29,7 @@ fn journal(lines: &[u32]) -> Journal {
         prototype: "void fill(char *text, int length)".into(),
         location: Location { file: "/proj/code.h".into(), line: 3, column: 1 },
         library: LIBRARY.into(),
+        leaks: true,
     });
     let thread = journal.add_thread("MainThread");
     for &line in lines {
@@ -293,6 +294,86 @@ fn numbers_come_round_again_after_a_cycle() {
     assert_eq!(findings(&journal, &[seen(early, Seen::Outside)])[0].call, None);
 }
 
+fn tool() -> Tool {
+    Tool {
+        pythy: "0.1.0".into(),
+        valgrind: Some("3.19.0".into()),
+        checker: "memcheck".into(),
+        python: Some("3.12.1".into()),
+        mode: "inprocess".into(),
+    }
+}
+
+/// A journal in which line 10 has erred in calls 1 to 10, so that its calls 11 to 13 share a slot.
+fn frequent() -> Journal {
+    let mut journal = journal(&[10; 10]);
+    let origin = journal.origin(1).unwrap();
+    for call in 1..=10 {
+        assert_eq!(journal.frequent(call), None);
+        journal.note(call, Noted { errors: 1, ..Noted::default() });
+    }
+    for _ in 11..=13 {
+        let call = journal.begin(origin);
+        assert_eq!(journal.frequent(call), Some(0));
+    }
+    journal
+}
+
+#[test]
+fn calls_of_a_line_that_errs_often_are_summed_up() {
+    let journal = frequent();
+    let known = seen(error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)])), Seen::During(1));
+    let repeats = Observed { evidence: Evidence::Counted(2), seen: Seen::Among(12) };
+    let found = findings(&journal, &[known, repeats]);
+    assert_eq!((found.len(), found[0].count, &found[0].occurrences), (1, 3, &vec![(1, 1)]));
+    let scope = Scope { first: 1, last: 13 };
+    let report = report::build(tool(), Vec::new(), Some((&journal, scope)), &found);
+    let calls: Vec<_> = report.calls.iter().map(|call| (call.number, call.count, call.errors)).collect();
+    assert_eq!(calls, [(Some(1), 1, 1), (None, 12, 2)]);
+}
+
+#[test]
+fn a_shared_slot_names_the_call_that_is_running_or_only_its_line() {
+    let journal = frequent();
+    let shared = || stack([vec![c("fill", 8)], shared_slots(Slot::Shared(0))].concat());
+    let during = findings(&journal, &[seen(error(Kind::InvalidRead, shared()), Seen::During(12))]);
+    assert_eq!((during[0].call, during[0].basis), (Some(12), Basis::Call));
+    let exact = findings(&journal, &[seen(loss(1, shared()), Seen::LeakCheck(13, 13))]);
+    assert_eq!((exact[0].call, exact[0].allocated_by, exact[0].basis), (Some(13), Some(13), Basis::Call));
+    let later = findings(&journal, &[seen(loss(1, shared()), Seen::LeakCheck(1, 13))]);
+    assert_eq!((later[0].call, later[0].allocated_by, later[0].basis), (None, Some(13), Basis::Function));
+    assert_eq!(
+        later[0].what,
+        "24 bytes in 1 block is definitely lost: allocated by a call from this line, not necessarily this one, \
+         because calls from lines that have erred often share a slot"
+    );
+}
+
+#[test]
+fn an_address_beside_an_argument_is_told_by_its_name() {
+    let mut journal = journal(&[10]);
+    let blocks = vec![ArgumentBlock { name: "text".into(), address: 0x1000, size: 16 }];
+    journal.note(1, Noted { errors: 1, blocks, ..Noted::default() });
+    let label_of = |label: &str| {
+        let mut record = error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)]));
+        let frames =
+            vec![frame(1, "malloc", "/vgpreload.so"), frame(2, "pythy::call::block::Block::copy_of", OURS)];
+        record.stacks.push(Stack { label: Some(label.into()), frames });
+        findings(&journal, &[seen(record, Seen::During(1))])[0].stacks[1].label.clone().unwrap()
+    };
+    for (valgrind, ours) in [
+        ("0x1010 is 0 bytes after", "0x1010 is 1 byte after argument 'text' (16 bytes) of fill()"),
+        ("0x1411 is 1,025 bytes after", "0x1411 is 1026 bytes after argument 'text' (16 bytes) of fill()"),
+        ("0xfff is 1 bytes before", "0xfff is 1 byte before argument 'text' (16 bytes) of fill()"),
+        ("0x100f is 15 bytes inside", "0x100f is 15 bytes inside argument 'text' (16 bytes) of fill()"),
+    ] {
+        let label = format!("Address {valgrind} a block of size 16 alloc'd");
+        assert_eq!(label_of(&label), format!("Address {ours}"));
+    }
+    let other = "Address 0x2010 is 0 bytes after a block of size 16 alloc'd";
+    assert_eq!(label_of(other), format!("{other} by pythy: a copy of an argument"));
+}
+
 #[test]
 fn a_copy_of_an_argument_is_said_to_be_one() {
     let mut record = error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)]));
@@ -321,16 +402,9 @@ impl SourceLines for Lines {
 }
 
 fn table(observed: &[Observed], journal: &Journal, screen: &Screen) -> String {
-    let tool = Tool {
-        pythy: "0.1.0".into(),
-        valgrind: Some("3.19.0".into()),
-        checker: "memcheck".into(),
-        python: Some("3.12.1".into()),
-        mode: "inprocess".into(),
-    };
     let scope = Scope { first: 1, last: journal.last() };
     let found = attribute(journal, observed, 0, &tables());
-    let mut report = report::build(tool, vec!["a note".into()], Some((journal, scope)), &found);
+    let mut report = report::build(tool(), vec!["a note".into()], Some((journal, scope)), &found);
     report.add_sources(&mut Lines);
     report::to_table(&report, screen)
 }

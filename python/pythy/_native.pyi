@@ -35,6 +35,9 @@ class ValgrindError(Error):
 class MemoryCheckError(Error):
     """Valgrind has a finding for this very call."""
 
+    report: Report
+    """What was found."""
+
 @final
 class Interface:
     """What stands behind a module that ``create_interface`` returns; its methods are in the module."""
@@ -192,6 +195,9 @@ def memory_report() -> Report:
 
 def watch() -> Watch:
     """A context manager whose report is about the foreign calls made inside it."""
+
+def raise_on_finding(enabled: bool = True, /) -> None:
+    """Makes every foreign call with a finding raise MemoryCheckError."""
 
 def running_under_valgrind() -> bool:
     """Whether this process runs under Valgrind."""

@@ -4,6 +4,7 @@
 //! points to by their start) nor the mask over a handle's address would tell Memcheck so. Each
 //! live handle has an entry here, zeroed when it goes; a static points to the table.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 static ROOTS: Mutex<Roots> = Mutex::new(Roots { addresses: Vec::new(), free: Vec::new() });
@@ -11,6 +12,19 @@ static ROOTS: Mutex<Roots> = Mutex::new(Roots { addresses: Vec::new(), free: Vec
 struct Roots {
     addresses: Vec<usize>,
     free: Vec<u32>,
+}
+
+/// Whether Python has let go of memory since [`take_released`] was asked last.
+static RELEASED: AtomicBool = AtomicBool::new(false);
+
+/// Python has let go of memory: it dropped a handle, or has overwritten a pointer.
+pub fn note_release() {
+    RELEASED.store(true, Ordering::Relaxed);
+}
+
+/// Whether Python has let go of memory since this was asked last.
+pub fn take_released() -> bool {
+    RELEASED.swap(false, Ordering::Relaxed)
 }
 
 /// An entry in the table of roots; its address is live until it is dropped.
@@ -32,6 +46,7 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
+        note_release();
         let mut roots = ROOTS.lock().unwrap_or_else(PoisonError::into_inner);
         roots.addresses[self.0 as usize] = 0;
         roots.free.push(self.0);

@@ -19,6 +19,7 @@ use super::plan::{Parameter, ResultPlan};
 use super::pointer::Pointer;
 use crate::binding::{Convention, Registers, Signature};
 use crate::call::Libffi;
+use crate::session::LeakCheck;
 
 /// What CPython calls: `self`, the arguments, their number, the names of keyword arguments.
 pub type Entry = unsafe extern "C" fn(
@@ -52,6 +53,8 @@ pub struct Callable {
     pub declaration: u32,
     /// Whether the GIL is released around the call.
     pub release_gil: bool,
+    /// When leaks are looked for, under Valgrind.
+    pub leak_check: LeakCheck,
     /// The C name.
     pub name: String,
     /// The declaration as C.
@@ -92,7 +95,7 @@ impl Callable {
         libffi: Option<Libffi>,
         (enumeration, pointee): (Option<Arc<EnumClass>>, Option<Arc<Pointee>>),
         declaration: u32,
-        release_gil: bool,
+        (release_gil, leak_check): (bool, LeakCheck),
         (name, prototype): (String, String),
         face: Face,
     ) -> Box<Self> {
@@ -109,6 +112,7 @@ impl Callable {
             pointee,
             declaration,
             release_gil,
+            leak_check,
             name,
             prototype,
             method_name: face.name,

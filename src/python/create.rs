@@ -20,7 +20,7 @@ use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
 use crate::model::{Function, Interface as Model, TypeKind};
-use crate::session;
+use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
 
@@ -51,7 +51,8 @@ pub fn create_interface<'py>(
     gil: &str,
     leak_check: Option<String>,
 ) -> PyResult<Bound<'py, PyModule>> {
-    refuse_what_is_to_come(wrapper_modules.as_ref(), backend, checker.as_deref(), leak_check.as_deref())?;
+    refuse_what_is_to_come(wrapper_modules.as_ref(), backend, checker.as_deref())?;
+    let leak_check = leak_check_named(leak_check.as_deref())?;
     let decode = match encoding.as_deref() {
         None => false,
         Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => true,
@@ -92,7 +93,7 @@ pub fn create_interface<'py>(
     }
     let names = Names::new(&mut model);
     let types = Types::new(model, names.enumerations().clone(), decode, checked);
-    let making = Making { library: library.path(), release_gil, types: &types };
+    let making = Making { library: library.path(), release_gil, leak_check, types: &types };
     let mut functions = Vec::with_capacity(bindings.functions.len());
     for function in bindings.functions {
         let python_name = python_name(&function.declaration.name);
@@ -128,7 +129,6 @@ fn refuse_what_is_to_come(
     wrapper_modules: Option<&Bound<'_, PyAny>>,
     backend: Option<String>,
     checker: Option<&str>,
-    leak_check: Option<&str>,
 ) -> PyResult<()> {
     let not_yet = |what: &str| {
         Err(exceptions::Error::new_err(format!("{what} is not implemented in this version of pythy")))
@@ -143,15 +143,24 @@ fn refuse_what_is_to_come(
             )));
         }
     }
-    match (checker, leak_check) {
-        (Some(_), _) => Err(PyValueError::new_err("checker is for backend='isolated' only")),
-        (_, None | Some("session")) if wrapper_modules.is_none() => Ok(()),
-        (_, Some("call" | "test" | "off")) => not_yet("leak_check other than 'session'"),
-        (_, Some(other)) if other != "session" => Err(PyValueError::new_err(format!(
-            "leak_check must be 'call', 'test', 'session' or 'off', not '{other}'"
-        ))),
-        _ => not_yet("wrapper_modules"),
+    if checker.is_some() {
+        return Err(PyValueError::new_err("checker is for backend='isolated' only"));
     }
+    if wrapper_modules.is_some() { not_yet("wrapper_modules") } else { Ok(()) }
+}
+
+fn leak_check_named(name: Option<&str>) -> PyResult<LeakCheck> {
+    Ok(match name {
+        Some("call") => LeakCheck::Call,
+        Some("test") => LeakCheck::Test,
+        None | Some("session") => LeakCheck::Session,
+        Some("off") => LeakCheck::Off,
+        Some(other) => {
+            return Err(PyValueError::new_err(format!(
+                "leak_check must be 'call', 'test', 'session' or 'off', not '{other}'"
+            )));
+        }
+    })
 }
 
 /// One path, or a list or tuple of paths.
@@ -209,6 +218,7 @@ fn worker(py: Python<'_>) -> PyResult<PathBuf> {
 struct Making<'a> {
     library: &'a Path,
     release_gil: bool,
+    leak_check: LeakCheck,
     types: &'a Arc<Types>,
 }
 
@@ -251,12 +261,14 @@ impl Making<'_> {
         };
         let face = face(&declaration, entry)?;
         let journal_id = session::current().map_or(0, |mut session| {
-            session.add_declaration(Declaration {
+            let entry = Declaration {
                 name: declaration.name.clone(),
                 prototype: declaration.prototype.clone(),
                 location: declaration.location.clone(),
                 library: self.library.to_owned(),
-            })
+                leaks: self.leak_check != LeakCheck::Off,
+            };
+            session.add_declaration(entry)
         });
         let enumeration = self.types.enumeration(&declaration.result);
         let pointee = Pointee::of(&declaration.result, self.types);
@@ -269,7 +281,7 @@ impl Making<'_> {
             libffi,
             (enumeration, pointee),
             journal_id,
-            self.release_gil,
+            (self.release_gil, self.leak_check),
             names,
             face,
         )

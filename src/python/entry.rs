@@ -16,6 +16,7 @@ use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
 use super::place::{Place, owned_block};
 use super::plan::{Argument, Failure, ResultPlan};
+use super::report;
 use super::stub;
 use crate::binding::{Passing, Place as RegisterPlace, Registers, Route, Wide};
 use crate::bracket::{self, Slot};
@@ -283,13 +284,9 @@ struct Given<'a> {
 /// # Safety
 /// The arguments are live; the GIL is held; `invoke` makes the call through these slots and touches no
 /// Python object.
-unsafe fn make_call<T>(
-    callable: &Callable,
-    given: &Given<'_>,
-    invoke: impl FnOnce(Slot) -> T,
-) -> Option<T> {
+unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOnce(Slot) -> T) -> Option<T> {
     let origin = call_site::origin(callable.declaration)?;
-    let entered = session::current()?.enter(origin);
+    let entered = session::current()?.enter(origin, callable.leak_check);
     let mut errors = 0;
     let call = || {
         let before = bracket::count_errors();
@@ -307,8 +304,11 @@ unsafe fn make_call<T>(
     } else {
         (Vec::new(), Vec::new())
     };
-    session::current()?.leave(&entered, errors, shown);
+    let news = session::current()?.leave(&entered, errors, shown);
     if any_pending() && raised() {
+        return None;
+    }
+    if news && report::raises(&entered) {
         return None;
     }
     Some(outcome)

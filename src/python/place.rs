@@ -19,7 +19,7 @@ use super::pointer::Pointer;
 use super::record::Record;
 use super::reference::Ref;
 use crate::binding::{Scalar, Wide};
-use crate::bracket::Root;
+use crate::bracket::{Root, note_release};
 use crate::call::Block;
 
 /// Memory of pythy's own, and the Python objects whose memory is pointed to from there.
@@ -336,6 +336,9 @@ impl Place {
     }
 
     fn store(&self, scalar: Scalar, word: u64) {
+        if scalar == Scalar::Pointer {
+            note_release();
+        }
         // SAFETY: a scalar of this size lies here.
         unsafe {
             let bytes = word.to_le_bytes();

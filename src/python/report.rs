@@ -1,14 +1,16 @@
 //! Reports as Python sees them: the JSON report's structure, with ids resolved to objects.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use super::exceptions::MemoryCheckError;
 use crate::Error;
 use crate::report::{self, Report as Data, Screen, SourceLines, Tool};
-use crate::session::{self, Mark};
+use crate::session::{self, Entered, Mark};
 use crate::valgrind::{self, Presence};
 
 /// Findings and calls of a stretch of the program.
@@ -143,6 +145,43 @@ pub fn valgrind_version() -> Option<String> {
     VERSION.get_or_init(|| valgrind::find().ok().map(|valgrind| valgrind.version.to_string())).clone()
 }
 
+/// Whether a call with a finding raises.
+static RAISE: AtomicBool = AtomicBool::new(false);
+
+/// Makes every foreign call with a finding raise MemoryCheckError, whose `report` has the findings;
+/// raise_on_finding(False) ends that. Leaks are known at the call with leak_check="call" only.
+#[pyfunction]
+#[pyo3(signature = (enabled=true, /))]
+pub fn raise_on_finding(enabled: bool) {
+    RAISE.store(enabled, Ordering::Relaxed);
+}
+
+/// Sets `MemoryCheckError` for a call of which there is news, if that is wanted and it has findings.
+/// The GIL is held.
+pub fn raises(entered: &Entered) -> bool {
+    if !RAISE.load(Ordering::Relaxed) {
+        return false;
+    }
+    // SAFETY: only called from entries, with the GIL held.
+    let py = unsafe { Python::assume_attached() };
+    match memory_check_error(py, entered) {
+        Ok(None) => return false,
+        Ok(Some(error)) | Err(error) => error.restore(py),
+    }
+    true
+}
+
+fn memory_check_error(py: Python<'_>, entered: &Entered) -> PyResult<Option<PyErr>> {
+    let Some(mut data) = session::current().map(|mut session| session.report_on(entered, tool(py))) else {
+        return Ok(None);
+    };
+    let Some(message) = report::to_message(&data, &Screen::default()) else { return Ok(None) };
+    data.add_sources(&mut Linecache { py });
+    let error = MemoryCheckError::new_err(message);
+    error.value(py).setattr("report", Report { data: Mutex::new(Some(data)) })?;
+    Ok(Some(error))
+}
+
 /// The table on stderr at the end of a process under Valgrind, if there is something to say.
 #[pyfunction]
 pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
@@ -166,9 +205,21 @@ pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
 }
 
 fn collect(py: Python<'_>, since: Mark) -> PyResult<Data> {
+    let tool = tool(py);
+    let session = session::current();
+    let mut data = match session {
+        Some(mut session) => session.report(since, tool),
+        None => session::report_without_session(tool),
+    };
+    // Not under the session's lock: this runs Python code, which may call C again.
+    data.add_sources(&mut Linecache { py });
+    Ok(data)
+}
+
+fn tool(py: Python<'_>) -> Tool {
     let under_valgrind = valgrind::running() != Presence::Native;
     let python = py.version_info();
-    let tool = Tool {
+    Tool {
         pythy: env!("CARGO_PKG_VERSION").to_owned(),
         valgrind: under_valgrind.then(|| valgrind_version().unwrap_or_else(|| "unknown".to_owned())),
         checker: match valgrind::running() {
@@ -178,15 +229,7 @@ fn collect(py: Python<'_>, since: Mark) -> PyResult<Data> {
         .to_owned(),
         python: Some(format!("{}.{}.{}", python.major, python.minor, python.patch)),
         mode: "inprocess".to_owned(),
-    };
-    let session = session::current();
-    let mut data = match session {
-        Some(mut session) => session.report(since, tool),
-        None => session::report_without_session(tool),
-    };
-    // Not under the session's lock: this runs Python code, which may call C again.
-    data.add_sources(&mut Linecache { py });
-    Ok(data)
+    }
 }
 
 /// Source lines as Python's own tracebacks find them.

@@ -34,7 +34,7 @@ pub fn to_table(report: &Report, screen: &Screen) -> String {
 }
 
 impl Screen {
-    fn path<'a>(&self, file: &'a str) -> std::borrow::Cow<'a, str> {
+    pub(super) fn path<'a>(&self, file: &'a str) -> std::borrow::Cow<'a, str> {
         let relative = self.directory.as_ref().and_then(|base| Path::new(file).strip_prefix(base).ok());
         relative.map_or(file.into(), |path| path.to_string_lossy())
     }
@@ -131,8 +131,12 @@ fn c_declaration(report: &Report, call: &Call, screen: &Screen) -> String {
     format!("{}\n{}:{}", declaration.prototype, screen.path(&declaration.file), declaration.line)
 }
 
-fn details(finding: &Finding, screen: &Screen) -> String {
-    let mut text = format!("\n#{} {}: {}\n", finding.id, finding.kind, finding.what);
+pub(super) fn details(finding: &Finding, screen: &Screen) -> String {
+    format!("\n#{} {}: {}\n{}", finding.id, finding.kind, finding.what, stacks(finding, screen))
+}
+
+pub(super) fn stacks(finding: &Finding, screen: &Screen) -> String {
+    let mut text = String::new();
     if finding.category == Category::Leak {
         text.push_str("  allocated here:\n");
     }

@@ -525,12 +525,6 @@ TABLE = [
     ),
     Bad(
         "not yet",
-        opened("code.h", leak_check="call"),
-        pythy.Error,
-        "leak_check other than 'session' is not implemented in this version of pythy",
-    ),
-    Bad(
-        "not yet",
         opened("code.h", wrapper_modules=["x"]),
         pythy.Error,
         "wrapper_modules is not implemented in this version of pythy",
