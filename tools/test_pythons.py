@@ -53,7 +53,7 @@ def test_elsewhere(interpreter: dict, wheel: Path, arguments: list[str]) -> tupl
     venv, log = BUILD / "venvs" / name, LOGS / f"pytest-{name}.log"
     python = venv / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
-    tests = ["-m", "pytest", "tests/python", "-p", "no:cacheprovider", *arguments]
+    tests = ["-m", "pytest", "tests/python", "-p", "no:cacheprovider", "-m", "not one_python", *arguments]
     steps = [
         [interpreter["path"], "-m", "venv", "--without-pip", venv],
         [*pip, "--group", f"{ROOT / 'pyproject.toml'}:test"],

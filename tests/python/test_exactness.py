@@ -1,0 +1,95 @@
+"""Thousands of calls, a few of which leak, drawn at random: those and no others are found."""
+
+import random
+
+import pytest
+
+pytestmark = pytest.mark.one_python
+
+HEADER = """
+    #include <stddef.h>
+    typedef void (*step)(int depth);
+    /** Allocates `size` bytes that are freed again. */
+    void fine(size_t size);
+    void lose(size_t size);
+    void lose_deep(size_t size, int frames);
+    void lose_in_callback(step go, int depth);
+    void *make(size_t size);
+    void drop(void *block);
+    void keep(size_t size);
+    void forget(void);
+"""
+SOURCE = """
+    #include <stdlib.h>
+    static void *kept;
+    void fine(size_t size) { char *block = malloc(size); block[0] = 1; free(block); }
+    void lose(size_t size) { *(char *)malloc(size) = 1; }
+    static int dig(size_t size, int frames) { return frames ? dig(size, frames - 1) + 1 : (lose(size), 0); }
+    void lose_deep(size_t size, int frames) { dig(size, frames); }
+    void lose_in_callback(step go, int depth) { go(depth); }
+    void *make(size_t size) { return malloc(size); }
+    void drop(void *block) { free(block); }
+    void keep(size_t size) { kept = malloc(size); }
+    void forget(void) { kept = NULL; }
+"""
+
+# The bytes of each leak name the call that it must be found in: size = 32 + number of the round.
+SCRIPT = """
+import random
+import pythy
+lib = pythy.create_interface({header!r}, {library!r})
+leaks = {leaks!r}
+call = 0
+
+@lib.callback("step")
+def go(depth):
+    global call
+    call += 1
+    if depth:
+        lib.lose_in_callback(go, depth - 1)
+    else:
+        lib.lose(size)
+
+expected = []
+for number in range({calls}):
+    size = 32 + number
+    call += 1
+    how = leaks.get(number)
+    if how is None:
+        lib.fine(size)
+    else:
+        if how == "callback":
+            lib.lose_in_callback(go, 2)
+        elif how == "deep":
+            lib.lose_deep(size, 8)
+        elif how == "handle":
+            lib.make(size)
+        else:
+            lib.lose(size)
+        expected.append((call, size))
+for number in range(3):
+    call += 1
+    lib.keep(7 + number)
+    expected.append((call, 7 + number))
+    call += 1
+    lib.forget()
+report = pythy.memory_report()
+report.to_json("report.json")
+found = [(f.allocated_by.number, f.leaked.bytes) for f in report.findings]
+assert sorted(found) == sorted(expected), (set(found) ^ set(expected))
+assert all(f.category == "leak" and f.leaked.blocks == 1 and f.basis == "window" for f in report.findings)
+print(len(found), report.totals.leaked_bytes == sum(size for _, size in expected))
+"""
+
+
+@pytest.mark.parametrize("malloc", ["pymalloc", "malloc"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_one_check_after_ten_thousand_calls_names_each_leaking_one(build, under_valgrind, seed, malloc):
+    generator = random.Random(seed)
+    built = build(HEADER, SOURCE)
+    kinds = ["plain", "deep", "callback", "handle"]
+    leaks = {number: generator.choice(kinds) for number in generator.sample(range(10_000), 50)}
+    script = SCRIPT.format(header=str(built.header), library=str(built.library), leaks=leaks, calls=10_000)
+    arguments = ["--num-callers=40", "--leak-resolution=high", "--log-file=log"]
+    run = under_valgrind(script, *arguments, env={"PYTHONMALLOC": malloc})
+    assert run.stdout == "53 True\n"
