@@ -181,6 +181,7 @@ def create_interface(
     encoding: Literal["utf-8"] | None = None,
     gil: Literal["release", "hold"] = "release",
     leak_check: Literal["call", "test", "session", "off"] | None = None,
+    check_results: bool = False,
 ) -> ModuleType:
     """Reads C headers and a shared library, and returns a module with the library's functions."""
 

@@ -35,7 +35,9 @@ pub enum Place {
 impl Tables {
     /// Reads a stack from its innermost frame outwards, as far as the first frame of ours.
     pub fn place(&self, stack: &Stack) -> Place {
-        for (depth, frame) in stack.frames.iter().enumerate() {
+        // A check of pythy's own is made on the stack of the call that it is about.
+        let check = stack.frames.iter().position(|frame| check_of(frame).is_some());
+        for (depth, frame) in stack.frames.iter().enumerate().skip(check.map_or(0, |depth| depth + 1)) {
             if let Some(slot) = self.slot_at(stack, depth) {
                 return Place::InCall { slot, depth };
             }
@@ -77,6 +79,18 @@ impl Tables {
 
     fn is_library(&self, frame: &Frame) -> bool {
         frame.object.as_ref().is_some_and(|object| self.libraries.contains(object))
+    }
+}
+
+/// What a check of pythy's own, on the stack of a call, says of the call.
+pub fn check_of(frame: &Frame) -> Option<&'static str> {
+    let function = frame.function.as_deref()?;
+    if function.ends_with("bracket::requests::check_result") {
+        Some("returned uninitialised data")
+    } else if function.ends_with("bracket::requests::check_argument") {
+        Some("left uninitialised data in an argument's memory")
+    } else {
+        None
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::frames::{Place, Tables};
+use super::frames::{Place, Tables, check_of};
 use super::{Basis, Category, Finding};
 use crate::bracket::{Slot, Slots};
 use crate::evidence::{Frame, Kind, Leaked, Record, Stack};
@@ -104,10 +104,19 @@ impl Join<'_> {
             (Place::InLibrary, _) => (None, Basis::Function, stack.frames.len()),
             (Place::Cut | Place::Elsewhere, _) => return,
         };
-        let stacks = self.c_stacks(record, depth, call);
+        let mut stacks = self.c_stacks(record, depth, call);
+        let what = match stack.frames.iter().find_map(check_of) {
+            Some(checked) => {
+                // Of the check's own stack, and of where pythy kept the result, there is nothing to tell.
+                stacks.remove(0);
+                stacks.retain(|stack| !is_on_stack(stack));
+                checked.to_owned()
+            }
+            None => record.what.clone(),
+        };
         let key = Key {
             kind: record.kind.clone(),
-            what: record.what.clone(),
+            what: what.clone(),
             origin: call.and_then(|call| self.site(call)),
             frames: stacks
                 .first()
@@ -119,7 +128,7 @@ impl Join<'_> {
             Finding {
                 category: Category::Error,
                 kind: record.kind.clone(),
-                what: record.what.clone(),
+                what,
                 count: 1,
                 occurrences: call.map(|call| (call, 1)).into_iter().collect(),
                 basis,
@@ -364,6 +373,10 @@ impl Join<'_> {
     fn site(&self, call: CallNumber) -> Option<(u32, u32)> {
         self.journal.origin(call).map(|Origin { declaration, call_site, .. }| (declaration, call_site))
     }
+}
+
+fn is_on_stack(stack: &Stack) -> bool {
+    stack.frames.is_empty() && stack.label.as_ref().is_some_and(|label| label.contains(" is on thread "))
 }
 
 /// The kind of errors that were counted and could not be read.

@@ -5,6 +5,6 @@ mod requests;
 mod roots;
 mod slots;
 
-pub use requests::{change_option, count_errors, leak_check_added};
+pub use requests::{change_option, check_argument, check_result, count_errors, leak_check_added};
 pub use roots::{Root, note_release, take_released};
 pub use slots::{HAS_SLOTS, Slot, Slots, dispatch, own_object};

@@ -1,7 +1,7 @@
 //! Client requests, each named after its macro. All are for a process under Valgrind, in a build
 //! with Valgrind's headers: `valgrind::running()` is asked once, when the session starts.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_void};
 
 /// `VALGRIND_COUNT_ERRORS`: every occurrence so far, duplicates included, suppressed ones not.
 pub fn count_errors() -> u64 {
@@ -21,6 +21,18 @@ pub fn change_option(option: &str) {
     if let Ok(option) = CString::new(option) {
         crabgrind::valgrind::change_clo(&option);
     }
+}
+
+/// `VALGRIND_CHECK_MEM_IS_DEFINED` of what a call returned. To be dispatched through the call's slots, as
+/// Valgrind reports it with the stack that it is made on.
+pub extern "C" fn check_result(address: *const c_void, size: usize) {
+    // What is wrong goes into Valgrind's log.
+    let _ = crabgrind::memcheck::check_mem_defined(address, size);
+}
+
+/// The same of what a call left in the memory of an argument.
+pub extern "C" fn check_argument(address: *const c_void, size: usize) {
+    let _ = crabgrind::memcheck::check_mem_defined(address, size);
 }
 
 extern "C" fn leak_check_added_request() {

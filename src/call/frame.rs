@@ -1,6 +1,6 @@
 use std::ffi::c_void;
 
-use crate::binding::{Eightbyte, Passing, Place, RecordClass, Registers, Signature};
+use crate::binding::{Eightbyte, Passing, Place, RecordClass, Registers, Scalar, Signature};
 
 /// The arguments of one call in their registers and stack words, and the result registers after it.
 ///
@@ -65,6 +65,13 @@ impl Frame {
         }
         frame.stack = frame.stack_storage.as_ptr();
         frame
+    }
+
+    /// Where the bytes of a scalar result lie, as the callee left them.
+    pub fn raw_result(&self, scalar: Scalar) -> (*const c_void, usize) {
+        let address =
+            if scalar.is_float() { &raw const self.result_float } else { &raw const self.result_integer };
+        (address.cast(), scalar.size())
     }
 
     /// The result of a call of this signature as a word.

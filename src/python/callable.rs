@@ -53,8 +53,8 @@ pub struct Callable {
     pub declaration: u32,
     /// Whether the GIL is released around the call.
     pub release_gil: bool,
-    /// When leaks are looked for, under Valgrind.
-    pub leak_check: LeakCheck,
+    /// What is looked for after the call, under Valgrind.
+    pub checks: Checks,
     /// The C name.
     pub name: String,
     /// The declaration as C.
@@ -72,6 +72,15 @@ pub struct General {
     pub result: Option<Arc<CType>>,
     /// The types it is among.
     pub types: Arc<Types>,
+}
+
+/// What is looked for after a call under Valgrind.
+#[derive(Clone, Copy)]
+pub struct Checks {
+    /// When leaks are looked for.
+    pub leaks: LeakCheck,
+    /// Whether uninitialised results are.
+    pub results: bool,
 }
 
 /// The parts of a [`Callable`] that the builtin's face is made of.
@@ -95,7 +104,7 @@ impl Callable {
         libffi: Option<Libffi>,
         (enumeration, pointee): (Option<Arc<EnumClass>>, Option<Arc<Pointee>>),
         declaration: u32,
-        (release_gil, leak_check): (bool, LeakCheck),
+        (release_gil, checks): (bool, Checks),
         (name, prototype): (String, String),
         face: Face,
     ) -> Box<Self> {
@@ -112,7 +121,7 @@ impl Callable {
             pointee,
             declaration,
             release_gil,
-            leak_check,
+            checks,
             name,
             prototype,
             method_name: face.name,

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefReference};
 
-use super::callable::{Callable, Face, General, c_string};
+use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Pointee, Types};
 use super::entry;
 use super::exceptions;
@@ -29,12 +29,16 @@ use crate::worker::parse_apart;
 /// header_files and library_file are paths; the library may also be a bare name that the dynamic
 /// loader finds, such as "libz.so.1". With `module`, the functions are put into that module.
 /// encoding="utf-8" gives str for the char * that C returns, instead of bytes. gil="hold" keeps
-/// the GIL during calls: faster for short functions, but other threads wait.
+/// the GIL during calls: faster for short functions, but other threads wait. Under Valgrind, leak_check
+/// ("call", "session", "off") says when leaks are looked for, and check_results=True also reports results and
+/// buffers that C left uninitialised.
 #[pyfunction]
 #[pyo3(signature = (header_files, library_file, module=None, wrapper_modules=None, *, backend=None, checker=None,
-    include_dirs=None, defines=None, clang_args=None, encoding=None, gil="release", leak_check=None))]
+    include_dirs=None, defines=None, clang_args=None, encoding=None, gil="release", leak_check=None,
+    check_results=false))]
 #[pyo3(text_signature = "(header_files, library_file, module=None, wrapper_modules=None, *, backend=None, \
-    checker=None, include_dirs=(), defines={}, clang_args=(), encoding=None, gil='release', leak_check=None)")]
+    checker=None, include_dirs=(), defines={}, clang_args=(), encoding=None, gil='release', leak_check=None, \
+    check_results=False)")]
 #[allow(clippy::too_many_arguments)]
 pub fn create_interface<'py>(
     py: Python<'py>,
@@ -50,9 +54,10 @@ pub fn create_interface<'py>(
     encoding: Option<String>,
     gil: &str,
     leak_check: Option<String>,
+    check_results: bool,
 ) -> PyResult<Bound<'py, PyModule>> {
     refuse_what_is_to_come(wrapper_modules.as_ref(), backend, checker.as_deref())?;
-    let leak_check = leak_check_named(leak_check.as_deref())?;
+    let checks = Checks { leaks: leak_check_named(leak_check.as_deref())?, results: check_results };
     let decode = match encoding.as_deref() {
         None => false,
         Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => true,
@@ -93,7 +98,7 @@ pub fn create_interface<'py>(
     }
     let names = Names::new(&mut model);
     let types = Types::new(model, names.enumerations().clone(), decode, checked);
-    let making = Making { library: library.path(), release_gil, leak_check, types: &types };
+    let making = Making { library: library.path(), release_gil, checks, types: &types };
     let mut functions = Vec::with_capacity(bindings.functions.len());
     for function in bindings.functions {
         let python_name = python_name(&function.declaration.name);
@@ -218,7 +223,7 @@ fn worker(py: Python<'_>) -> PyResult<PathBuf> {
 struct Making<'a> {
     library: &'a Path,
     release_gil: bool,
-    leak_check: LeakCheck,
+    checks: Checks,
     types: &'a Arc<Types>,
 }
 
@@ -266,7 +271,7 @@ impl Making<'_> {
                 prototype: declaration.prototype.clone(),
                 location: declaration.location.clone(),
                 library: self.library.to_owned(),
-                leaks: self.leak_check != LeakCheck::Off,
+                leaks: self.checks.leaks != LeakCheck::Off,
             };
             session.add_declaration(entry)
         });
@@ -281,7 +286,7 @@ impl Making<'_> {
             libffi,
             (enumeration, pointee),
             journal_id,
-            (self.release_gil, self.leak_check),
+            (self.release_gil, self.checks),
             names,
             face,
         )

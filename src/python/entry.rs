@@ -3,7 +3,7 @@
 //! Natively that is what a C extension does: check the count, convert, call, convert back. Under
 //! Valgrind the call is entered in the session and made through its slots.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::ffi;
@@ -16,9 +16,10 @@ use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, no_memory, short_repr};
 use super::place::{Place, owned_block};
 use super::plan::{Argument, Failure, ResultPlan};
+use super::reference::Ref;
 use super::report;
 use super::stub;
-use crate::binding::{Passing, Place as RegisterPlace, Registers, Route, Wide};
+use crate::binding::{Passing, Place as RegisterPlace, Registers, Route, Scalar, Wide};
 use crate::bracket::{self, Slot};
 use crate::call::errno::Errno;
 use crate::call::{Arguments, Block, Frame, call_for_float, call_for_integer};
@@ -218,7 +219,13 @@ pub unsafe extern "C" fn bracketed(
             });
         }
         let given = Given { arguments, count: count as usize, copies: &copies };
-        let Some(outcome) = make_call(callable, &given, |slot| invoke(callable, &words, slot)) else {
+        let outputs = outputs(callable, &given);
+        let call = |slot| {
+            let outcome = invoke(callable, &words, slot);
+            check_outputs(&outputs, slot);
+            outcome
+        };
+        let Some(outcome) = make_call(callable, &given, call) else {
             return std::ptr::null_mut();
         };
         copy_back(&copies);
@@ -286,7 +293,7 @@ struct Given<'a> {
 /// Python object.
 unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOnce(Slot) -> T) -> Option<T> {
     let origin = call_site::origin(callable.declaration)?;
-    let entered = session::current()?.enter(origin, callable.leak_check);
+    let entered = session::current()?.enter(origin, callable.checks.leaks);
     let mut errors = 0;
     let call = || {
         let before = bracket::count_errors();
@@ -328,6 +335,9 @@ unsafe fn invoke(callable: &Callable, words: &[u64], slot: Slot) -> Outcome {
             return Outcome { word: invoke_by_libffi(callable, words), text_length: None };
         }
         let frame = dispatched(callable.address, &callable.registers, words);
+        if callable.checks.results {
+            check(bracket::check_result, frame.raw_result(callable.signature.result), slot);
+        }
         let word = frame.result(&callable.signature);
         let is_text = matches!(callable.result, ResultPlan::Text { .. }) && word != 0;
         let text_length = is_text.then(|| {
@@ -347,6 +357,54 @@ impl Given<'_> {
             pyo3::Borrowed::from_ptr(pyo3::Python::assume_attached(), *self.arguments.add(index))
         })
     }
+}
+
+/// The memory of arguments that a call may have written, where that is to be checked: buffers, and what
+/// lib.ref made.
+///
+/// # Safety
+/// The arguments are live and the GIL is held.
+unsafe fn outputs(callable: &Callable, given: &Given<'_>) -> Vec<(*const c_void, usize)> {
+    if !callable.checks.results {
+        return Vec::new();
+    }
+    let written = given.copies.iter().filter(|copy| copy.writable);
+    let copies = written.map(|copy| (copy.block.address().cast_const().cast(), copy.block.size()));
+    // SAFETY: as the caller vouches.
+    let references = unsafe { given.objects() }.filter_map(|object| {
+        let place = object.cast::<Ref>().ok()?.get().place().clone();
+        Some((place.address as *const c_void, place.ty.size?))
+    });
+    copies.chain(references).collect()
+}
+
+/// # Safety
+/// The memory is there.
+unsafe fn check_outputs(outputs: &[(*const c_void, usize)], slot: Slot) {
+    for output in outputs {
+        // SAFETY: as the caller vouches.
+        unsafe { check(bracket::check_argument, *output, slot) };
+    }
+}
+
+/// Lets Valgrind look at memory on the stack of a call.
+///
+/// # Safety
+/// The memory is there.
+unsafe fn check(
+    request: extern "C" fn(*const c_void, usize),
+    (address, size): (*const c_void, usize),
+    slot: Slot,
+) {
+    if size == 0 || !bracket::HAS_SLOTS {
+        return;
+    }
+    let mut words = Arguments::default();
+    words.push_integer(address as u64);
+    words.push_integer(size as u64);
+    let mut frame = words.frame(request as *const c_void, &Passing::Scalar(Scalar::Void));
+    // SAFETY: a function of these two arguments, which reads nothing.
+    unsafe { bracket::dispatch(&mut frame, slot) };
 }
 
 /// # Safety
@@ -450,7 +508,16 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
         let mut frame = words.frame(callable.address, &general.convention.result);
         if CHECKED {
             let given = Given { arguments, count: count as usize, copies: &copies };
-            let dispatched = make_call(callable, &given, |slot| bracket::dispatch(&mut frame, slot));
+            let outputs = outputs(callable, &given);
+            let call = |slot| {
+                bracket::dispatch(&mut frame, slot);
+                if let (true, Passing::Scalar(scalar)) = (callable.checks.results, &general.convention.result)
+                {
+                    check(bracket::check_result, frame.raw_result(*scalar), slot);
+                }
+                check_outputs(&outputs, slot);
+            };
+            let dispatched = make_call(callable, &given, call);
             if dispatched.is_none() {
                 return std::ptr::null_mut();
             }
