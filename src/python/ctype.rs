@@ -1,24 +1,43 @@
 //! C types as values in memory have them: layout, and what becomes of each part in Python.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::enumeration::EnumClass;
 use super::plan::{Plan, ResultPlan};
 use super::types::TypeId;
-use crate::binding::{Scalar, Wide};
-use crate::model::{IntegerType, Interface as Model, Record, Type, TypeKind};
+use crate::binding::{Passing, Scalar, Wide};
+use crate::model::{
+    BadTypeName, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
+};
 
 /// The types of one interface.
 pub struct Types {
     model: Model,
     enumerations: HashMap<String, Arc<EnumClass>>,
     records: HashMap<String, usize>,
-    known: Mutex<HashMap<(String, bool), Arc<CType>>>,
+    /// By their qualified spelling.
+    known: Mutex<HashMap<String, Arc<CType>>>,
+    /// By the names that they were asked for.
+    named: Mutex<HashMap<String, Arc<CType>>>,
     /// Whether `char *` results are decoded.
     pub decode: bool,
     /// Whether this process runs under Valgrind.
     pub checked: bool,
+    /// How functions of the interface are called; known when it is bound.
+    pub calls: OnceLock<Calls>,
+}
+
+/// What the calls through function pointers have in common with those of the interface's functions.
+pub struct Calls {
+    /// The library.
+    pub library: PathBuf,
+    /// Whether the GIL is released around each call.
+    pub release_gil: bool,
+    /// Whether the interface has been closed.
+    pub closed: AtomicBool,
 }
 
 /// One type.
@@ -87,12 +106,16 @@ pub struct Field {
     pub offset: usize,
     /// For a bit-field: the first bit, counted from `offset`, and how many.
     pub bits: Option<(u32, u32)>,
+    /// Whether a list of values without names has one for it: of a union only the first member has.
+    pub positional: bool,
 }
 
 /// The type that a pointer points to, looked up when somebody looks there.
 pub struct Pointee {
     /// Its number.
     pub id: TypeId,
+    /// Its type, where it is a function.
+    pub function: Option<FunctionType>,
     ty: Type,
     types: Weak<Types>,
     known: OnceLock<Option<Arc<CType>>>,
@@ -101,15 +124,16 @@ pub struct Pointee {
 impl Pointee {
     /// The target of a pointer type; `None` for other types.
     pub fn of(ty: &Type, types: &Arc<Types>) -> Option<Arc<Self>> {
-        let (id, ty) = match &ty.kind {
-            TypeKind::Pointer(target) => (TypeId::of(&target.canonical()), (**target).clone()),
-            TypeKind::FunctionPointer(_) => {
+        let (id, function, ty) = match &ty.kind {
+            TypeKind::Pointer(target) => (TypeId::of(&target.canonical()), None, (**target).clone()),
+            TypeKind::FunctionPointer(function) => {
                 let kind = TypeKind::Unsupported("function".to_owned());
-                (TypeId::of(&ty.canonical()), Type { kind, spelling: ty.spelling.clone(), is_const: true })
+                let target = Type { kind, spelling: ty.spelling.clone(), is_const: true };
+                (TypeId::of(&ty.canonical()), Some((**function).clone()), target)
             }
             _ => return None,
         };
-        Some(Arc::new(Self { id, ty, types: Arc::downgrade(types), known: OnceLock::new() }))
+        Some(Arc::new(Self { id, function, ty, types: Arc::downgrade(types), known: OnceLock::new() }))
     }
 
     /// The target itself, and the types it is among; `None` where its interface is gone.
@@ -117,6 +141,16 @@ impl Pointee {
         let types = self.types.upgrade()?;
         let known = self.known.get_or_init(|| self.types.upgrade().map(|types| types.get(&self.ty)));
         Some((known.clone()?, types))
+    }
+
+    /// Whether it must not be written.
+    pub fn is_const(&self) -> bool {
+        self.ty.is_const
+    }
+
+    /// The types it is among; `None` where its interface is gone.
+    pub fn types(&self) -> Option<Arc<Types>> {
+        self.types.upgrade()
     }
 }
 
@@ -130,23 +164,64 @@ impl Types {
     ) -> Arc<Self> {
         let records =
             model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
-        Arc::new(Self { model, enumerations, records, known: Mutex::default(), decode, checked })
+        Arc::new(Self {
+            model,
+            enumerations,
+            records,
+            known: Mutex::default(),
+            named: Mutex::default(),
+            decode,
+            checked,
+            calls: OnceLock::new(),
+        })
     }
 
     /// A type by the name C programmers give it.
-    pub fn named(self: &Arc<Self>, name: &str) -> Option<Arc<CType>> {
-        Some(self.get(&self.model.type_named(name)?))
+    pub fn named(self: &Arc<Self>, name: &str) -> Result<Arc<CType>, BadTypeName> {
+        if let Some(known) = self.named.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(known.clone());
+        }
+        let ty = self.get(&self.model.type_named(name)?);
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), ty.clone());
+        Ok(ty)
+    }
+
+    /// The array type of that name, which tells no length, with this length.
+    pub fn sized(self: &Arc<Self>, name: &str, length: usize) -> Result<Arc<CType>, BadTypeName> {
+        let mut ty = self.model.type_named(name)?;
+        if let TypeKind::Array(_, count @ None) = &mut ty.kind {
+            *count = Some(length as u64);
+        }
+        Ok(self.get(&ty))
+    }
+
+    /// How values of a type travel, or why they cannot.
+    pub fn passing(&self, ty: &Type) -> Result<Passing, String> {
+        Passing::of(ty, &self.model)
+    }
+
+    /// What a `void *` points to.
+    pub fn void(self: &Arc<Self>) -> Arc<Pointee> {
+        let ty = Type { kind: TypeKind::Void, spelling: "void".to_owned(), is_const: false };
+        let known = OnceLock::new();
+        Arc::new(Pointee { id: TypeId::VOID, function: None, ty, types: Arc::downgrade(self), known })
+    }
+
+    /// The model, without functions, variables and constants.
+    pub fn model(&self) -> &Model {
+        &self.model
     }
 
     /// A type of the model.
     pub fn get(self: &Arc<Self>, ty: &Type) -> Arc<CType> {
-        let key = (ty.canonical(), ty.is_const);
+        let key = ty.qualified();
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return known.clone();
         }
+        let name = ty.canonical();
         let made = Arc::new(CType {
-            id: TypeId::of(&key.0),
-            name: key.0.clone(),
+            id: TypeId::of(&name),
+            name,
             size: self.size_of(ty),
             is_const: ty.is_const,
             shape: self.shape(ty),
@@ -198,13 +273,20 @@ impl Types {
 
     fn record(self: &Arc<Self>, record: &Record) -> Shape {
         let mut fields = Vec::new();
-        self.add_fields(record, 0, &mut fields);
+        self.add_fields(record, 0, true, &mut fields);
         let by_name = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
         Shape::Record { fields, by_name }
     }
 
-    fn add_fields(self: &Arc<Self>, record: &Record, base_bits: u64, fields: &mut Vec<Field>) {
-        for field in &record.fields {
+    fn add_fields(
+        self: &Arc<Self>,
+        record: &Record,
+        base_bits: u64,
+        positional: bool,
+        fields: &mut Vec<Field>,
+    ) {
+        for (index, field) in record.fields.iter().enumerate() {
+            let positional = positional && (record.kind == RecordKind::Struct || index == 0);
             let bits = base_bits + field.offset_bits;
             match (&field.name, &field.ty.kind) {
                 (Some(name), _) => {
@@ -214,11 +296,12 @@ impl Types {
                         ty,
                         offset: (bits / 8) as usize,
                         bits: field.bit_width.map(|width| ((bits % 8) as u32, width)),
+                        positional,
                     });
                 }
                 (None, TypeKind::Record(key)) => {
                     if let Some(index) = self.records.get(key) {
-                        self.add_fields(&self.model.records[*index], bits, fields);
+                        self.add_fields(&self.model.records[*index], bits, positional, fields);
                     }
                 }
                 (None, _) => {}
