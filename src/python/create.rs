@@ -307,14 +307,15 @@ impl Making<'_> {
     }
 }
 
-/// The builtin that calls the function at an address through a pointer of this type.
+/// The builtin that calls the function at an address through a pointer of this type, and whether the
+/// type may keep it: not where it keeps the types itself.
 pub fn function_at(
     py: Python<'_>,
     address: usize,
     function: &FunctionType,
     types: &Arc<Types>,
     calls: &Calls,
-) -> PyResult<Py<PyAny>> {
+) -> PyResult<(Py<PyAny>, bool)> {
     let kind = TypeKind::FunctionPointer(Box::new(function.clone()));
     let ty = Type { kind, spelling: String::new(), is_const: false };
     let (canonical, qualified) = (ty.canonical(), ty.qualified());
@@ -349,8 +350,9 @@ pub fn function_at(
         })
     });
     let making = Making { library: &calls.library, release_gil: calls.release_gil, types };
+    let keepable = matches!(shape, CallShape::Scalars(_));
     let bound = BoundFunction { declaration, address, shape };
-    Ok(making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind())
+    Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))
 }
 
 fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {

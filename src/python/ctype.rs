@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use pyo3::prelude::*;
+
 use super::enumeration::EnumClass;
 use super::plan::{Plan, ResultPlan};
 use super::types::TypeId;
@@ -119,6 +121,8 @@ pub struct Pointee {
     ty: Type,
     types: Weak<Types>,
     known: OnceLock<Option<Arc<CType>>>,
+    /// The builtins that call functions of this type, by their addresses.
+    builtins: Mutex<HashMap<usize, Py<PyAny>>>,
 }
 
 impl Pointee {
@@ -133,7 +137,30 @@ impl Pointee {
             }
             _ => return None,
         };
-        Some(Arc::new(Self { id, function, ty, types: Arc::downgrade(types), known: OnceLock::new() }))
+        Some(Self::new(id, function, ty, types))
+    }
+
+    fn new(id: TypeId, function: Option<FunctionType>, ty: Type, types: &Arc<Types>) -> Arc<Self> {
+        let (types, known, builtins) = (Arc::downgrade(types), OnceLock::new(), Mutex::default());
+        Arc::new(Self { id, function, ty, types, known, builtins })
+    }
+
+    /// The builtin that calls the function at an address, if it has been made.
+    pub fn builtin(&self, py: Python<'_>, address: usize) -> Option<Py<PyAny>> {
+        let builtins = self.builtins.lock().unwrap_or_else(PoisonError::into_inner);
+        builtins.get(&address).map(|builtin| builtin.clone_ref(py))
+    }
+
+    /// Keeps a builtin for the next call through a pointer to the same function.
+    pub fn keep_builtin(&self, address: usize, builtin: Py<PyAny>) {
+        // A library has few functions of one type; closures may be at any number of addresses.
+        const MOST: usize = 64;
+        let mut builtins = self.builtins.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if builtins.len() < MOST { HashMap::new() } else { std::mem::take(&mut *builtins) };
+        builtins.insert(address, builtin);
+        // Not under the lock: this may run Python code.
+        drop(builtins);
+        drop(before);
     }
 
     /// The target itself, and the types it is among; `None` where its interface is gone.
@@ -203,8 +230,7 @@ impl Types {
     /// What a `void *` points to.
     pub fn void(self: &Arc<Self>) -> Arc<Pointee> {
         let ty = Type { kind: TypeKind::Void, spelling: "void".to_owned(), is_const: false };
-        let known = OnceLock::new();
-        Arc::new(Pointee { id: TypeId::VOID, function: None, ty, types: Arc::downgrade(self), known })
+        Pointee::new(TypeId::VOID, None, ty, self)
     }
 
     /// The model, without functions, variables and constants.

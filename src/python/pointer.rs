@@ -1,6 +1,6 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -29,8 +29,6 @@ pub struct Pointer {
     released: AtomicBool,
     free: Mutex<Option<Py<PyAny>>>,
     root: Option<Root>,
-    /// The builtin that calls the function here.
-    call: OnceLock<Py<PyAny>>,
 }
 
 impl Pointer {
@@ -43,7 +41,6 @@ impl Pointer {
             released: AtomicBool::new(false),
             free: Mutex::new(None),
             root: checked.then(|| Root::new(address)),
-            call: OnceLock::new(),
         }
     }
 
@@ -124,7 +121,7 @@ impl Pointer {
     }
 
     /// The builtin that calls the function here.
-    fn function(&self, py: Python<'_>) -> PyResult<&Py<PyAny>> {
+    fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let address = self.live()?;
         let kind = || self.target().pointer_name();
         let Some(function) = &self.pointee.function else {
@@ -143,11 +140,14 @@ impl Pointer {
             let message = format!("a '{}' was called after its interface was closed", kind());
             return Err(exceptions::Error::new_err(message));
         }
-        if let Some(builtin) = self.call.get() {
+        if let Some(builtin) = self.pointee.builtin(py, address) {
             return Ok(builtin);
         }
-        let builtin = create::function_at(py, address, function, types, calls)?;
-        Ok(self.call.get_or_init(|| builtin))
+        let (builtin, keepable) = create::function_at(py, address, function, types, calls)?;
+        if keepable {
+            self.pointee.keep_builtin(address, builtin.clone_ref(py));
+        }
+        Ok(builtin)
     }
 
     /// Frees what it owns, once.
