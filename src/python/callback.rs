@@ -19,8 +19,9 @@ use super::exceptions::new_argument_error;
 use super::place::{Owned, Place};
 use super::plan::Failure;
 use super::types::TypeId;
+use crate::binding::Passing;
 use crate::call::errno::{self, Errno};
-use crate::call::ffi_passing;
+use crate::call::{ffi_parameter, ffi_result};
 use crate::model::{FunctionType, Type, TypeKind};
 use crate::session;
 
@@ -112,12 +113,13 @@ impl CallbackType {
         if self.function.variadic {
             return Err(refuse("it is variadic".to_owned()));
         }
-        let travels = |ty: &Type| {
-            let passing = types.passing(ty).and_then(|passing| ffi_passing(&passing));
+        let travels = |ty: &Type, as_libffi_has_it: fn(&Passing) -> Result<libffi::middle::Type, String>| {
+            let passing = types.passing(ty).and_then(|passing| as_libffi_has_it(&passing));
             passing.map_err(|what| refuse(format!("it has {what}")))
         };
-        let parameters = self.function.parameters.iter().map(travels).collect::<PyResult<Vec<_>>>()?;
-        let cif = Cif::new(parameters, travels(&self.function.result)?);
+        let parameters = self.function.parameters.iter().map(|ty| travels(ty, ffi_parameter));
+        let parameters = parameters.collect::<PyResult<Vec<_>>>()?;
+        let cif = Cif::new(parameters, travels(&self.function.result, ffi_result)?);
         let has_result = self.function.result.kind != TypeKind::Void;
         let data = Box::into_raw(Box::new(Data {
             function: function.clone().unbind(),

@@ -27,16 +27,11 @@ pub unsafe fn bad_argument(
         let py = Python::assume_attached();
         (py, Bound::from_borrowed_ptr(py, object))
     };
-    explain(callable, index, &object, failure).unwrap_or_else(|error| error).restore(py);
+    explain(callable, index, &object, failure).restore(py);
     std::ptr::null_mut()
 }
 
-fn explain(
-    callable: &Callable,
-    index: usize,
-    object: &Bound<'_, PyAny>,
-    failure: Failure,
-) -> PyResult<PyErr> {
+fn explain(callable: &Callable, index: usize, object: &Bound<'_, PyAny>, failure: Failure) -> PyErr {
     let py = object.py();
     let Some(parameter) = callable.parameters.get(index) else {
         let message = format!(
@@ -46,7 +41,7 @@ fn explain(
             index + 1,
             type_name(object)
         );
-        return Ok(new_argument_error(py, message));
+        return new_argument_error(py, message);
     };
     let name = parameter.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
     let called = called(callable);
@@ -55,7 +50,7 @@ fn explain(
 }
 
 /// The exception that says why `subject`, which takes what `plan` does, cannot take this object.
-pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: Failure) -> PyResult<PyErr> {
+pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: Failure) -> PyErr {
     let py = object.py();
     let detail = match failure {
         Failure::Type => format!("must be {}, not {}", plan.expected(), type_name(object)),
@@ -63,7 +58,7 @@ pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: F
             let range = plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
             let message =
                 format!("{subject}: {} is out of range{}", short_repr(object), range.unwrap_or_default());
-            return Ok(PyOverflowError::new_err(message));
+            return PyOverflowError::new_err(message);
         }
         Failure::EmbeddedNul => {
             "must not be a str with a NUL character inside: C would see the text end there".to_owned()
@@ -83,11 +78,11 @@ pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: F
         Failure::WrongTarget(target) => format!("must not be a pointer of type '{}'", target.pointer_name()),
         Failure::WrongRecord(ty) => format!("must not be a '{}'", ty.name()),
         Failure::Released => {
-            return Ok(exceptions::Error::new_err(format!("{subject} has been released")));
+            return exceptions::Error::new_err(format!("{subject} has been released"));
         }
-        Failure::Raised => return Ok(PyErr::fetch(py)),
+        Failure::Raised => return PyErr::fetch(py),
     };
-    Ok(new_argument_error(py, format!("{subject} {detail}")))
+    new_argument_error(py, format!("{subject} {detail}"))
 }
 
 /// Sets the exception for a wrong number of arguments, or for keyword arguments; returns NULL.
