@@ -10,11 +10,16 @@ impl Interface {
         declarator::parse(self, name)
     }
 
-    /// Where the function pointer type that is spelled like this, without qualifiers, has a name.
-    pub fn location_of_function_pointer(&self, canonical: &str) -> Option<Location> {
-        let mut functions =
-            self.typedefs.iter().filter(|typedef| matches!(typedef.ty.kind, TypeKind::FunctionPointer(_)));
-        functions.find(|typedef| typedef.ty.canonical() == canonical).map(|typedef| typedef.location.clone())
+    /// Where the headers have a function pointer type, which is given without qualifiers: its typedef, or
+    /// the first record with such a field.
+    pub fn location_of_function_pointer(&self, canonical: &str) -> Option<&Location> {
+        let is_it = |ty: &Type| match &ty.kind {
+            TypeKind::FunctionPointer(_) => ty.canonical() == canonical,
+            _ => false,
+        };
+        let typedef = self.typedefs.iter().find(|typedef| is_it(&typedef.ty));
+        let record = || self.records.iter().find(|record| record.fields.iter().any(|field| is_it(&field.ty)));
+        typedef.map(|typedef| &typedef.location).or_else(|| Some(&record()?.location))
     }
 
     /// The type of the words before a declarator.

@@ -94,7 +94,12 @@ pub fn create_interface<'py>(
     }
     let names = Names::new(&mut model);
     let types = Types::new(model, names.enumerations().clone(), decode, checked);
-    let calls = Calls { library: library.path().to_owned(), release_gil, closed: AtomicBool::new(false) };
+    let calls = Calls {
+        header: first.clone(),
+        library: library.path().to_owned(),
+        release_gil,
+        closed: AtomicBool::new(false),
+    };
     types.calls.get_or_init(|| calls);
     let making = Making { library: library.path(), release_gil, leak_check, types: &types };
     let mut functions = Vec::with_capacity(bindings.functions.len());
@@ -328,10 +333,11 @@ pub fn function_at(
         variadic: function.variadic,
         linkage: Linkage::External,
         prototype: qualified.clone(),
-        location: types.model().location_of_function_pointer(&canonical).unwrap_or_else(|| Location {
-            file: calls.library.clone(),
-            line: 0,
-            column: 0,
+        // A type that only the caller's cast names belongs to the header as a whole.
+        location: types.model().location_of_function_pointer(&canonical).cloned().unwrap_or_else(|| Location {
+            file: calls.header.clone(),
+            line: 1,
+            column: 1,
         }),
         comment: None,
         in_given_header: false,

@@ -34,6 +34,8 @@ pub struct Types {
 
 /// What the calls through function pointers have in common with those of the interface's functions.
 pub struct Calls {
+    /// The first header.
+    pub header: PathBuf,
     /// The library.
     pub library: PathBuf,
     /// Whether the GIL is released around each call.
