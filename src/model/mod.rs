@@ -24,5 +24,6 @@ pub use global::Global;
 pub use interface::Interface;
 pub use location::Location;
 pub use record::{Field, Record, RecordKind};
+pub use spelling::pointer_to;
 pub use ty::{FloatType, FunctionType, IntegerType, Type, TypeKind};
 pub use typedef::Typedef;

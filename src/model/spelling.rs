@@ -15,6 +15,40 @@ impl Type {
     }
 }
 
+impl FunctionType {
+    /// The function type itself, as [`Type::canonical`]: `int (void *, int)`.
+    pub fn canonical(&self) -> String {
+        let spelling = Spelling { qualified: false };
+        spelling.declare(&self.result, format!("({})", spelling.parameters(self)))
+    }
+}
+
+/// The pointer to a type that is spelled like this, without qualifiers: `int (*)(int)` for `int (int)`.
+pub fn pointer_to(canonical: &str) -> String {
+    let mut hole =
+        canonical.find("(unnamed ").map_or(0, |at| at + canonical[at..].find(')').unwrap_or(0) + 1);
+    let mut grouped = false;
+    while let Some(at) = canonical[hole..].find(['(', '[', ')']) {
+        let rest = &canonical[hole + at..];
+        if (grouped && at > 0) || !rest.starts_with("(*") {
+            break;
+        }
+        hole += at + 1 + rest[1..].bytes().take_while(|byte| *byte == b'*').count();
+        grouped = true;
+    }
+    let at = match canonical[hole..].find(['(', '[']) {
+        Some(at) if !grouped => hole + at,
+        _ if grouped => hole,
+        _ => canonical.len(),
+    };
+    let (before, after) = canonical.split_at(at);
+    match after.bytes().next() {
+        Some(b'(' | b'[') => format!("{before}(*){after}"),
+        None if !before.ends_with('*') => format!("{before} *"),
+        _ => format!("{before}*{after}"),
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Spelling {
     qualified: bool,
@@ -115,6 +149,23 @@ mod tests {
         assert_eq!(ty(array.clone()).canonical(), "int [3]");
         assert_eq!(ty(pointer(array)).canonical(), "int (*)[3]");
         assert_eq!(ty(function).canonical(), "char *(*)(void *, int)");
+        for (target, pointer) in [
+            ("int", "int *"),
+            ("int *", "int **"),
+            ("int [3]", "int (*)[3]"),
+            ("char *[2]", "char *(*)[2]"),
+            ("int (*)[3]", "int (**)[3]"),
+            ("int (int)", "int (*)(int)"),
+            ("char *(int (*)(int))", "char *(*)(int (*)(int))"),
+            ("int (*)(int)", "int (**)(int)"),
+            ("int (*[4])(int)", "int (*(*)[4])(int)"),
+            ("void (*(int))(double)", "void (*(*)(int))(double)"),
+            ("void (*(*)(int))(double)", "void (*(**)(int))(double)"),
+            ("struct (unnamed at a.h:1:2)", "struct (unnamed at a.h:1:2) *"),
+            ("struct (unnamed at a.h:1:2) [3]", "struct (unnamed at a.h:1:2) (*)[3]"),
+        ] {
+            assert_eq!(pointer_to(target), pointer);
+        }
         assert_eq!(ty(pointer(pointer(TypeKind::Bool))).qualified(), "const _Bool *const *const");
     }
 }

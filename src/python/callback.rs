@@ -27,7 +27,7 @@ use crate::session;
 
 /// What C code gives to and takes from a function of one type.
 pub struct CallbackType {
-    /// The function pointer type's number.
+    /// The function type's number.
     pub id: TypeId,
     name: String,
     function: FunctionType,
@@ -98,7 +98,7 @@ impl CallbackType {
         let TypeKind::FunctionPointer(function) = &ty.kind else { return None };
         let name = ty.canonical();
         let function = (**function).clone();
-        Some(Arc::new(Self { id: TypeId::of(&name), name, function, types: types.clone() }))
+        Some(Arc::new(Self { id: TypeId::of(&function.canonical()), name, function, types: types.clone() }))
     }
 
     /// A function pointer to `function`.
@@ -232,7 +232,7 @@ impl Callback {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let function = self.function(py)?;
-        Ok(format!("<pythy.Callback '{}' of {}>", self.id.name(), function.bind(py).repr()?))
+        Ok(format!("<pythy.Callback '{}' of {}>", self.id.pointer_name(), function.bind(py).repr()?))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

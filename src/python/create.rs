@@ -334,11 +334,11 @@ pub fn function_at(
         linkage: Linkage::External,
         prototype: qualified.clone(),
         // A type that only the caller's cast names belongs to the header as a whole.
-        location: types.model().location_of_function_pointer(&canonical).cloned().unwrap_or_else(|| Location {
-            file: calls.header.clone(),
-            line: 1,
-            column: 1,
-        }),
+        location: types
+            .model()
+            .location_of_function_pointer(&canonical)
+            .cloned()
+            .unwrap_or_else(|| Location { file: calls.header.clone(), line: 1, column: 1 }),
         comment: None,
         in_given_header: false,
     };

@@ -135,7 +135,7 @@ impl Pointee {
             TypeKind::FunctionPointer(function) => {
                 let kind = TypeKind::Unsupported("function".to_owned());
                 let target = Type { kind, spelling: ty.spelling.clone(), is_const: true };
-                (TypeId::of(&ty.canonical()), Some((**function).clone()), target)
+                (TypeId::of(&function.canonical()), Some((**function).clone()), target)
             }
             _ => return None,
         };

@@ -86,6 +86,16 @@ def test_a_name_is_the_same_type_as_the_headers(lib):
     assert lib.outer(1) == lib.cast(lib.outer(1), "void (*)(double)")
 
 
+def test_a_function_pointer_is_not_the_pointer_to_one(lib):
+    pointer = lib.cast(1, "int (**)(const void *, const void *)")
+    with pytest.raises(pythy.ArgumentError) as caught:
+        lib.sort(None, 0, pointer)
+    assert str(caught.value) == (
+        "sort() argument 3 'f' (compare_function *) must not be a pointer of type 'int (**)(void *, void *)'"
+    )
+    assert repr(lib.cast(16, "int (*)[3]")) == "<pythy.Pointer 'int (*)[3]' at 0x10>"
+
+
 def test_writing_through_const_is_refused(lib):
     points = lib.new("struct point[2]", [(1, 2), (3, 4)])
     numbers = lib.new("int[2]", [1, 2])

@@ -20,7 +20,9 @@ SOURCE = """
     int lose(unsigned long size) { char *lost = malloc(size); lost[0] = 1; return lost[0]; }
     static const struct tool the_tool = { fill, lose };
     const struct tool *tool(void) { return &the_tool; }
-    struct point moved(struct point (*move)(struct point, int), struct point p, int dx) { return move(p, dx); }
+    struct point moved(struct point (*move)(struct point, int), struct point p, int dx) {
+        return move(p, dx);
+    }
     double sum_of(struct big (*make)(struct big), struct big b) {
         double sum = 0;
         b = make(b);
@@ -42,7 +44,8 @@ SCRIPT = """
     tool.fill(out, 5)                                                            # clean
     assert bytes(out) == b"xxxxx"
     assert lib.moved(lambda p, dx: (p.x + dx, p.y), lib.new("struct point", (1, 2)), 5).x == 6
-    assert lib.sum_of(lambda b: {"values": [2 * v for v in b.values]}, lib.new("struct big", ([1] * 5,))) == 10
+    big = lib.new("struct big", ([1] * 5,))
+    assert lib.sum_of(lambda b: {"values": [2 * v for v in b.values]}, big) == 10
     assert lib.length_of(lambda k: "text" * k) == 12
     seen = []
     handle = lib.new_handle(seen)
