@@ -79,7 +79,8 @@ pub struct SymbolAt {
 }
 
 /// The exported symbol that begins at an address; `None` where none does.
-pub fn symbol_at(address: *const c_void) -> Option<SymbolAt> {
+pub fn symbol_at(address: usize) -> Option<SymbolAt> {
+    let address = address as *const c_void;
     let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
     // SAFETY: dladdr fills the structure for any address, and looks into the tables of loaded objects only.
     let info = unsafe {

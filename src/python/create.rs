@@ -345,7 +345,6 @@ pub fn function_at(
     let shape = CallShape::of(&declaration, types.model()).map_err(|why| {
         exceptions::new_argument_error(py, format!("a '{qualified}' cannot be called: {why}"))
     })?;
-    let address = address as *const std::ffi::c_void;
     let journal_id = session::current().map_or(0, |mut session| {
         let symbol = binding::symbol_at(address);
         session.add_declaration(Declaration {
@@ -357,7 +356,7 @@ pub fn function_at(
     });
     let making = Making { library: &calls.library, release_gil: calls.release_gil, types };
     let keepable = matches!(shape, CallShape::Scalars(_));
-    let bound = BoundFunction { declaration, address, shape };
+    let bound = BoundFunction { declaration, address: address as *const _, shape };
     Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))
 }
 

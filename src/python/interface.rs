@@ -216,6 +216,7 @@ impl Interface {
     }
 
     /// The object that new_handle() made this pointer for.
+    #[allow(clippy::wrong_self_convention)] // The name is cffi's.
     fn from_handle(&self, py: Python<'_>, pointer: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         handle::object_of(py, pointer)
     }

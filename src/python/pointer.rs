@@ -189,6 +189,7 @@ impl Pointer {
         self.address().is_some()
     }
 
+    /// Calls the function that it points to.
     #[pyo3(signature = (*arguments, **keywords))]
     fn __call__(
         &self,
