@@ -50,7 +50,9 @@ class Interface:
         """Zeroed C memory for a value of any type that C code may keep."""
     def sizeof(self, what: str | Ref | Record | Array) -> int:
         """The size of a C type, or of what a Python object of pythy's stands for, in bytes."""
-    def cast(self, value: Pointer | Ref | Record | Array | Callback | int | None, type_name: str) -> Pointer | None:
+    def cast(
+        self, value: Pointer | Ref | Record | Array | Callback | int | None, type_name: str
+    ) -> Pointer | None:
         """The same address as a pointer of another type."""
     def own(self, pointer: Pointer, free: Callable[[Pointer], Any]) -> Pointer:
         """A pointer that frees what it points to, with the function given."""

@@ -309,10 +309,8 @@ unsafe fn call(
         values.push(if by_value { place.copied()?.object(py)? } else { place.get(py)? });
     }
     let value = data.function.bind(py).call1(PyTuple::new(py, values)?)?;
-    let bytes = data.result_bytes(&value)?;
     // SAFETY: as the caller vouches.
-    unsafe { result.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-    Ok(())
+    unsafe { data.give(&value, result) }
 }
 
 impl Data {
@@ -325,25 +323,32 @@ impl Data {
     }
 
     /// What the callable returned, as C has it. What a void function returns is nobody's.
-    fn result_bytes(&self, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    ///
+    /// # Safety
+    /// There is room for the result.
+    unsafe fn give(&self, value: &Bound<'_, PyAny>, result: *mut u8) -> PyResult<()> {
         const WHAT: &str = "a callback's result";
-        let Some(ty) = &self.result else { return Ok(Vec::new()) };
+        let Some(ty) = &self.result else { return Ok(()) };
+        let put = |bytes: &[u8]| {
+            // SAFETY: as the caller vouches: the bytes are those of a result.
+            unsafe { result.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
+        };
         match &ty.shape {
             Shape::Scalar { scalar, plan, .. } if !plan.is_pointer() => {
                 let word = Place::of_c(0, ty.clone(), self.types.clone()).word_of(WHAT, value)?;
-                Ok(scalar.word(word, word).to_ne_bytes().to_vec())
+                put(&scalar.word(word, word).to_ne_bytes());
             }
             shape => {
                 let place = Place::allocate(ty.clone(), self.types.clone())?;
                 place.initialise(WHAT, value)?;
-                let bytes = match shape {
-                    Shape::Scalar { scalar, .. } => place.word(*scalar).to_ne_bytes().to_vec(),
-                    _ => place.bytes(ty.size.unwrap_or(0)),
-                };
+                match shape {
+                    Shape::Scalar { scalar, .. } => put(&place.word(*scalar).to_ne_bytes()),
+                    _ => put(&place.bytes(ty.size.unwrap_or(0))),
+                }
                 self.keep_result(place);
-                Ok(bytes)
             }
         }
+        Ok(())
     }
 
     /// Keeps what a result points to.
