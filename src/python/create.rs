@@ -98,6 +98,7 @@ pub fn create_interface<'py>(
         header: first.clone(),
         library: library.path().to_owned(),
         release_gil,
+        leak_check,
         closed: AtomicBool::new(false),
     };
     types.calls.get_or_init(|| calls);
@@ -249,6 +250,7 @@ impl Making<'_> {
                 prototype: function.declaration.prototype.clone(),
                 location: function.declaration.location.clone(),
                 library: self.library.to_owned(),
+                leaks: self.leak_check != LeakCheck::Off,
             })
         });
         self.entered(module, function, journal_id)
@@ -352,9 +354,11 @@ pub fn function_at(
             prototype: declaration.prototype.clone(),
             location: declaration.location.clone(),
             library: symbol.map_or_else(|| calls.library.clone(), |symbol| symbol.library),
+            leaks: calls.leak_check != LeakCheck::Off,
         })
     });
-    let making = Making { library: &calls.library, release_gil: calls.release_gil, types };
+    let (release_gil, leak_check) = (calls.release_gil, calls.leak_check);
+    let making = Making { library: &calls.library, release_gil, leak_check, types };
     let keepable = matches!(shape, CallShape::Scalars(_));
     let bound = BoundFunction { declaration, address: address as *const _, shape };
     Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))

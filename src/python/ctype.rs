@@ -14,6 +14,7 @@ use crate::binding::{Passing, Scalar, Wide};
 use crate::model::{
     BadTypeName, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
 };
+use crate::session::LeakCheck;
 
 /// The types of one interface.
 pub struct Types {
@@ -40,6 +41,8 @@ pub struct Calls {
     pub library: PathBuf,
     /// Whether the GIL is released around each call.
     pub release_gil: bool,
+    /// When blocks that they lost are looked for.
+    pub leak_check: LeakCheck,
     /// Whether the interface has been closed.
     pub closed: AtomicBool,
 }
