@@ -50,7 +50,9 @@ class Interface:
         """Zeroed C memory for a value of any type that C code may keep."""
     def sizeof(self, what: str | Ref | Record | Array) -> int:
         """The size of a C type, or of what a Python object of pythy's stands for, in bytes."""
-    def cast(self, value: Pointer | Ref | Record | Array | int | None, type_name: str) -> Pointer | None:
+    def cast(
+        self, value: Pointer | Ref | Record | Array | Callback | int | None, type_name: str
+    ) -> Pointer | None:
         """The same address as a pointer of another type."""
     def own(self, pointer: Pointer, free: Callable[[Pointer], Any]) -> Pointer:
         """A pointer that frees what it points to, with the function given."""
@@ -58,6 +60,10 @@ class Interface:
         """The memory of what pythy has a handle for, as a memoryview of bytes."""
     def callback(self, type_name: str) -> Callable[[Callable[..., Any]], Callback]:
         """A decorator that makes a callable a C function pointer of the type given."""
+    def new_handle(self, object: object) -> Pointer:
+        """A ``void *`` that stands for a Python object, which lives as long as this pointer does."""
+    def from_handle(self, pointer: Pointer) -> Any:
+        """The object that new_handle() made this pointer for."""
     def listed(self) -> list[str]:
         """The names of the module that are made at their first use."""
     def assign(self, name: str, value: Any) -> bool:
@@ -65,10 +71,10 @@ class Interface:
     def missing(self, name: str) -> Any:
         """What the module says to a name that it does not have."""
 
-@final
 class Pointer:
     """A C pointer with its type, as C code returned it. Never NULL: that is ``None``."""
 
+    def __call__(self, *arguments: Any) -> Any: ...
     def __int__(self) -> int: ...
     def __bool__(self) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...

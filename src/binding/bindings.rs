@@ -34,6 +34,19 @@ pub enum CallShape {
     General(Convention),
 }
 
+impl CallShape {
+    /// How a function is called, or why it cannot be: the rest of a sentence about it.
+    pub fn of(declaration: &Function, interface: &Interface) -> std::result::Result<Self, String> {
+        let by_value = |ty: &Type| matches!(ty.kind, TypeKind::Record(_)) || Wide::of(&ty.kind).is_some();
+        let types = declaration.parameters.iter().map(|parameter| &parameter.ty);
+        if declaration.variadic || types.chain([&declaration.result]).any(by_value) {
+            Convention::of(declaration, interface).map(Self::General)
+        } else {
+            Signature::of(declaration).map(Self::Scalars)
+        }
+    }
+}
+
 // SAFETY: the address is only a number until somebody calls it, which is unsafe by itself.
 unsafe impl Send for BoundFunction {}
 
@@ -92,13 +105,7 @@ fn resolve(
         }
         None => return Err(format!("it is not exported by {}", library.path().display())),
     }
-    let by_value = |ty: &Type| matches!(ty.kind, TypeKind::Record(_)) || Wide::of(&ty.kind).is_some();
-    let types = declaration.parameters.iter().map(|parameter| &parameter.ty);
-    let shape = if declaration.variadic || types.chain([&declaration.result]).any(by_value) {
-        CallShape::General(Convention::of(declaration, interface)?)
-    } else {
-        CallShape::Scalars(Signature::of(declaration)?)
-    };
+    let shape = CallShape::of(declaration, interface)?;
     let address = library
         .address(symbol)
         .ok_or_else(|| format!("the dynamic loader does not find it in {}", library.path().display()))?;

@@ -72,7 +72,8 @@ impl Convention {
 }
 
 impl Passing {
-    fn of(ty: &Type, model: &Interface) -> Result<Self, String> {
+    /// How a value of this type travels, or what of it cannot.
+    pub fn of(ty: &Type, model: &Interface) -> Result<Self, String> {
         if let Some(wide) = Wide::of(&ty.kind) {
             return Ok(Self::Record(wide.class()));
         }

@@ -69,6 +69,35 @@ impl Library {
     }
 }
 
+/// An exported symbol, and the file of the library that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolAt {
+    /// Its name.
+    pub name: String,
+    /// The library's file.
+    pub library: PathBuf,
+}
+
+/// The exported symbol that begins at an address; `None` where none does.
+pub fn symbol_at(address: usize) -> Option<SymbolAt> {
+    let address = address as *const c_void;
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: dladdr fills the structure for any address, and looks into the tables of loaded objects only.
+    let info = unsafe {
+        if libc::dladdr(address, info.as_mut_ptr()) == 0 {
+            return None;
+        }
+        info.assume_init()
+    };
+    if info.dli_saddr.cast_const() != address || info.dli_sname.is_null() || info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: both are strings of the loader's, which stay as long as the library is loaded.
+    let (name, library) = unsafe { (CStr::from_ptr(info.dli_sname), CStr::from_ptr(info.dli_fname)) };
+    let library = PathBuf::from(std::ffi::OsStr::from_bytes(library.to_bytes()));
+    Some(SymbolAt { name: name.to_str().ok()?.to_owned(), library })
+}
+
 fn load(path: &Path) -> Result<libloading::os::unix::Library> {
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
     // SAFETY: loading runs the library's constructors, which is what the user asks for.

@@ -10,7 +10,7 @@ mod wide;
 
 pub use bindings::{Bindings, BoundFunction, CallShape, Skipped, bind};
 pub use convention::{Convention, Eightbyte, Passing, RecordClass};
-pub use library::Library;
+pub use library::{Library, SymbolAt, symbol_at};
 pub use signature::{Place, Registers, Route, Scalar, Signature};
 pub use symbols::{Symbol, SymbolKind, Symbols};
 pub use wide::Wide;

@@ -13,4 +13,4 @@ pub mod wide;
 pub use block::Block;
 pub use direct::{call_for_float, call_for_integer};
 pub use frame::{Arguments, Frame};
-pub use libffi::{Libffi, ffi_type};
+pub use libffi::{Libffi, ffi_parameter, ffi_result};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use clang::{Entity, EntityKind, StorageClass, TranslationUnit};
 
 use super::sources::Sources;
+use super::types;
 use crate::model::{Global, Interface, Typedef};
 
 /// The interface as far as it is known, and what finds things in it.
@@ -67,6 +68,7 @@ impl<'tu> Lowering<'tu> {
         };
         let typedef = Typedef {
             ty: self.type_or_function(underlying),
+            is_function: types::is_function(underlying),
             comment: place.source.comments().of_declaration(place.span),
             location: place.location,
             in_given_header: place.source.given,

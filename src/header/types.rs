@@ -26,11 +26,10 @@ impl<'tu> Lowering<'tu> {
     /// Lowers what a typedef stands for: a function type, which nothing else may be, counts as a
     /// pointer to it.
     pub(super) fn type_or_function(&mut self, ty: ClangType<'tu>) -> Type {
-        match ty.get_canonical_type().get_kind() {
-            Kind::FunctionPrototype | Kind::FunctionNoPrototype => {
-                Type { spelling: prototype::declare(ty, ""), ..self.decayed_function(ty) }
-            }
-            _ => self.ty(ty),
+        if is_function(ty) {
+            Type { spelling: prototype::declare(ty, ""), ..self.decayed_function(ty) }
+        } else {
+            self.ty(ty)
         }
     }
 
@@ -124,6 +123,11 @@ impl<'tu> Lowering<'tu> {
         }
         unsupported(canonical)
     }
+}
+
+/// Whether a type, under whatever name, is that of a function.
+pub(super) fn is_function(ty: ClangType<'_>) -> bool {
+    matches!(ty.get_canonical_type().get_kind(), Kind::FunctionPrototype | Kind::FunctionNoPrototype)
 }
 
 fn scalar(kind: Kind) -> Option<TypeKind> {

@@ -1,7 +1,9 @@
 //! What the headers promised, free of libclang's types so that it can be cached, sent to the
 //! worker and built by hand in tests.
 
+mod bad_type_name;
 mod constant;
+mod declarator;
 mod enumeration;
 mod function;
 mod global;
@@ -14,6 +16,7 @@ mod spelling;
 mod ty;
 mod typedef;
 
+pub use bad_type_name::BadTypeName;
 pub use constant::{Constant, ConstantValue};
 pub use enumeration::{Enumeration, Enumerator};
 pub use function::{Function, Linkage, Parameter};
@@ -21,5 +24,6 @@ pub use global::Global;
 pub use interface::Interface;
 pub use location::Location;
 pub use record::{Field, Record, RecordKind};
+pub use spelling::pointer_to;
 pub use ty::{FloatType, FunctionType, IntegerType, Type, TypeKind};
 pub use typedef::Typedef;

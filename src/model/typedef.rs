@@ -10,6 +10,8 @@ pub struct Typedef {
     /// What it stands for, resolved; the spelling is that of the right-hand side. A function type
     /// (`typedef int compare(int, int)`) counts as a pointer to it, which is all that C makes of it.
     pub ty: Type,
+    /// Whether it stands for the function type itself, not for a pointer to it.
+    pub is_function: bool,
     /// Where it is declared.
     pub location: Location,
     /// The header comment as plain text.

@@ -2,30 +2,32 @@
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use libffi::low;
 use libffi::middle::{Cif, Closure};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::ctype::{CType, Shape, Types};
 use super::exceptions::new_argument_error;
-use super::place::Place;
+use super::place::{Owned, Place};
 use super::plan::Failure;
 use super::types::TypeId;
-use crate::binding::Scalar;
+use crate::binding::Passing;
 use crate::call::errno::{self, Errno};
-use crate::call::ffi_type;
+use crate::call::{ffi_parameter, ffi_result};
 use crate::model::{FunctionType, Type, TypeKind};
 use crate::session;
 
 /// What C code gives to and takes from a function of one type.
 pub struct CallbackType {
-    /// The function pointer type's number.
+    /// The function type's number.
     pub id: TypeId,
     name: String,
     function: FunctionType,
@@ -34,12 +36,13 @@ pub struct CallbackType {
 
 /// A function pointer that runs a Python callable, for as long as this object lives.
 ///
-/// Made by @lib.callback("name of the type"): for C code that keeps the pointer beyond the call.
+/// Made by @lib.callback("name of the type"): for C code that keeps the pointer beyond the call. What
+/// its result points to, text or a buffer or a record, is kept until it is called again.
 #[pyclass(frozen, module = "pythy")]
 pub struct Callback {
-    function: Py<PyAny>,
     id: TypeId,
-    thunk: Thunk,
+    address: usize,
+    thunk: Mutex<Option<Thunk>>,
 }
 
 /// A closure of libffi's and what it needs.
@@ -54,6 +57,18 @@ struct Data {
     parameters: Vec<Arc<CType>>,
     result: Option<Arc<CType>>,
     types: Arc<Types>,
+    keep: Keep,
+    /// Memory of results that C may still look at.
+    results: Mutex<Vec<Arc<Owned>>>,
+}
+
+/// How long what a result points to is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Until the next call of the callback.
+    Last,
+    /// As long as the thunk, which is one foreign call.
+    All,
 }
 
 // SAFETY: the closure and its data are made once and only read; Python objects in it are touched
@@ -83,11 +98,11 @@ impl CallbackType {
         let TypeKind::FunctionPointer(function) = &ty.kind else { return None };
         let name = ty.canonical();
         let function = (**function).clone();
-        Some(Arc::new(Self { id: TypeId::of(&name), name, function, types: types.clone() }))
+        Some(Arc::new(Self { id: TypeId::of(&function.canonical()), name, function, types: types.clone() }))
     }
 
     /// A function pointer to `function`.
-    pub fn thunk(&self, function: &Bound<'_, PyAny>) -> PyResult<Thunk> {
+    pub fn thunk(&self, function: &Bound<'_, PyAny>, keep: Keep) -> PyResult<Thunk> {
         let refuse = |what: String| {
             new_argument_error(
                 function.py(),
@@ -98,15 +113,21 @@ impl CallbackType {
         if self.function.variadic {
             return Err(refuse("it is variadic".to_owned()));
         }
-        let scalar = |ty: &Type| Scalar::of(ty).map_err(|what| refuse(format!("it has {what}")));
-        let parameters = self.function.parameters.iter().map(scalar).collect::<PyResult<Vec<_>>>()?;
-        let result = scalar(&self.function.result)?;
-        let cif = Cif::new(parameters.iter().copied().map(ffi_type), ffi_type(result));
+        let travels = |ty: &Type, as_libffi_has_it: fn(&Passing) -> Result<libffi::middle::Type, String>| {
+            let passing = types.passing(ty).and_then(|passing| as_libffi_has_it(&passing));
+            passing.map_err(|what| refuse(format!("it has {what}")))
+        };
+        let parameters = self.function.parameters.iter().map(|ty| travels(ty, ffi_parameter));
+        let parameters = parameters.collect::<PyResult<Vec<_>>>()?;
+        let cif = Cif::new(parameters, travels(&self.function.result, ffi_result)?);
+        let has_result = self.function.result.kind != TypeKind::Void;
         let data = Box::into_raw(Box::new(Data {
             function: function.clone().unbind(),
             parameters: self.function.parameters.iter().map(|ty| types.get(ty)).collect(),
-            result: (result != Scalar::Void).then(|| types.get(&self.function.result)),
+            result: has_result.then(|| types.get(&self.function.result)),
             types,
+            keep,
+            results: Mutex::default(),
         }));
         // SAFETY: the data lives until the thunk is dropped, after the closure.
         let closure = Closure::new(cif, run, unsafe { &*data });
@@ -118,7 +139,7 @@ impl CallbackType {
         if let Ok(callback) = object.cast::<Callback>() {
             let callback = callback.get();
             return if callback.id == self.id {
-                Ok(Given::Address(callback.thunk.address()))
+                Ok(Given::Address(callback.address))
             } else {
                 Err(Failure::WrongTarget(callback.id))
             };
@@ -126,7 +147,7 @@ impl CallbackType {
         if !object.is_callable() {
             return Err(Failure::Type);
         }
-        match self.thunk(object) {
+        match self.thunk(object, Keep::All) {
             Ok(thunk) => Ok(Given::Thunk(thunk)),
             Err(error) => {
                 error.restore(object.py());
@@ -149,6 +170,11 @@ impl Thunk {
     pub fn address(&self) -> usize {
         self.closure.as_ref().map_or(0, |closure| *closure.code_ptr() as *const c_void as usize)
     }
+
+    fn function(&self) -> &Py<PyAny> {
+        // SAFETY: the data lives as long as the thunk, and its function is never exchanged.
+        unsafe { &(*self.data).function }
+    }
 }
 
 impl Drop for Thunk {
@@ -159,8 +185,16 @@ impl Drop for Thunk {
         // has the GIL does.
         unsafe {
             let data = Box::from_raw(self.data);
+            forget(data.results.into_inner().unwrap_or_else(PoisonError::into_inner));
             drop(data.function.into_bound(Python::assume_attached()));
         }
+    }
+}
+
+/// Drops results with the GIL held; PyO3, which may not know that it is, is told.
+fn forget(results: Vec<Arc<Owned>>) {
+    if !results.is_empty() {
+        Python::attach(|_| drop(results));
     }
 }
 
@@ -171,7 +205,21 @@ impl Callback {
             let given = function.get_type().name()?;
             return Err(PyTypeError::new_err(format!("a callback is made of a callable, not of {given}")));
         }
-        Ok(Self { function: function.clone().unbind(), id: ty.id, thunk: ty.thunk(function)? })
+        let thunk = ty.thunk(function, Keep::Last)?;
+        Ok(Self { id: ty.id, address: thunk.address(), thunk: Mutex::new(Some(thunk)) })
+    }
+
+    /// The function pointer.
+    pub fn address(&self) -> usize {
+        self.address
+    }
+
+    fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let thunk = self.thunk.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*thunk {
+            Some(thunk) => Ok(thunk.function().clone_ref(py)),
+            None => Err(PyRuntimeError::new_err("this callback is being collected")),
+        }
     }
 }
 
@@ -179,22 +227,38 @@ impl Callback {
 impl Callback {
     #[pyo3(signature = (*arguments))]
     fn __call__(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
-        self.function.call1(py, arguments)
+        self.function(py)?.call1(py, arguments)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("<pythy.Callback '{}' of {}>", self.id.name(), self.function.bind(py).repr()?))
+        let function = self.function(py)?;
+        Ok(format!("<pythy.Callback '{}' of {}>", self.id.pointer_name(), function.bind(py).repr()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.thunk.try_lock() {
+            Ok(thunk) => thunk.iter().try_for_each(|thunk| visit.call(thunk.function())),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let thunk = self.thunk.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Not under the lock: this may run Python code.
+        drop(thunk);
     }
 }
 
 /// Where libffi enters. What the callable raises waits for the foreign call that got us here.
 unsafe extern "C" fn run(
     _cif: &low::ffi_cif,
-    result: &mut u64,
+    result: &mut MaybeUninit<u64>,
     arguments: *const *const c_void,
     data: &Data,
 ) {
-    *result = 0;
+    let result = result.as_mut_ptr().cast::<u8>();
+    // SAFETY: libffi has room for the closure's result there.
+    unsafe { result.write_bytes(0, data.result_size()) };
     errno::keep();
     // Errors of the interpreter's own in here are not the C code's.
     let outside = session::enter_python();
@@ -208,8 +272,8 @@ unsafe extern "C" fn run(
         let state = ffi::PyGILState_Ensure();
         let py = Python::assume_attached();
         RUNNING.fetch_add(1, Ordering::Relaxed);
-        match call(py, data, arguments) {
-            Ok(word) => *result = word,
+        match call(py, data, arguments, result) {
+            Ok(()) => {}
             Err(error) if !called_from_python => error.write_unraisable(py, Some(data.function.bind(py))),
             Err(error) if held.is_none() => {
                 EXCEPTION.with_borrow_mut(|exception| *exception = Some(error));
@@ -228,24 +292,75 @@ unsafe extern "C" fn run(
     let _ = Errno::restore();
 }
 
-unsafe fn call(py: Python<'_>, data: &Data, arguments: *const *const c_void) -> PyResult<u64> {
+/// # Safety
+/// The GIL is held; one pointer per parameter, and room for the result.
+unsafe fn call(
+    py: Python<'_>,
+    data: &Data,
+    arguments: *const *const c_void,
+    result: *mut u8,
+) -> PyResult<()> {
     let mut values = Vec::with_capacity(data.parameters.len());
     for (index, ty) in data.parameters.iter().enumerate() {
         // SAFETY: as the caller vouches; the value is read at once.
         let address = unsafe { *arguments.add(index) } as usize;
-        let place = Place { address, ty: ty.clone(), types: data.types.clone(), owner: None };
-        values.push(place.get(py)?);
+        let place = Place::of_c(address, ty.clone(), data.types.clone());
+        let by_value = matches!(ty.shape, Shape::Record { .. });
+        values.push(if by_value { place.copied()?.object(py)? } else { place.get(py)? });
     }
     let value = data.function.bind(py).call1(PyTuple::new(py, values)?)?;
-    match &data.result {
-        None => Ok(0),
-        Some(ty) => {
-            let Shape::Scalar { scalar, .. } = &ty.shape else { return Ok(0) };
-            let what = "a callback's result";
-            let word = Place { address: 0, ty: ty.clone(), types: data.types.clone(), owner: None }
-                .word_of(what, &value)?;
-            Ok(scalar.word(word, word))
+    // SAFETY: as the caller vouches.
+    unsafe { data.give(&value, result) }
+}
+
+impl Data {
+    /// How much libffi has room for: scalars are widened to a word.
+    fn result_size(&self) -> usize {
+        match &self.result {
+            Some(ty) => ty.size.unwrap_or(0).max(size_of::<u64>()),
+            None => 0,
         }
+    }
+
+    /// What the callable returned, as C has it. What a void function returns is nobody's.
+    ///
+    /// # Safety
+    /// There is room for the result.
+    unsafe fn give(&self, value: &Bound<'_, PyAny>, result: *mut u8) -> PyResult<()> {
+        const WHAT: &str = "a callback's result";
+        let Some(ty) = &self.result else { return Ok(()) };
+        let put = |bytes: &[u8]| {
+            // SAFETY: as the caller vouches: the bytes are those of a result.
+            unsafe { result.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
+        };
+        match &ty.shape {
+            Shape::Scalar { scalar, plan, .. } if !plan.is_pointer() => {
+                let word = Place::of_c(0, ty.clone(), self.types.clone()).word_of(WHAT, value)?;
+                put(&scalar.word(word, word).to_ne_bytes());
+            }
+            shape => {
+                let place = Place::allocate(ty.clone(), self.types.clone())?;
+                place.initialise(WHAT, value)?;
+                match shape {
+                    Shape::Scalar { scalar, .. } => put(&place.word(*scalar).to_ne_bytes()),
+                    _ => put(&place.bytes(ty.size.unwrap_or(0))),
+                }
+                self.keep_result(place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what a result points to.
+    fn keep_result(&self, place: Place) {
+        let Some(owner) = place.owner.filter(|owner| owner.keeps_objects()) else { return };
+        let before = {
+            let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = if self.keep == Keep::Last { std::mem::take(&mut *results) } else { Vec::new() };
+            results.push(owner);
+            before
+        };
+        forget(before);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `create_interface`: parse, bind, and put the functions into a module.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyValueError;
@@ -8,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefReference};
 
 use super::callable::{Callable, Checks, Face, General, c_string};
-use super::ctype::{Pointee, Types};
+use super::ctype::{Calls, Pointee, Types};
 use super::entry;
 use super::exceptions;
 use super::interface::{Interface, OWN_NAMES};
@@ -19,7 +20,7 @@ use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
-use crate::model::{Function, Interface as Model, TypeKind};
+use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
 use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -98,6 +99,14 @@ pub fn create_interface<'py>(
     }
     let names = Names::new(&mut model);
     let types = Types::new(model, names.enumerations().clone(), decode, checked);
+    let calls = Calls {
+        header: first.clone(),
+        library: library.path().to_owned(),
+        release_gil,
+        checks,
+        closed: AtomicBool::new(false),
+    };
+    types.calls.get_or_init(|| calls);
     let making = Making { library: library.path(), release_gil, checks, types: &types };
     let mut functions = Vec::with_capacity(bindings.functions.len());
     for function in bindings.functions {
@@ -112,6 +121,7 @@ pub fn create_interface<'py>(
         py,
         Interface {
             name: module.name()?.to_string(),
+            headers: file_names(&options.headers),
             module: PyWeakrefReference::new(module.as_any())?.unbind(),
             types,
             names,
@@ -128,6 +138,12 @@ pub fn create_interface<'py>(
     // C's variables are read and written through the module itself.
     module.setattr("__class__", py.import("pythy._module")?.getattr("InterfaceModule")?)?;
     Ok(module)
+}
+
+/// The headers as messages name them.
+fn file_names(headers: &[PathBuf]) -> String {
+    let name = |path: &PathBuf| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    headers.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn refuse_what_is_to_come(
@@ -233,6 +249,25 @@ impl Making<'_> {
         module: &Bound<'py, PyString>,
         function: BoundFunction,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let journal_id = session::current().map_or(0, |mut session| {
+            session.add_declaration(Declaration {
+                name: function.declaration.name.clone(),
+                prototype: function.declaration.prototype.clone(),
+                location: function.declaration.location.clone(),
+                library: self.library.to_owned(),
+                leaks: self.checks.leaks != LeakCheck::Off,
+            })
+        });
+        self.entered(module, function, journal_id)
+    }
+
+    /// The builtin of a function that the journal has.
+    fn entered<'py>(
+        &self,
+        module: &Bound<'py, PyString>,
+        function: BoundFunction,
+        journal_id: u32,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let BoundFunction { declaration, address, shape } = function;
         let parameters: Box<[Parameter]> = declaration
             .parameters
@@ -265,16 +300,6 @@ impl Making<'_> {
             }
         };
         let face = face(&declaration, entry)?;
-        let journal_id = session::current().map_or(0, |mut session| {
-            let entry = Declaration {
-                name: declaration.name.clone(),
-                prototype: declaration.prototype.clone(),
-                location: declaration.location.clone(),
-                library: self.library.to_owned(),
-                leaks: self.checks.leaks != LeakCheck::Off,
-            };
-            session.add_declaration(entry)
-        });
         let enumeration = self.types.enumeration(&declaration.result);
         let pointee = Pointee::of(&declaration.result, self.types);
         let names = (declaration.name, declaration.prototype);
@@ -292,6 +317,56 @@ impl Making<'_> {
         )
         .into_builtin(module)
     }
+}
+
+/// The builtin that calls the function at an address through a pointer of this type, and whether the
+/// type may keep it: not where it keeps the types itself.
+pub fn function_at(
+    py: Python<'_>,
+    address: usize,
+    function: &FunctionType,
+    types: &Arc<Types>,
+    calls: &Calls,
+) -> PyResult<(Py<PyAny>, bool)> {
+    let kind = TypeKind::FunctionPointer(Box::new(function.clone()));
+    let ty = Type { kind, spelling: String::new(), is_const: false };
+    let (canonical, qualified) = (ty.canonical(), ty.qualified());
+    let parameters = function.parameters.iter().cloned().map(|ty| model::Parameter { name: None, ty });
+    let declaration = Function {
+        name: qualified.clone(),
+        symbol: None,
+        parameters: parameters.collect(),
+        result: function.result.clone(),
+        variadic: function.variadic,
+        linkage: Linkage::External,
+        prototype: qualified.clone(),
+        // A type that only the caller's cast names belongs to the header as a whole.
+        location: types
+            .model()
+            .location_of_function_pointer(&canonical)
+            .cloned()
+            .unwrap_or_else(|| Location { file: calls.header.clone(), line: 1, column: 1 }),
+        comment: None,
+        in_given_header: false,
+    };
+    let shape = CallShape::of(&declaration, types.model()).map_err(|why| {
+        exceptions::new_argument_error(py, format!("a '{qualified}' cannot be called: {why}"))
+    })?;
+    let journal_id = session::current().map_or(0, |mut session| {
+        let symbol = binding::symbol_at(address);
+        session.add_declaration(Declaration {
+            name: symbol.as_ref().map_or(qualified, |symbol| symbol.name.clone()),
+            prototype: declaration.prototype.clone(),
+            location: declaration.location.clone(),
+            library: symbol.map_or_else(|| calls.library.clone(), |symbol| symbol.library),
+            leaks: calls.checks.leaks != LeakCheck::Off,
+        })
+    });
+    let (release_gil, checks) = (calls.release_gil, calls.checks);
+    let making = Making { library: &calls.library, release_gil, checks, types };
+    let keepable = matches!(shape, CallShape::Scalars(_));
+    let bound = BoundFunction { declaration, address: address as *const _, shape };
+    Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))
 }
 
 fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {

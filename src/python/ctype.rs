@@ -1,24 +1,50 @@
 //! C types as values in memory have them: layout, and what becomes of each part in Python.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use pyo3::prelude::*;
+
+use super::callable::Checks;
 use super::enumeration::EnumClass;
 use super::plan::{Plan, ResultPlan};
 use super::types::TypeId;
-use crate::binding::{Scalar, Wide};
-use crate::model::{IntegerType, Interface as Model, Record, Type, TypeKind};
+use crate::binding::{Passing, Scalar, Wide};
+use crate::model::{
+    BadTypeName, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
+};
 
 /// The types of one interface.
 pub struct Types {
     model: Model,
     enumerations: HashMap<String, Arc<EnumClass>>,
     records: HashMap<String, usize>,
-    known: Mutex<HashMap<(String, bool), Arc<CType>>>,
+    /// By their qualified spelling.
+    known: Mutex<HashMap<String, Arc<CType>>>,
+    /// By the names that they were asked for.
+    named: Mutex<HashMap<String, Arc<CType>>>,
     /// Whether `char *` results are decoded.
     pub decode: bool,
     /// Whether this process runs under Valgrind.
     pub checked: bool,
+    /// How functions of the interface are called; known when it is bound.
+    pub calls: OnceLock<Calls>,
+}
+
+/// What the calls through function pointers have in common with those of the interface's functions.
+pub struct Calls {
+    /// The first header.
+    pub header: PathBuf,
+    /// The library.
+    pub library: PathBuf,
+    /// Whether the GIL is released around each call.
+    pub release_gil: bool,
+    /// What is looked for after each call.
+    pub checks: Checks,
+    /// Whether the interface has been closed.
+    pub closed: AtomicBool,
 }
 
 /// One type.
@@ -87,29 +113,59 @@ pub struct Field {
     pub offset: usize,
     /// For a bit-field: the first bit, counted from `offset`, and how many.
     pub bits: Option<(u32, u32)>,
+    /// Whether a list of values without names has one for it: of a union only the first member has.
+    pub positional: bool,
 }
 
 /// The type that a pointer points to, looked up when somebody looks there.
 pub struct Pointee {
     /// Its number.
     pub id: TypeId,
+    /// Its type, where it is a function.
+    pub function: Option<FunctionType>,
     ty: Type,
     types: Weak<Types>,
     known: OnceLock<Option<Arc<CType>>>,
+    /// The builtins that call functions of this type, by their addresses.
+    builtins: Mutex<HashMap<usize, Py<PyAny>>>,
 }
 
 impl Pointee {
     /// The target of a pointer type; `None` for other types.
     pub fn of(ty: &Type, types: &Arc<Types>) -> Option<Arc<Self>> {
-        let (id, ty) = match &ty.kind {
-            TypeKind::Pointer(target) => (TypeId::of(&target.canonical()), (**target).clone()),
-            TypeKind::FunctionPointer(_) => {
+        let (id, function, ty) = match &ty.kind {
+            TypeKind::Pointer(target) => (TypeId::of(&target.canonical()), None, (**target).clone()),
+            TypeKind::FunctionPointer(function) => {
                 let kind = TypeKind::Unsupported("function".to_owned());
-                (TypeId::of(&ty.canonical()), Type { kind, spelling: ty.spelling.clone(), is_const: true })
+                let target = Type { kind, spelling: ty.spelling.clone(), is_const: true };
+                (TypeId::of(&function.canonical()), Some((**function).clone()), target)
             }
             _ => return None,
         };
-        Some(Arc::new(Self { id, ty, types: Arc::downgrade(types), known: OnceLock::new() }))
+        Some(Self::new(id, function, ty, types))
+    }
+
+    fn new(id: TypeId, function: Option<FunctionType>, ty: Type, types: &Arc<Types>) -> Arc<Self> {
+        let (types, known, builtins) = (Arc::downgrade(types), OnceLock::new(), Mutex::default());
+        Arc::new(Self { id, function, ty, types, known, builtins })
+    }
+
+    /// The builtin that calls the function at an address, if it has been made.
+    pub fn builtin(&self, py: Python<'_>, address: usize) -> Option<Py<PyAny>> {
+        let builtins = self.builtins.lock().unwrap_or_else(PoisonError::into_inner);
+        builtins.get(&address).map(|builtin| builtin.clone_ref(py))
+    }
+
+    /// Keeps a builtin for the next call through a pointer to the same function.
+    pub fn keep_builtin(&self, address: usize, builtin: Py<PyAny>) {
+        // A library has few functions of one type; closures may be at any number of addresses.
+        const MOST: usize = 64;
+        let mut builtins = self.builtins.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if builtins.len() < MOST { HashMap::new() } else { std::mem::take(&mut *builtins) };
+        builtins.insert(address, builtin);
+        // Not under the lock: this may run Python code.
+        drop(builtins);
+        drop(before);
     }
 
     /// The target itself, and the types it is among; `None` where its interface is gone.
@@ -117,6 +173,16 @@ impl Pointee {
         let types = self.types.upgrade()?;
         let known = self.known.get_or_init(|| self.types.upgrade().map(|types| types.get(&self.ty)));
         Some((known.clone()?, types))
+    }
+
+    /// Whether it must not be written.
+    pub fn is_const(&self) -> bool {
+        self.ty.is_const
+    }
+
+    /// The types it is among; `None` where its interface is gone.
+    pub fn types(&self) -> Option<Arc<Types>> {
+        self.types.upgrade()
     }
 }
 
@@ -130,23 +196,63 @@ impl Types {
     ) -> Arc<Self> {
         let records =
             model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
-        Arc::new(Self { model, enumerations, records, known: Mutex::default(), decode, checked })
+        Arc::new(Self {
+            model,
+            enumerations,
+            records,
+            known: Mutex::default(),
+            named: Mutex::default(),
+            decode,
+            checked,
+            calls: OnceLock::new(),
+        })
     }
 
     /// A type by the name C programmers give it.
-    pub fn named(self: &Arc<Self>, name: &str) -> Option<Arc<CType>> {
-        Some(self.get(&self.model.type_named(name)?))
+    pub fn named(self: &Arc<Self>, name: &str) -> Result<Arc<CType>, BadTypeName> {
+        if let Some(known) = self.named.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(known.clone());
+        }
+        let ty = self.get(&self.model.type_named(name)?);
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), ty.clone());
+        Ok(ty)
+    }
+
+    /// The array type of that name, which tells no length, with this length.
+    pub fn sized(self: &Arc<Self>, name: &str, length: usize) -> Result<Arc<CType>, BadTypeName> {
+        let mut ty = self.model.type_named(name)?;
+        if let TypeKind::Array(_, count @ None) = &mut ty.kind {
+            *count = Some(length as u64);
+        }
+        Ok(self.get(&ty))
+    }
+
+    /// How values of a type travel, or why they cannot.
+    pub fn passing(&self, ty: &Type) -> Result<Passing, String> {
+        Passing::of(ty, &self.model)
+    }
+
+    /// What a `void *` points to.
+    pub fn void(self: &Arc<Self>) -> Arc<Pointee> {
+        let ty = Type { kind: TypeKind::Void, spelling: "void".to_owned(), is_const: false };
+        Pointee::new(TypeId::VOID, None, ty, self)
+    }
+
+    /// The model, without functions, variables and constants.
+    pub fn model(&self) -> &Model {
+        &self.model
     }
 
     /// A type of the model.
     pub fn get(self: &Arc<Self>, ty: &Type) -> Arc<CType> {
-        let key = (ty.canonical(), ty.is_const);
+        let key = ty.qualified();
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return known.clone();
         }
+        let name = ty.canonical();
         let made = Arc::new(CType {
-            id: TypeId::of(&key.0),
-            name: key.0.clone(),
+            id: TypeId::of(&name),
+            name,
             size: self.size_of(ty),
             is_const: ty.is_const,
             shape: self.shape(ty),
@@ -198,13 +304,20 @@ impl Types {
 
     fn record(self: &Arc<Self>, record: &Record) -> Shape {
         let mut fields = Vec::new();
-        self.add_fields(record, 0, &mut fields);
+        self.add_fields(record, 0, true, &mut fields);
         let by_name = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
         Shape::Record { fields, by_name }
     }
 
-    fn add_fields(self: &Arc<Self>, record: &Record, base_bits: u64, fields: &mut Vec<Field>) {
-        for field in &record.fields {
+    fn add_fields(
+        self: &Arc<Self>,
+        record: &Record,
+        base_bits: u64,
+        positional: bool,
+        fields: &mut Vec<Field>,
+    ) {
+        for (index, field) in record.fields.iter().enumerate() {
+            let positional = positional && (record.kind == RecordKind::Struct || index == 0);
             let bits = base_bits + field.offset_bits;
             match (&field.name, &field.ty.kind) {
                 (Some(name), _) => {
@@ -214,11 +327,12 @@ impl Types {
                         ty,
                         offset: (bits / 8) as usize,
                         bits: field.bit_width.map(|width| ((bits % 8) as u32, width)),
+                        positional,
                     });
                 }
                 (None, TypeKind::Record(key)) => {
                     if let Some(index) = self.records.get(key) {
-                        self.add_fields(&self.model.records[*index], bits, fields);
+                        self.add_fields(&self.model.records[*index], bits, positional, fields);
                     }
                 }
                 (None, _) => {}

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use super::callable::Callable;
 use super::exceptions::{self, new_argument_error};
-use super::plan::Failure;
+use super::plan::{Failure, Plan};
 
 /// Sets the exception for an argument that cannot be converted; returns NULL.
 ///
@@ -27,36 +27,38 @@ pub unsafe fn bad_argument(
         let py = Python::assume_attached();
         (py, Bound::from_borrowed_ptr(py, object))
     };
-    explain(callable, index, &object, failure).unwrap_or_else(|error| error).restore(py);
+    explain(callable, index, &object, failure).restore(py);
     std::ptr::null_mut()
 }
 
-fn explain(
-    callable: &Callable,
-    index: usize,
-    object: &Bound<'_, PyAny>,
-    failure: Failure,
-) -> PyResult<PyErr> {
+fn explain(callable: &Callable, index: usize, object: &Bound<'_, PyAny>, failure: Failure) -> PyErr {
     let py = object.py();
     let Some(parameter) = callable.parameters.get(index) else {
         let message = format!(
-            "{}() argument {} (one of '...') must be an int, a float, bytes, a str, a buffer, a pointer or None \
+            "{} argument {} (one of '...') must be an int, a float, bytes, a str, a buffer, a pointer or None \
              that C can take as it is, not {}",
-            callable.name,
+            called(callable),
             index + 1,
             type_name(object)
         );
-        return Ok(new_argument_error(py, message));
+        return new_argument_error(py, message);
     };
     let name = parameter.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
-    let subject = format!("{}() argument {}{name} ({})", callable.name, index + 1, parameter.spelling);
+    let called = called(callable);
+    let subject = format!("{called} argument {}{name} ({})", index + 1, parameter.spelling);
+    refusal(&subject, &parameter.plan, object, failure)
+}
+
+/// The exception that says why `subject`, which takes what `plan` does, cannot take this object.
+pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: Failure) -> PyErr {
+    let py = object.py();
     let detail = match failure {
-        Failure::Type => format!("must be {}, not {}", parameter.plan.expected(), type_name(object)),
+        Failure::Type => format!("must be {}, not {}", plan.expected(), type_name(object)),
         Failure::Range => {
-            let range = parameter.plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
+            let range = plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
             let message =
                 format!("{subject}: {} is out of range{}", short_repr(object), range.unwrap_or_default());
-            return Ok(PyOverflowError::new_err(message));
+            return PyOverflowError::new_err(message);
         }
         Failure::EmbeddedNul => {
             "must not be a str with a NUL character inside: C would see the text end there".to_owned()
@@ -76,11 +78,11 @@ fn explain(
         Failure::WrongTarget(target) => format!("must not be a pointer of type '{}'", target.pointer_name()),
         Failure::WrongRecord(ty) => format!("must not be a '{}'", ty.name()),
         Failure::Released => {
-            return Ok(exceptions::Error::new_err(format!("{subject} has been released")));
+            return exceptions::Error::new_err(format!("{subject} has been released"));
         }
-        Failure::Raised => String::new(),
+        Failure::Raised => return PyErr::fetch(py),
     };
-    Ok(new_argument_error(py, format!("{subject} {detail}")))
+    new_argument_error(py, format!("{subject} {detail}"))
 }
 
 /// Sets the exception for a wrong number of arguments, or for keyword arguments; returns NULL.
@@ -92,14 +94,16 @@ pub unsafe fn bad_count(callable: &Callable, given: ffi::Py_ssize_t, keywords: b
     // SAFETY: as the caller vouches.
     let py = unsafe { Python::assume_attached() };
     let Callable { name, prototype, parameters, .. } = callable;
+    let called = called(callable);
+    let prototype = if name == prototype { String::new() } else { format!(": {prototype}") };
     let message = if keywords {
-        format!("{name}() takes no keyword arguments: {prototype}")
+        format!("{called} takes no keyword arguments{prototype}")
     } else {
         let plural = if parameters.len() == 1 { "" } else { "s" };
         let at_least = if callable.is_variadic() { "at least " } else { "" };
         let were = if given == 1 { "was" } else { "were" };
         format!(
-            "{name}() takes {at_least}{} argument{plural}, but {given} {were} given: {prototype}",
+            "{called} takes {at_least}{} argument{plural}, but {given} {were} given{prototype}",
             parameters.len()
         )
     };
@@ -116,7 +120,7 @@ pub unsafe extern "C" fn closed(
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this with the GIL, on a builtin of ours.
     let (py, callable) = unsafe { (Python::assume_attached(), super::callable::callable(object)) };
-    let message = format!("{}() was called after its interface was closed", callable.name);
+    let message = format!("{} was called after its interface was closed", called(callable));
     exceptions::Error::new_err(message).restore(py);
     std::ptr::null_mut()
 }
@@ -129,9 +133,18 @@ pub unsafe extern "C" fn closed(
 pub unsafe fn no_memory(callable: &Callable, size: usize) -> *mut ffi::PyObject {
     // SAFETY: as the caller vouches.
     let py = unsafe { Python::assume_attached() };
-    let message = format!("{}(): no memory for a copy of {size} bytes", callable.name);
+    let message = format!("{}: no memory for a copy of {size} bytes", called(callable));
     PyMemoryError::new_err(message).restore(py);
     std::ptr::null_mut()
+}
+
+/// A function by its name, `add()`; one that has none, behind a pointer, by its type.
+fn called(callable: &Callable) -> String {
+    if callable.name == callable.prototype {
+        format!("'{}'", callable.name)
+    } else {
+        format!("{}()", callable.name)
+    }
 }
 
 /// The object's repr, cut to one short line; what stands for it if repr raises.

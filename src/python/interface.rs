@@ -1,12 +1,14 @@
 //! What stands behind a module: the methods it has beside the library's functions.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyCFunction, PyDict, PyMemoryView, PyModule, PyTuple, PyWeakrefMethods, PyWeakrefReference,
+    PyAnyMethods, PyBytes, PyCFunction, PyDict, PyMemoryView, PyModule, PyString, PyTuple, PyWeakrefMethods,
+    PyWeakrefReference,
 };
 
 use super::array::Array;
@@ -16,22 +18,26 @@ use super::ctype::{CType, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::failure::closed;
+use super::handle::{self, Handle};
 use super::names::Names;
 use super::place::Place;
 use super::plan::Plan;
 use super::pointer::Pointer;
-use super::record::{Record, field};
+use super::record::Record;
 use super::reference::Ref;
 use crate::binding::{Library, Skipped, SymbolKind};
-use crate::model::Global;
+use crate::model::{BadTypeName, Global};
 
 /// What the module has beside the library's functions.
-pub const OWN_NAMES: &[&str] = &["buffer", "callback", "cast", "close", "new", "own", "ref", "sizeof"];
+pub const OWN_NAMES: &[&str] =
+    &["buffer", "callback", "cast", "close", "from_handle", "new", "new_handle", "own", "ref", "sizeof"];
 
 /// What stands behind a module that `create_interface` returns; its methods are in the module.
 #[pyclass(frozen, module = "pythy")]
 pub struct Interface {
     pub(super) name: String,
+    /// The names of the given headers, for messages.
+    pub(super) headers: String,
     pub(super) module: Py<PyWeakrefReference>,
     pub(super) types: Arc<Types>,
     pub(super) names: Names,
@@ -49,6 +55,9 @@ impl Interface {
     /// does while a foreign call is running.
     /// Closing twice is no error.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(calls) = self.types.calls.get() {
+            calls.closed.store(true, Ordering::Relaxed);
+        }
         for function in &self.functions {
             Callable::redirect(function.bind(py), closed)?;
         }
@@ -84,12 +93,22 @@ impl Interface {
         value: Option<Bound<'_, PyAny>>,
         fields: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
-        let place = Place::allocate(self.named(type_name)?, self.types.clone())?;
-        if let Some(value) = value {
-            place.set("the value", &value)?;
+        let mut ty = self.named(py, type_name)?;
+        if let (Some(value), Shape::Array { text, .. }, None) = (&value, &ty.shape, ty.size) {
+            // As in C, the initial value tells the length; text has its NUL.
+            let is_text = *text && (value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyString>());
+            let length =
+                if let Ok(text) = value.cast::<PyString>() { text.to_str()?.len() } else { value.len()? };
+            let length = length + usize::from(is_text);
+            ty = self.types.sized(type_name, length).map_err(|error| self.no_type(py, type_name, &error))?;
         }
-        for (name, value) in fields.iter().flat_map(|fields| fields.iter()) {
-            place.set_field(field(&place, &name.extract::<String>()?)?, &value)?;
+        let place = Place::allocate(ty, self.types.clone())?;
+        let is_record = matches!(place.ty.shape, Shape::Record { .. });
+        if let Some(value) = value {
+            place.initialise(if is_record { &place.ty.name } else { "the value" }, &value)?;
+        }
+        if let Some(fields) = &fields {
+            place.initialise_fields(fields)?;
         }
         place.object(py)
     }
@@ -97,7 +116,7 @@ impl Interface {
     /// The size of a C type, or of what a Python object of pythy's stands for, in bytes.
     fn sizeof(&self, what: &Bound<'_, PyAny>) -> PyResult<usize> {
         let ty = match what.extract::<String>() {
-            Ok(name) => self.named(&name)?,
+            Ok(name) => self.named(what.py(), &name)?,
             Err(_) => self.place_of(what)?.ty,
         };
         ty.size.ok_or_else(|| PyTypeError::new_err(format!("'{}' has no size", ty.name)))
@@ -105,7 +124,7 @@ impl Interface {
 
     /// The same address as a pointer of another type: cast(pointer, "struct point *").
     fn cast(&self, py: Python<'_>, value: &Bound<'_, PyAny>, type_name: &str) -> PyResult<Py<PyAny>> {
-        let ty = self.named(type_name)?;
+        let ty = self.named(py, type_name)?;
         let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
             return Err(PyTypeError::new_err(format!("cast() makes pointers, and '{type_name}' is none")));
         };
@@ -115,6 +134,8 @@ impl Interface {
             pointer.call_method0("__int__")?.extract()?
         } else if let Ok(address) = value.extract::<usize>() {
             address
+        } else if let Ok(callback) = value.cast::<Callback>() {
+            callback.get().address()
         } else {
             self.place_of(value)?.address
         };
@@ -150,11 +171,11 @@ impl Interface {
         what: &Bound<'py, PyAny>,
         size: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (address, whole) = match what.cast::<Pointer>() {
-            Ok(pointer) => (pointer.call_method0("__int__")?.extract()?, None),
+        let (address, whole, is_const) = match what.cast::<Pointer>() {
+            Ok(pointer) => (pointer.call_method0("__int__")?.extract()?, None, pointer.get().is_to_const()),
             Err(_) => {
                 let place = self.place_of(what)?;
-                (place.address, place.ty.size)
+                (place.address, place.ty.size, place.is_const())
             }
         };
         let size = match (size, whole) {
@@ -169,13 +190,14 @@ impl Interface {
         let ctypes = py.import("ctypes")?;
         let array = ctypes.getattr("c_ubyte")?.mul(size)?.call_method1("from_address", (address,))?;
         array.setattr("_pythy_owner", what)?;
-        PyMemoryView::from(&array)?.call_method1("cast", ("B",))
+        let view = PyMemoryView::from(&array)?.call_method1("cast", ("B",))?;
+        if is_const { view.call_method0("toreadonly") } else { Ok(view) }
     }
 
     /// A decorator that makes a callable a C function pointer of the type given, alive as long as
     /// the object it returns: for C code that keeps the pointer beyond the call.
     fn callback(&self, py: Python<'_>, type_name: &str) -> PyResult<Py<PyAny>> {
-        let ty = self.named(type_name)?;
+        let ty = self.named(py, type_name)?;
         let Shape::Scalar { plan: Plan::Callback(callback), .. } = &ty.shape else {
             return Err(PyTypeError::new_err(format!("'{type_name}' is no function pointer type")));
         };
@@ -185,6 +207,18 @@ impl Interface {
                 Callback::new(&callback, &arguments.get_item(0)?)
             };
         Ok(PyCFunction::new_closure(py, Some(c"callback"), None, decorate)?.into_any().unbind())
+    }
+
+    /// A `void *` that stands for a Python object, for C functions that hand user data on to a
+    /// callback. The object lives as long as this pointer does: keep the pointer.
+    fn new_handle(&self, py: Python<'_>, object: Bound<'_, PyAny>) -> PyResult<Py<Handle>> {
+        Handle::of(py, object, &self.types)
+    }
+
+    /// The object that new_handle() made this pointer for.
+    #[allow(clippy::wrong_self_convention)] // The name is cffi's.
+    fn from_handle(&self, py: Python<'_>, pointer: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        handle::object_of(py, pointer)
     }
 
     /// The names of the module that are made at their first use.
@@ -238,14 +272,15 @@ impl Interface {
         let address = if data { library.address(name) } else { None };
         let Some(address) = address else { return Ok(None) };
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
-        Ok(Some(Place { address: address as usize, ty, types, owner: None }))
+        Ok(Some(Place::of_c(address as usize, ty, types)))
     }
 
-    fn named(&self, type_name: &str) -> PyResult<Arc<CType>> {
-        self.types.named(type_name).ok_or_else(|| {
-            let module = &self.name;
-            PyTypeError::new_err(format!("'{type_name}' is no C type that the headers of '{module}' know"))
-        })
+    fn named(&self, py: Python<'_>, type_name: &str) -> PyResult<Arc<CType>> {
+        self.types.named(type_name).map_err(|error| self.no_type(py, type_name, &error))
+    }
+
+    fn no_type(&self, py: Python<'_>, type_name: &str, error: &BadTypeName) -> PyErr {
+        new_argument_error(py, error.message(type_name, &self.headers))
     }
 
     fn place_of(&self, object: &Bound<'_, PyAny>) -> PyResult<Place> {

@@ -13,6 +13,7 @@ mod enumeration;
 mod errno;
 mod exceptions;
 mod failure;
+mod handle;
 mod interface;
 mod names;
 mod place;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 
 use super::array::Array;
 use super::buffer::Views;
@@ -13,7 +13,7 @@ use super::callback::Callback;
 use super::convert::{text_object, to_c, to_python, wide_object};
 use super::ctype::{CType, Field, Shape, Types};
 use super::exceptions::new_argument_error;
-use super::failure::{short_repr, type_name};
+use super::failure::{refusal, short_repr};
 use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::pointer::Pointer;
 use super::record::Record;
@@ -40,9 +40,23 @@ pub struct Place {
     pub types: Arc<Types>,
     /// Who keeps the memory; `None` for memory that C code owns.
     pub owner: Option<Arc<Owned>>,
+    /// Whether it is part of something const.
+    pub read_only: bool,
+}
+
+/// Whether what a value is written into is new, so that const parts of it get their value now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    New,
+    Again,
 }
 
 impl Place {
+    /// A value in memory that C code owns.
+    pub fn of_c(address: usize, ty: Arc<CType>, types: Arc<Types>) -> Self {
+        Self { address, ty, types, owner: None, read_only: false }
+    }
+
     /// New zeroed memory for a value of a type whose size is known.
     pub fn allocate(ty: Arc<CType>, types: Arc<Types>) -> PyResult<Self> {
         let size = ty.size.ok_or_else(|| {
@@ -59,7 +73,18 @@ impl Place {
         let address = block.address() as usize;
         let root = types.checked.then(|| Root::new(address));
         let owner = Some(Arc::new(Owned { block, _root: root, kept: Mutex::default() }));
-        Ok(Self { address, ty, types, owner })
+        Ok(Self { address, ty, types, owner, read_only: false })
+    }
+
+    /// A copy in memory of its own.
+    pub fn copied(&self) -> PyResult<Self> {
+        let copy = Self::allocate(self.ty.clone(), self.types.clone())?;
+        // SAFETY: both hold a value of this type, and one is new.
+        unsafe {
+            let size = self.ty.size.unwrap_or(0);
+            std::ptr::copy_nonoverlapping(self.address as *const u8, copy.address as *mut u8, size);
+        }
+        Ok(copy)
     }
 
     /// A part of this value.
@@ -69,6 +94,7 @@ impl Place {
             ty: ty.clone(),
             types: self.types.clone(),
             owner: self.owner.clone(),
+            read_only: self.is_const(),
         }
     }
 
@@ -108,12 +134,23 @@ impl Place {
         }
     }
 
+    /// Whether it must not be written.
+    pub fn is_const(&self) -> bool {
+        self.read_only || self.ty.is_const
+    }
+
     /// Stores a value, converted as arguments are. `what` names the place in messages.
     pub fn set(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = value.py();
-        if self.ty.is_const {
-            return Err(new_argument_error(py, format!("{what} is const: it cannot be written")));
-        }
+        self.write(what, value, Writing::Again)
+    }
+
+    /// Stores the first value, in const memory too.
+    pub fn initialise(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.write(what, value, Writing::New)
+    }
+
+    fn write(&self, what: &str, value: &Bound<'_, PyAny>, writing: Writing) -> PyResult<()> {
+        self.check_const(what, value.py(), writing)?;
         match &self.ty.shape {
             Shape::Scalar { scalar, .. } => {
                 let word = self.word_of(what, value)?;
@@ -121,10 +158,20 @@ impl Place {
                 Ok(())
             }
             Shape::Wide { wide, plan } => self.set_wide(what, value, *wide, plan),
-            Shape::Record { .. } => self.set_record(what, value),
-            Shape::Array { element, count, text } => self.set_array(what, value, element, *count, *text),
+            Shape::Record { fields, .. } => self.set_record(what, value, fields, writing),
+            Shape::Array { element, count, text } => {
+                self.set_array(what, value, (element, *count, *text), writing)
+            }
             Shape::Opaque(reason) => Err(PyTypeError::new_err(reason.clone())),
         }
+    }
+
+    fn check_const(&self, what: &str, py: Python<'_>, writing: Writing) -> PyResult<()> {
+        if writing == Writing::New || !self.is_const() {
+            return Ok(());
+        }
+        let why = if self.ty.is_const { "is const" } else { "is in a const record" };
+        Err(new_argument_error(py, format!("{what} {why}: it cannot be written")))
     }
 
     /// A field's value.
@@ -149,17 +196,50 @@ impl Place {
 
     /// Stores a field's value.
     pub fn set_field(&self, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let what = format!("{}.{}", self.ty.name, field.name);
-        let place = self.part(field.offset, &field.ty);
-        if self.ty.is_const {
-            return Err(new_argument_error(
-                value.py(),
-                format!("{what} is in a const record: it cannot be written"),
-            ));
+        self.write_field(&self.ty.name, field, value, Writing::Again)
+    }
+
+    /// Stores the first values of the fields that a dict names.
+    pub fn initialise_fields(&self, values: &Bound<'_, PyDict>) -> PyResult<()> {
+        self.write_fields(&self.ty.name, values, Writing::New)
+    }
+
+    fn write_fields(&self, path: &str, values: &Bound<'_, PyDict>, writing: Writing) -> PyResult<()> {
+        for (name, value) in values {
+            let Ok(name) = name.cast::<PyString>() else {
+                let given = name.get_type().name()?;
+                let message = format!("{path}: the keys of a dict are the names of fields, not {given}");
+                return Err(new_argument_error(value.py(), message));
+            };
+            let name = name.to_str()?;
+            let found = match &self.ty.shape {
+                Shape::Record { fields, by_name } => by_name.get(name).map(|index| &fields[*index]),
+                _ => None,
+            };
+            let Some(field) = found else {
+                let at = if path == self.ty.name { String::new() } else { format!("{path}: ") };
+                let message = format!("{at}'{}' has no field '{name}'", self.ty.name);
+                return Err(new_argument_error(value.py(), message));
+            };
+            self.write_field(path, field, &value, writing)?;
         }
+        Ok(())
+    }
+
+    /// Stores a field's value; `path` leads here from where the writing began.
+    fn write_field(
+        &self,
+        path: &str,
+        field: &Field,
+        value: &Bound<'_, PyAny>,
+        writing: Writing,
+    ) -> PyResult<()> {
+        let what = format!("{path}.{}", field.name);
+        let place = self.part(field.offset, &field.ty);
         let (Some((first, width)), Shape::Scalar { scalar, .. }) = (field.bits, &field.ty.shape) else {
-            return place.set(&what, value);
+            return place.write(&what, value, writing);
         };
+        place.check_const(&what, value.py(), writing)?;
         let word = place.word_of(&what, value)?;
         let kept = if is_signed(*scalar) { sign_extended(word, width) } else { word & mask(width) };
         if kept != word {
@@ -186,10 +266,32 @@ impl Place {
         }
     }
 
-    fn set_record(&self, what: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// A record from one of its type, from a dict by name, or from a tuple or list by position. Fields
+    /// that are not mentioned stay as they are.
+    fn set_record(
+        &self,
+        what: &str,
+        value: &Bound<'_, PyAny>,
+        fields: &[Field],
+        writing: Writing,
+    ) -> PyResult<()> {
+        if let Ok(values) = value.cast::<PyDict>() {
+            return self.write_fields(what, values, writing);
+        }
+        if value.is_instance_of::<PyTuple>() || value.is_instance_of::<PyList>() {
+            let fields: Vec<&Field> = fields.iter().filter(|field| field.positional).collect();
+            let items: Vec<Bound<'_, PyAny>> = value.try_iter()?.collect::<PyResult<_>>()?;
+            if items.len() > fields.len() {
+                let (given, room) = (counted(items.len(), "item"), counted(fields.len(), "field"));
+                let message = format!("{what}: {given} for the {room} of '{}'", self.ty.name);
+                return Err(new_argument_error(value.py(), message));
+            }
+            let mut pairs = fields.into_iter().zip(&items);
+            return pairs.try_for_each(|(field, item)| self.write_field(what, field, item, writing));
+        }
         let Ok(other) = value.cast::<Record>() else {
             let given = value.get_type().name()?;
-            let message = format!("{what} takes a '{}', not {given}", self.ty.name);
+            let message = format!("{what} takes a '{}', a dict or a tuple, not {given}", self.ty.name);
             return Err(new_argument_error(value.py(), message));
         };
         let other = other.get().place();
@@ -197,19 +299,35 @@ impl Place {
             let message = format!("{what} takes a '{}', not a '{}'", self.ty.name, other.ty.name);
             return Err(new_argument_error(value.py(), message));
         }
+        self.copy_from(value.py(), other);
+        Ok(())
+    }
+
+    /// The bytes of another value of this type; the Python objects that they point to are kept here too.
+    fn copy_from(&self, py: Python<'_>, other: &Place) {
         let size = self.ty.size.unwrap_or(0);
         // SAFETY: both places hold a value of this type; they may be the same.
         unsafe { std::ptr::copy(other.address as *const u8, self.address as *mut u8, size) };
-        Ok(())
+        let (Some(from), Some(to)) = (&other.owner, &self.owner) else { return };
+        let pointed_to: Vec<(usize, Py<PyAny>)> = {
+            let kept = from.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let here = kept.iter().filter(|(at, _)| (other.address..other.address + size).contains(at));
+            here.map(|(at, object)| (self.address + (at - other.address), object.clone_ref(py))).collect()
+        };
+        let before: Vec<_> = {
+            let mut kept = to.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            pointed_to.into_iter().map(|(at, object)| kept.insert(at, object)).collect()
+        };
+        // Not under the lock: this may run Python code.
+        drop(before);
     }
 
     fn set_array(
         &self,
         what: &str,
         value: &Bound<'_, PyAny>,
-        element: &Arc<CType>,
-        count: usize,
-        text: bool,
+        (element, count, text): (&Arc<CType>, usize, bool),
+        writing: Writing,
     ) -> PyResult<()> {
         let py = value.py();
         let size = element.size.unwrap_or(0);
@@ -235,13 +353,19 @@ impl Place {
                 return Ok(());
             }
         }
-        let items: Vec<Bound<'_, PyAny>> = value.try_iter()?.collect::<PyResult<_>>()?;
+        let items = if value.is_instance_of::<PyDict>() { None } else { value.try_iter().ok() };
+        let Some(items) = items else {
+            let given = value.get_type().name()?;
+            let message = format!("{what} takes a sequence of '{}', not {given}", element.name);
+            return Err(new_argument_error(py, message));
+        };
+        let items: Vec<Bound<'_, PyAny>> = items.collect::<PyResult<_>>()?;
         if items.len() > count {
             let message = format!("{what}: {} items do not fit {count}", items.len());
             return Err(new_argument_error(py, message));
         }
         for (index, item) in items.iter().enumerate() {
-            self.part(index * size, element).set(&format!("{what}[{index}]"), item)?;
+            self.part(index * size, element).write(&format!("{what}[{index}]"), item, writing)?;
         }
         Ok(())
     }
@@ -251,10 +375,10 @@ impl Place {
         let Shape::Scalar { plan, .. } = &self.ty.shape else {
             return Err(PyTypeError::new_err(format!("{what} is no scalar")));
         };
-        let is_pointer = matches!(plan, Plan::Text(_) | Plan::Pointer(_) | Plan::Callback(_));
         if let Plan::Callback(callback) = plan
             && value.is_callable()
             && !value.is_instance_of::<Callback>()
+            && !value.is_instance_of::<Pointer>()
         {
             if self.owner.is_none() {
                 let message =
@@ -268,7 +392,7 @@ impl Place {
         // SAFETY: the GIL is held and the value is live.
         match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
             Ok(Argument::Word(word)) => {
-                self.keep(value.clone().unbind(), word != 0 && is_pointer);
+                self.keep(value.clone().unbind(), word != 0 && plan.is_pointer());
                 Ok(word)
             }
             // Records are stored as such, never as a word.
@@ -295,25 +419,7 @@ impl Place {
 
     /// The exception for a value that cannot be stored here.
     fn refused(&self, what: &str, value: &Bound<'_, PyAny>, plan: &Plan, failure: Failure) -> PyErr {
-        let py = value.py();
-        match failure {
-            Failure::Raised => PyErr::fetch(py),
-            Failure::Range => {
-                let range = plan.range().map(|(low, high)| format!(": it takes {low} to {high}"));
-                let range = range.unwrap_or_default();
-                let (ty, value) = (&self.ty.name, short_repr(value));
-                PyOverflowError::new_err(format!("{what} ({ty}): {value} is out of range{range}"))
-            }
-            Failure::WrongTarget(target) => {
-                let (ty, target) = (&self.ty.name, target.pointer_name());
-                new_argument_error(py, format!("{what} ({ty}) must not be a pointer of type '{target}'"))
-            }
-            _ => {
-                let given = type_name(value);
-                let (ty, expected) = (&self.ty.name, plan.expected());
-                new_argument_error(py, format!("{what} ({ty}) must be {expected}, not {given}"))
-            }
-        }
+        refusal(&format!("{what} ({})", self.ty.name), plan, value, failure)
     }
 
     /// Keeps what is pointed to from here as long as this memory lives, or forgets what was.
@@ -346,7 +452,8 @@ impl Place {
         }
     }
 
-    fn bytes(&self, count: usize) -> Vec<u8> {
+    /// A copy of the first `count` bytes here.
+    pub fn bytes(&self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         // SAFETY: `count` bytes of this value lie here, as the type has it; C code that frees the
         // memory behind a pointer breaks that as it would break any C program.
@@ -395,6 +502,15 @@ impl Owned {
     pub fn size(&self) -> usize {
         self.block.size()
     }
+
+    /// Whether Python objects are kept for what lies here.
+    pub fn keeps_objects(&self) -> bool {
+        !self.kept.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The block of pythy's own that a `Ref`, `Record` or `Array` lies in: address and size.

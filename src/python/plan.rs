@@ -176,6 +176,11 @@ impl Plan {
         }
     }
 
+    /// Whether what it makes is an address.
+    pub fn is_pointer(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Pointer(_) | Self::Callback(_))
+    }
+
     /// The smallest and largest int that fits.
     pub fn range(&self) -> Option<(i128, i128)> {
         let scalar = match self {

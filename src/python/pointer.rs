@@ -2,11 +2,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyList, PySlice, PyTuple};
+use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple};
 
+use super::create;
 use super::ctype::{Pointee, Shape};
 use super::exceptions;
 use super::place::Place;
@@ -17,8 +18,9 @@ use crate::bracket::Root;
 /// A C pointer with its type, as C code returned it. Never NULL: that is `None`.
 ///
 /// int(p) is its address. Pointers are equal when their addresses are. What it points to is read
-/// and written by index, p[0], and where that is a record, by attribute, p.field.
-#[pyclass(frozen, module = "pythy")]
+/// and written by index, p[0], and where that is a record, by attribute, p.field. One to a function
+/// is called like the functions of the library, p(1, 2).
+#[pyclass(frozen, subclass, module = "pythy")]
 pub struct Pointer {
     /// The address with all bits flipped: a handle that Python has dropped may linger in freed
     /// memory, where Memcheck would take the address itself for a live pointer.
@@ -77,6 +79,11 @@ impl Pointer {
         self.pointee.id
     }
 
+    /// Whether what it points to is const.
+    pub fn is_to_const(&self) -> bool {
+        self.pointee.is_const()
+    }
+
     /// A pointer to the same that frees it with `free` when it is dropped.
     pub fn owning(&self, free: &Bound<'_, PyAny>) -> PyResult<Self> {
         if self.free.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
@@ -110,7 +117,37 @@ impl Pointer {
                 self.target().pointer_name()
             )));
         };
-        Ok(Place { address: address.wrapping_add(index.wrapping_mul(size)), ty, types, owner: None })
+        Ok(Place::of_c(address.wrapping_add(index.wrapping_mul(size)), ty, types))
+    }
+
+    /// The builtin that calls the function here.
+    fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let address = self.live()?;
+        let kind = || self.target().pointer_name();
+        let Some(function) = &self.pointee.function else {
+            let message = format!(
+                "a '{}' cannot be called; lib.cast(pointer, \"int (*)(int)\") makes a function pointer of it",
+                kind()
+            );
+            return Err(exceptions::new_argument_error(py, message));
+        };
+        let types = self.pointee.types();
+        let calls = types.as_ref().and_then(|types| Some((types, types.calls.get()?)));
+        let Some((types, calls)) = calls else {
+            return Err(exceptions::Error::new_err("the interface of this function pointer is gone"));
+        };
+        if calls.closed.load(Ordering::Relaxed) {
+            let message = format!("a '{}' was called after its interface was closed", kind());
+            return Err(exceptions::Error::new_err(message));
+        }
+        if let Some(builtin) = self.pointee.builtin(py, address) {
+            return Ok(builtin);
+        }
+        let (builtin, keepable) = create::function_at(py, address, function, types, calls)?;
+        if keepable {
+            self.pointee.keep_builtin(address, builtin.clone_ref(py));
+        }
+        Ok(builtin)
     }
 
     /// Frees what it owns, once.
@@ -139,7 +176,7 @@ impl Drop for Pointer {
 fn index_of(index: &Bound<'_, PyAny>) -> PyResult<usize> {
     let index: isize = index.extract()?;
     usize::try_from(index)
-        .map_err(|_| PyIndexError::new_err(format!("a pointer's index is not negative: {index}")))
+        .map_err(|_| PyIndexError::new_err(format!("a pointer's index or step is not negative: {index}")))
 }
 
 #[pymethods]
@@ -150,6 +187,17 @@ impl Pointer {
 
     fn __bool__(&self) -> bool {
         self.address().is_some()
+    }
+
+    /// Calls the function that it points to.
+    #[pyo3(signature = (*arguments, **keywords))]
+    fn __call__(
+        &self,
+        py: Python<'_>,
+        arguments: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.function(py)?.call(py, arguments, keywords)
     }
 
     fn __eq__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Py<PyAny> {
@@ -197,7 +245,10 @@ impl Pointer {
             let bound = slice.getattr(name)?;
             if bound.is_none() { Ok(None) } else { index_of(&bound).map(Some) }
         };
-        let (start, step) = (bound("start")?.unwrap_or(0), bound("step")?.unwrap_or(1).max(1));
+        let (start, step) = (bound("start")?.unwrap_or(0), bound("step")?.unwrap_or(1));
+        if step == 0 {
+            return Err(PyValueError::new_err("a slice's step is not zero"));
+        }
         let stop =
             bound("stop")?.ok_or_else(|| PyIndexError::new_err("a pointer's slice needs an end: p[0:n]"))?;
         let values = (start..stop).step_by(step).map(|index| self.place(index)?.get(py));
@@ -205,6 +256,10 @@ impl Pointer {
     }
 
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        if index.is_instance_of::<PySlice>() {
+            let message = "a pointer's items are assigned one by one: it does not know how many there are";
+            return Err(PyTypeError::new_err(message));
+        }
         let index = index_of(index)?;
         let what = format!("'{}' item {index}", self.target().pointer_name());
         self.place(index)?.set(&what, value)

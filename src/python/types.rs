@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::model::pointer_to;
+
 /// A canonical C type, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TypeId(u32);
@@ -33,12 +35,7 @@ impl TypeId {
 
     /// The pointer to this type, as C writes it.
     pub fn pointer_name(self) -> String {
-        let name = self.name();
-        if name.contains("(*") {
-            // A function pointer's target is known by the pointer's own name.
-            return name;
-        }
-        if name.ends_with('*') { format!("{name}*") } else { format!("{name} *") }
+        pointer_to(&self.name())
     }
 }
 

@@ -525,3 +525,19 @@ def test_interfaces_leave_no_memory_behind(built):
     work(100)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 8192, f"{grown} KiB more after 100 interfaces"
+
+
+def test_a_nul_inside_bytes_is_data(interface):
+    """With its length beside it `char *` is memory; as a string C sees it end at the NUL."""
+    lib = interface(
+        "#include <stddef.h>\nint last(const char *data, size_t size); size_t length(const char *text);",
+        """
+        #include <string.h>
+        int last(const char *data, size_t size) { return data[size - 1]; }
+        size_t length(const char *text) { return strlen(text); }
+        """,
+    )
+    assert lib.last(b"a\0b", 3) == ord("b")
+    assert lib.length(b"a\0b") == 1
+    with pytest.raises(pythy.ArgumentError, match="must not be a str with a NUL character inside"):
+        lib.length("a\0b")

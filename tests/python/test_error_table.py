@@ -112,6 +112,16 @@ def released(lib):
     return owned
 
 
+def numbers(lib):
+    """A pointer to three numbers, which are gone: good for what must not look at them."""
+    return lib.cast(lib.new("int[3]"), "int *")
+
+
+def function(lib):
+    """A function pointer that must not be followed."""
+    return lib.cast(1, "int (*)(int)")
+
+
 @dataclass(frozen=True)
 class Bad:
     """One mistake: what it covers, what does it, what must come of it."""
@@ -536,11 +546,21 @@ TABLE = [
         "header_files is empty: give at least one header",
     ),
     # References.
-    Bad(
-        "ref",
-        lambda at: at.lib.ref("quux"),
-        TypeError,
-        "'quux' is no C type that the headers of 'code' know",
+    argument("type name", lambda at: at.lib.ref("quux"), "'quux' is not a type of code.h"),
+    argument(
+        "type name",
+        lambda at: at.lib.new("struct pear"),
+        "'struct pear' is not a type of code.h; did you mean 'struct pair'?",
+    ),
+    argument(
+        "type name",
+        lambda at: at.lib.callback("int (*)(int"),
+        "'int (*)(int' is no C type: ',' or ')' expected at its end",
+    ),
+    argument(
+        "type name",
+        lambda at: at.lib.sizeof("int (*)(int)[3]"),
+        "'int (*)(int)[3]' is no C type: there is no function that returns an array",
     ),
     Bad("ref", lambda at: at.lib.ref("void"), TypeError, "'void' has no size: 'void' has no values"),
     Bad(
@@ -588,6 +608,39 @@ TABLE = [
     ),
     Bad("index", lambda at: at.lib.new("int[3]")[-4], IndexError, "index -4 is out of range for 'int [3]'"),
     Bad(
+        "index",
+        lambda at: at.lib.new("int[3]").__setitem__(3, 1),
+        IndexError,
+        "index 3 is out of range for 'int [3]'",
+    ),
+    Bad(
+        "index",
+        lambda at: numbers(at.lib)[-1],
+        IndexError,
+        "a pointer's index or step is not negative: -1",
+    ),
+    Bad("index", lambda at: numbers(at.lib)[0:], IndexError, "a pointer's slice needs an end: p[0:n]"),
+    Bad("index", lambda at: numbers(at.lib)[0:3:0], ValueError, "a slice's step is not zero"),
+    Bad(
+        "index",
+        lambda at: numbers(at.lib)[0:3:-1],
+        IndexError,
+        "a pointer's index or step is not negative: -1",
+    ),
+    Bad("index", lambda at: at.lib.new("int[3]")[::0], ValueError, "slice step cannot be zero"),
+    Bad(
+        "index",
+        lambda at: at.lib.new("int[3]").__setitem__(slice(0, 3), [1, 2]),
+        ValueError,
+        "a slice of 3 items takes as many, not 2",
+    ),
+    Bad(
+        "index",
+        lambda at: numbers(at.lib).__setitem__(slice(0, 2), [1, 2]),
+        TypeError,
+        "a pointer's items are assigned one by one: it does not know how many there are",
+    ),
+    Bad(
         "opaque",
         lambda at: at.lib.box_new()[0],
         TypeError,
@@ -607,6 +660,64 @@ TABLE = [
     ),
     argument("items", lambda at: at.lib.new("int[2]", [1, 2, 3]), "the value: 3 items do not fit 2"),
     argument("const", lambda at: setattr(at.lib, "limit", 3), "limit is const: it cannot be written"),
+    argument(
+        "const",
+        lambda at: setattr(at.lib.cast(at.lib.new("struct pair"), "const struct pair *"), "x", 1),
+        "struct pair.x is in a const record: it cannot be written",
+    ),
+    argument(
+        "const",
+        lambda at: at.lib.cast(numbers(at.lib), "const int *").__setitem__(0, 1),
+        "'int *' item 0 is const: it cannot be written",
+    ),
+    Bad(
+        "const",
+        lambda at: at.lib.buffer(at.lib.new("const int", 1)).__setitem__(0, 1),
+        TypeError,
+        "cannot modify read-only memory",
+    ),
+    # Initialisers, and fields that hold pointers.
+    argument(
+        "initialiser",
+        lambda at: at.lib.new("struct pair", {"z": 1}),
+        "'struct pair' has no field 'z'",
+    ),
+    argument(
+        "initialiser",
+        lambda at: at.lib.new("struct pair[2]", [(1, 2), (3, "4")]),
+        "the value[1].y (int) must be an int, not str",
+    ),
+    argument(
+        "initialiser",
+        lambda at: at.lib.new("struct pair", (1, 2, 3)),
+        "struct pair: 3 items for the 2 fields of 'struct pair'",
+    ),
+    argument(
+        "initialiser",
+        lambda at: at.lib.new("struct pair", at.lib.new("struct other")),
+        "struct pair takes a 'struct pair', not a 'struct other'",
+    ),
+    argument(
+        "Failure::EmbeddedNul",
+        lambda at: at.lib.ref("const char *", "a\0b"),
+        "the value (char *) must not be a str with a NUL character inside: C would see the text end there",
+    ),
+    argument(
+        "Failure::ReadOnly",
+        lambda at: at.lib.ref("int *", memoryview(b"1234")),
+        "the value (int *) must be writable, because C may write there; this memoryview is read-only",
+    ),
+    argument(
+        "Failure::WrongTarget",
+        lambda at: at.lib.ref("struct box *", at.lib.lid_new()),
+        "the value (struct box *) must not be a pointer of type 'struct lid *'",
+    ),
+    Bad(
+        "Failure::Released",
+        lambda at: at.lib.ref("struct box *", released(at.lib)),
+        pythy.Error,
+        "the value (struct box *) has been released",
+    ),
     argument(
         "variadic",
         lambda at: at.lib.print(b"%p", object()),
@@ -633,6 +744,55 @@ TABLE = [
         lambda at: at.lib.callback("int"),
         TypeError,
         "'int' is no function pointer type",
+    ),
+    Bad(
+        "callback",
+        lambda at: at.lib.callback("int (*)(int)")(5),
+        TypeError,
+        "a callback is made of a callable, not of int",
+    ),
+    argument(
+        "callback",
+        lambda at: at.lib.callback("int (*)(int, ...)")(id),
+        "a callback of type 'int (*)(int, ...)' cannot be made: it is variadic",
+    ),
+    # Function pointers and handles.
+    argument(
+        "function pointer",
+        lambda at: function(at.lib)(),
+        "'int (*)(int)' takes 1 argument, but 0 were given",
+    ),
+    argument(
+        "function pointer",
+        lambda at: function(at.lib)("1"),
+        "'int (*)(int)' argument 1 (int) must be an int, not str",
+    ),
+    argument(
+        "function pointer",
+        lambda at: at.lib.box_new()(1),
+        "a 'struct box *' cannot be called; lib.cast(pointer, \"int (*)(int)\") makes a function pointer of it",
+    ),
+    argument(
+        "function pointer",
+        lambda at: at.lib.cast(1, "int (*)(struct box)")(1),
+        "a 'int (*)(struct box)' cannot be called: it takes the incomplete 'struct box' by value, which pythy "
+        "cannot pass yet",
+    ),
+    Bad(
+        "closed",
+        lambda at: at.closed_function(1),
+        pythy.Error,
+        "a 'int (*)(int)' was called after its interface was closed",
+    ),
+    argument(
+        "handle",
+        lambda at: at.lib.from_handle(at.lib.box_new()),
+        "from_handle() takes a pointer that new_handle() made, and that is still kept; this one is none or is gone",
+    ),
+    argument(
+        "handle",
+        lambda at: at.lib.from_handle(None),
+        "from_handle() takes a pointer that new_handle() made, not None",
     ),
     argument(
         "own",
@@ -726,9 +886,13 @@ def at(build, cc, tmp_path_factory):
     )
     cc(directory / "unresolved.c", directory / "unresolved.so")
     closed = pythy.create_interface(built.header, built.library)
+    closed_function = function(closed)
     closed.close()
     return SimpleNamespace(
-        dir=directory, lib=pythy.create_interface(built.header, built.library), closed=closed
+        dir=directory,
+        lib=pythy.create_interface(built.header, built.library),
+        closed=closed,
+        closed_function=closed_function,
     )
 
 

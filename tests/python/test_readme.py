@@ -65,10 +65,12 @@ def test_the_readme_has_the_examples_that_these_tests_are_about():
         *("add.h", "add.c", "first.py"),
         *("words.h", "words.c", "words.py"),
         *("shape.h", "shape.c", "shape.py"),
+        *("events.h", "events.c", "events.py"),
     ]
     assert [command.split()[0] for command, _ in commands()] == [
         *("cc", "python"),
         *("cc", "python", "valgrind"),
+        *("cc", "python"),
         *("cc", "python"),
     ]
 
