@@ -457,3 +457,28 @@ fn pythys_own_block_freed_by_c_is_the_calls_that_freed_it() {
     assert_eq!((freed.kind.as_str(), freed.call, freed.basis), ("InvalidFree", Some(1), Basis::Call));
     assert_eq!(functions(&freed.stacks[0]), ["free", "discard"]);
 }
+
+#[test]
+fn a_block_that_is_lost_more_surely_later_is_told_once() {
+    let journal = journal(&[10, 11]);
+    let of = |kind: Kind, blocks| Record { kind, ..loss(blocks, in_call(1, &[c("fill", 9)])) };
+    let observed = [
+        seen(of(Kind::Leak_StillReachable, 3), Seen::LeakCheck(1, 1)),
+        seen(of(Kind::Leak_PossiblyLost, 1), Seen::LeakCheck(2, 2)),
+        seen(of(Kind::Leak_DefinitelyLost, 2), Seen::LeakCheck(2, 2)),
+    ];
+    let told = |count| {
+        let found = findings(&journal, &observed[..count]);
+        found.iter().map(|f| (f.kind.clone(), f.leaked.unwrap().blocks, f.what.clone())).collect::<Vec<_>>()
+    };
+    let possibly = (Kind::Leak_PossiblyLost, 1, "24 bytes in 1 block is possibly lost".to_owned());
+    let reachable = (Kind::Leak_StillReachable, 2, "48 bytes in 2 blocks are still reachable".to_owned());
+    assert_eq!(told(2), [reachable, possibly]);
+    assert_eq!(
+        told(3),
+        [
+            (Kind::Leak_PossiblyLost, 1, "24 bytes in 1 block is possibly lost".to_owned()),
+            (Kind::Leak_DefinitelyLost, 2, "48 bytes in 2 blocks are definitely lost".to_owned()),
+        ]
+    );
+}

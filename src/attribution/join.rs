@@ -43,12 +43,19 @@ pub enum Seen {
 /// declaration and call site, in the order of first occurrence. What belongs to no library under
 /// test is left out. Earlier evidence only tells how much of a loss is not new.
 pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables: &Tables) -> Vec<Finding> {
-    let mut join =
-        Join { journal, tables, findings: Vec::new(), by_key: HashMap::new(), lost: HashMap::new() };
+    let mut join = Join {
+        journal,
+        tables,
+        findings: Vec::new(),
+        by_key: HashMap::new(),
+        lost: HashMap::new(),
+        leaks: HashMap::new(),
+    };
     for (index, Observed { evidence, seen }) in observed.iter().enumerate() {
         match (evidence, seen) {
             (Evidence::Record(record), Seen::LeakCheck(first, last)) if record.is_leak() => {
                 let Some((stack, leaked)) = join.newly_lost(record) else { continue };
+                join.supersede(&record.kind, stack, leaked);
                 if index >= since {
                     join.leak(record, stack, leaked, (*first, *last));
                 }
@@ -64,7 +71,20 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
             (Evidence::Counted(_), _) => {}
         }
     }
+    join.findings.retain(|finding| finding.leaked.is_none_or(|leaked| leaked != NOTHING));
     join.findings
+}
+
+const NOTHING: Leaked = Leaked { bytes: 0, blocks: 0, indirect_bytes: 0, indirect_blocks: 0 };
+
+/// How sure it is that a block is lost, from 0 on.
+fn certainty(kind: &Kind) -> u8 {
+    match kind {
+        Kind::Leak_StillReachable => 0,
+        Kind::Leak_PossiblyLost => 1,
+        Kind::Leak_IndirectlyLost => 2,
+        _ => 3,
+    }
 }
 
 /// How many records have stacks of C code that Valgrind cut short before the call began.
@@ -91,6 +111,8 @@ struct Join<'a> {
     findings: Vec<Finding>,
     by_key: HashMap<Key, usize>,
     lost: HashMap<(Kind, Vec<u64>), Leaked>,
+    /// The leaks among the findings, by the whole stack of the allocation.
+    leaks: HashMap<Vec<u64>, Vec<usize>>,
 }
 
 impl Join<'_> {
@@ -244,6 +266,8 @@ impl Join<'_> {
             Some(call) if exact && (first..=last).contains(&call) => Some(call),
             _ => None,
         };
+        let leaks = self.leaks.entry(addresses(stack)).or_default();
+        leaks.push(self.findings.len());
         self.findings.push(Finding {
             category: Category::Leak,
             kind: record.kind.clone(),
@@ -267,16 +291,37 @@ impl Join<'_> {
     /// record with its new total when it has grown.
     fn newly_lost<'r>(&mut self, record: &'r Record) -> Option<(&'r Stack, Leaked)> {
         let (stack, total) = (record.stacks.first()?, record.leaked?);
-        let frames = stack.frames.iter().map(|frame| frame.ip).collect();
-        let before = self.lost.insert((record.kind.clone(), frames), total);
+        let before = self.lost.insert((record.kind.clone(), addresses(stack)), total);
         let Some(before) = before else { return Some((stack, total)) };
-        let new = Leaked {
-            bytes: total.bytes.saturating_sub(before.bytes),
-            blocks: total.blocks.saturating_sub(before.blocks),
-            indirect_bytes: total.indirect_bytes.saturating_sub(before.indirect_bytes),
-            indirect_blocks: total.indirect_blocks.saturating_sub(before.indirect_blocks),
-        };
+        let new = less(total, before);
         (new.blocks > 0 || new.bytes > 0 || new.indirect_bytes > 0).then_some((stack, new))
+    }
+
+    /// Blocks of this stack that were told before as less surely lost are told anew: as a stack is of one
+    /// call, they are the same blocks, which have moved from one kind to the other.
+    fn supersede(&mut self, kind: &Kind, stack: &Stack, mut now: Leaked) {
+        let frames = addresses(stack);
+        for weaker in [Kind::Leak_StillReachable, Kind::Leak_PossiblyLost, Kind::Leak_IndirectlyLost] {
+            if certainty(&weaker) < certainty(kind)
+                && let Some(known) = self.lost.get_mut(&(weaker, frames.clone()))
+            {
+                *known = less(*known, now);
+            }
+        }
+        for index in self.leaks.get(&frames).into_iter().flatten() {
+            let finding = &mut self.findings[*index];
+            let Some(told) = finding.leaked.filter(|_| certainty(&finding.kind) < certainty(kind)) else {
+                continue;
+            };
+            let rest = less(told, now);
+            now = less(now, told);
+            finding.what = finding.what.replacen(
+                &leak_sentence(&finding.kind, told),
+                &leak_sentence(&finding.kind, rest),
+                1,
+            );
+            finding.leaked = Some(rest);
+        }
     }
 
     /// Errors without a record of their own: repeats of one that Valgrind printed before, which is
@@ -426,6 +471,20 @@ fn latest(residue: CallNumber, last: CallNumber) -> Option<CallNumber> {
 
 fn plural(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn addresses(stack: &Stack) -> Vec<u64> {
+    stack.frames.iter().map(|frame| frame.ip).collect()
+}
+
+/// What is left of a loss without another.
+fn less(one: Leaked, other: Leaked) -> Leaked {
+    Leaked {
+        bytes: one.bytes.saturating_sub(other.bytes),
+        blocks: one.blocks.saturating_sub(other.blocks),
+        indirect_bytes: one.indirect_bytes.saturating_sub(other.indirect_bytes),
+        indirect_blocks: one.indirect_blocks.saturating_sub(other.indirect_blocks),
+    }
 }
 
 /// Where an address lies, in bytes from the nearer end of a block, or from its start.
