@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.one_python
+
 HEADER = """
     int garbage(void);
     int fine(void);

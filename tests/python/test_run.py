@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import pythy
 
+pytestmark = pytest.mark.one_python
+
 HEADER = """
     #include <stddef.h>
     int peek(const int *values, int index);
