@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::enumeration::EnumClass;
+use super::names::{Names, without_keyword};
 use super::plan::{Plan, ResultPlan};
+use super::record_class::RecordClass;
 use super::types::TypeId;
 use crate::binding::{Scalar, Wide};
 use crate::model::{IntegerType, Interface as Model, Record, Type, TypeKind};
@@ -14,7 +16,10 @@ pub struct Types {
     model: Model,
     enumerations: HashMap<String, Arc<EnumClass>>,
     records: HashMap<String, usize>,
+    classes: HashMap<String, RecordClass>,
     known: Mutex<HashMap<(String, bool), Arc<CType>>>,
+    /// The module that classes say they are of.
+    pub module: String,
     /// Whether `char *` results are decoded.
     pub decode: bool,
     /// Whether this process runs under Valgrind.
@@ -122,15 +127,21 @@ impl Pointee {
 
 impl Types {
     /// The types of a model.
-    pub fn new(
-        model: Model,
-        enumerations: HashMap<String, Arc<EnumClass>>,
-        decode: bool,
-        checked: bool,
-    ) -> Arc<Self> {
+    pub fn new(model: Model, names: &Names, module: String, decode: bool, checked: bool) -> Arc<Self> {
         let records =
             model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
-        Arc::new(Self { model, enumerations, records, known: Mutex::default(), decode, checked })
+        let classes = model.records.iter().filter_map(|record| {
+            let name = names.records().get(&record.key)?.clone();
+            Some((record.key.clone(), RecordClass::new(name, record.comment.clone())))
+        });
+        let (classes, enumerations) = (classes.collect(), names.enumerations().clone());
+        let known = Mutex::default();
+        Arc::new(Self { model, enumerations, records, classes, known, module, decode, checked })
+    }
+
+    /// The class of the record of that key; `None` for one without a name.
+    pub fn record_class(&self, key: &str) -> Option<&RecordClass> {
+        self.classes.get(key)
     }
 
     /// A type by the name C programmers give it.
@@ -199,7 +210,11 @@ impl Types {
     fn record(self: &Arc<Self>, record: &Record) -> Shape {
         let mut fields = Vec::new();
         self.add_fields(record, 0, &mut fields);
-        let by_name = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
+        let indices = fields.iter().enumerate();
+        let names = indices.flat_map(|(index, field)| {
+            [(field.name.clone(), index), (without_keyword(&field.name).into_owned(), index)]
+        });
+        let by_name = names.collect();
         Shape::Record { fields, by_name }
     }
 

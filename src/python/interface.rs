@@ -1,12 +1,13 @@
 //! What stands behind a module: the methods it has beside the library's functions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyCFunction, PyDict, PyMemoryView, PyModule, PyTuple, PyWeakrefMethods, PyWeakrefReference,
+    PyAnyMethods, PyCFunction, PyDict, PyMemoryView, PyModule, PyString, PyTuple, PyWeakrefMethods,
+    PyWeakrefReference,
 };
 
 use super::array::Array;
@@ -16,14 +17,14 @@ use super::ctype::{CType, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::failure::closed;
-use super::names::Names;
+use super::names::{Name, Names};
 use super::place::Place;
 use super::plan::Plan;
 use super::pointer::Pointer;
-use super::record::{Record, field};
+use super::record::Record;
 use super::reference::Ref;
-use crate::binding::{Library, Skipped, SymbolKind};
-use crate::model::Global;
+use super::type_object::{self, new_value};
+use crate::binding::{Library, Skipped};
 
 /// What the module has beside the library's functions.
 pub const OWN_NAMES: &[&str] = &["buffer", "callback", "cast", "close", "new", "own", "ref", "sizeof"];
@@ -36,7 +37,6 @@ pub struct Interface {
     pub(super) types: Arc<Types>,
     pub(super) names: Names,
     pub(super) skipped: HashMap<String, Skipped>,
-    pub(super) globals: HashMap<String, Global>,
     pub(super) functions: Vec<Py<PyAny>>,
     pub(super) library: Mutex<Option<Library>>,
 }
@@ -67,7 +67,7 @@ impl Interface {
     fn reference(
         &self,
         py: Python<'_>,
-        type_name: &str,
+        type_name: &Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
         fields: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
@@ -80,34 +80,36 @@ impl Interface {
     fn allocate(
         &self,
         py: Python<'_>,
-        type_name: &str,
+        type_name: &Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
         fields: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
-        let place = Place::allocate(self.named(type_name)?, self.types.clone())?;
-        if let Some(value) = value {
-            place.set("the value", &value)?;
-        }
-        for (name, value) in fields.iter().flat_map(|fields| fields.iter()) {
-            place.set_field(field(&place, &name.extract::<String>()?)?, &value)?;
-        }
-        place.object(py)
+        new_value(self.named(type_name)?, value, fields)?.object(py)
     }
 
     /// The size of a C type, or of what a Python object of pythy's stands for, in bytes.
     fn sizeof(&self, what: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let ty = match what.extract::<String>() {
-            Ok(name) => self.named(&name)?,
+        let ty = match self.named(what) {
+            Ok((ty, _)) => ty,
+            Err(error) if what.is_instance_of::<PyString>() => return Err(error),
             Err(_) => self.place_of(what)?.ty,
         };
         ty.size.ok_or_else(|| PyTypeError::new_err(format!("'{}' has no size", ty.name)))
     }
 
     /// The same address as a pointer of another type: cast(pointer, "struct point *").
-    fn cast(&self, py: Python<'_>, value: &Bound<'_, PyAny>, type_name: &str) -> PyResult<Py<PyAny>> {
-        let ty = self.named(type_name)?;
+    fn cast(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        type_name: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyAny>> {
+        let (ty, _) = self.named(type_name)?;
         let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
-            return Err(PyTypeError::new_err(format!("cast() makes pointers, and '{type_name}' is none")));
+            return Err(PyTypeError::new_err(format!(
+                "cast() makes pointers, and '{}' is none",
+                spelt(type_name, &ty)
+            )));
         };
         let address = if value.is_none() {
             0
@@ -174,10 +176,13 @@ impl Interface {
 
     /// A decorator that makes a callable a C function pointer of the type given, alive as long as
     /// the object it returns: for C code that keeps the pointer beyond the call.
-    fn callback(&self, py: Python<'_>, type_name: &str) -> PyResult<Py<PyAny>> {
-        let ty = self.named(type_name)?;
+    fn callback(&self, py: Python<'_>, type_name: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let (ty, _) = self.named(type_name)?;
         let Shape::Scalar { plan: Plan::Callback(callback), .. } = &ty.shape else {
-            return Err(PyTypeError::new_err(format!("'{type_name}' is no function pointer type")));
+            return Err(PyTypeError::new_err(format!(
+                "'{}' is no function pointer type",
+                spelt(type_name, &ty)
+            )));
         };
         let callback = callback.clone();
         let decorate =
@@ -188,12 +193,8 @@ impl Interface {
     }
 
     /// The names of the module that are made at their first use.
-    fn listed(&self) -> Vec<String> {
-        let mut names = self.names.of_given_headers();
-        names.extend(
-            self.globals.values().filter(|global| global.in_given_header).map(|global| global.name.clone()),
-        );
-        names
+    fn listed(&self) -> HashSet<String> {
+        self.names.listed().clone()
     }
 
     /// Stores into a C variable; tells whether there is one of that name.
@@ -209,7 +210,7 @@ impl Interface {
         if let Some(place) = self.global(name)? {
             return place.get(py);
         }
-        if let Some(value) = self.names.resolve(py, &self.name, name)? {
+        if let Some(value) = self.names.resolve(py, &self.types, name)? {
             // The module answers by itself from now on.
             if let Some(module) = self.module.bind(py).upgrade() {
                 module.cast::<PyModule>()?.dict().set_item(name, &value)?;
@@ -228,23 +229,26 @@ impl Interface {
 impl Interface {
     /// The C variable of that name, as long as the library is open.
     fn global(&self, name: &str) -> PyResult<Option<Place>> {
-        let Some(global) = self.globals.get(name) else { return Ok(None) };
+        let Some(Name::Global(global)) = self.names.get(name) else { return Ok(None) };
         let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some(library) = &*library else {
             let message = format!("the variable '{name}' was used after its interface was closed");
             return Err(exceptions::Error::new_err(message));
         };
-        let data = library.symbols().get(name).is_some_and(|symbol| symbol.kind != SymbolKind::Function);
-        let address = if data { library.address(name) } else { None };
-        let Some(address) = address else { return Ok(None) };
+        let Some(address) = library.address(&global.name) else { return Ok(None) };
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
         Ok(Some(Place { address: address as usize, ty, types, owner: None }))
     }
 
-    fn named(&self, type_name: &str) -> PyResult<Arc<CType>> {
-        self.types.named(type_name).ok_or_else(|| {
+    /// The type that a name, or an object such as the value of `lib.name`, stands for.
+    fn named(&self, what: &Bound<'_, PyAny>) -> PyResult<(Arc<CType>, Arc<Types>)> {
+        let Ok(name) = what.cast::<PyString>() else {
+            return type_object::of(what)?.ok_or_else(|| type_object::no_type(what));
+        };
+        let known = self.types.named(&name.to_string_lossy()).map(|ty| (ty, self.types.clone()));
+        known.ok_or_else(|| {
             let module = &self.name;
-            PyTypeError::new_err(format!("'{type_name}' is no C type that the headers of '{module}' know"))
+            PyTypeError::new_err(format!("'{name}' is no C type that the headers of '{module}' know"))
         })
     }
 
@@ -264,6 +268,11 @@ impl Interface {
             format!("a Pointer, a Ref, a Record or an Array is wanted here, not {given}"),
         ))
     }
+}
+
+/// A type as the caller wrote it, or by the name it has.
+fn spelt(given: &Bound<'_, PyAny>, ty: &CType) -> String {
+    given.extract().unwrap_or_else(|_| ty.name.clone())
 }
 
 impl Drop for Interface {

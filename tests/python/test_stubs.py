@@ -3,6 +3,7 @@
 import ast
 import inspect
 from importlib.resources import files
+from types import ModuleType
 
 import pytest
 import pythy
@@ -13,7 +14,8 @@ CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDe
 FUNCTIONS = {node.name: node for node in STUB.body if isinstance(node, ast.FunctionDef)}
 # What a class gets from `object` or from the interpreter.
 # `__getattr__` of an extension type is its `__getattribute__`.
-INHERITED = set(dir(object)) | {"__module__", "__dict__", "__weakref__", "__getattr__"}
+# `__class_getitem__` is `Generic`'s to type checkers.
+INHERITED = set(dir(object)) | {"__module__", "__dict__", "__weakref__", "__getattr__", "__class_getitem__"}
 
 
 def members(node: ast.ClassDef) -> set[str]:
@@ -36,7 +38,8 @@ def test_the_stub_has_the_names_of_the_module():
 
 def test_the_package_exports_what_it_says():
     assert sorted(pythy.__all__) == pythy.__all__
-    assert {name for name in vars(pythy) if not name.startswith("_")} - {"findings"} <= set(pythy.__all__)
+    public = {name for name, value in vars(pythy).items() if not isinstance(value, ModuleType)}
+    assert {name for name in public if not name.startswith("_")} <= set(pythy.__all__)
     for name in pythy.__all__:
         assert getattr(pythy, name) is getattr(_native, name)
 
