@@ -21,6 +21,7 @@ Char: TypeAlias = bytes | str | int
 Handle: TypeAlias = Pointer[_T] | Ref[_T] | Array[_T] | None
 Address: TypeAlias = _T | Pointer[_T] | Ref[_T] | Array[_T] | None
 Items: TypeAlias = Buffer | Pointer[_T] | Ref[_T] | Array[_T] | None
+Arrays: TypeAlias = Buffer | _T | Pointer[_T] | Ref[_T] | Array[_T] | None
 Text: TypeAlias = str | Buffer | Pointer[bytes] | Ref[bytes] | Array[bytes] | None
 Memory: TypeAlias = Buffer | Record | Pointer[Any] | Ref[Any] | Array[Any] | None
 Function: TypeAlias = _Function | Callback | Pointer[Any] | None

@@ -11,6 +11,7 @@ MODULES = {
     "pythy": ("Array", "CType", "Pointer", "Record"),
     "pythy._stubs": (
         "Address",
+        "Arrays",
         "Char",
         "Field",
         "Fields",
@@ -99,7 +100,7 @@ class Annotations:
         match ty["kind"]:
             case "void":
                 return "None"
-            case "bool" | "int" | "float" | "bytes" as kind:
+            case "bool" | "int" | "float" | "complex" | "bytes" as kind:
                 return self.builtin(kind)
             case "char":
                 return self.builtin("bytes")
@@ -134,9 +135,10 @@ class Annotations:
             case "pointer" if ty["to"]["kind"] == "void" and not kept:
                 return self.name("Memory")
             case "pointer":
-                alias = "Items" if ty["buffers"] and not kept else "Handle"
-                if ty["to"]["kind"] in ("record", "array"):
-                    alias = "Address"
+                # What is given for a record or an array may be the thing itself.
+                alias = "Address" if ty["to"]["kind"] in ("record", "array") else "Handle"
+                if ty["buffers"] and not kept:
+                    alias = "Arrays" if alias == "Address" else "Items"
                 return f"{self.name(alias)}[{self._target(ty['to'], inside)}]"
             case _:
                 return self.read(ty, inside=inside)

@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(description, indent=2))
     else:
         # Lines are whole in a pipe: other programs cut them as they like.
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else None
+        wrapped = sys.stdout.isatty() or os.environ.get("COLUMNS")
+        width = shutil.get_terminal_size().columns if wrapped else None
         for line in table(description, everything=arguments.all, width=width):
             print(line)
     return 0
