@@ -13,14 +13,18 @@ use super::ctype::{Calls, Pointee, Types};
 use super::entry;
 use super::exceptions;
 use super::interface::{Interface, OWN_NAMES};
-use super::names::Names;
+use super::names::{Names, python_name};
 use super::plan::{Parameter, Plan, ResultPlan};
-use crate::binding::{self, BoundFunction, CallShape, Library, Route, Scalar, Signature};
+use crate::binding::{
+    self, Bindings, BoundFunction, CallShape, Library, Route, Scalar, Signature, Skipped, SymbolKind,
+};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
-use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
+use crate::model::{
+    self, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind,
+};
 use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -59,13 +63,7 @@ pub fn create_interface<'py>(
 ) -> PyResult<Bound<'py, PyModule>> {
     refuse_what_is_to_come(wrapper_modules.as_ref(), backend, checker.as_deref())?;
     let checks = Checks { leaks: leak_check_named(leak_check.as_deref())?, results: check_results };
-    let decode = match encoding.as_deref() {
-        None => false,
-        Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => true,
-        Some(other) => {
-            return Err(PyValueError::new_err(format!("encoding must be None or 'utf-8', not '{other}'")));
-        }
-    };
+    let decode = decodes(encoding.as_deref())?;
     let release_gil = match gil {
         "release" => true,
         "hold" => false,
@@ -73,22 +71,14 @@ pub fn create_interface<'py>(
             return Err(PyValueError::new_err(format!("gil must be 'release' or 'hold', not '{other}'")));
         }
     };
-    let options = Options {
-        headers: paths(header_files)?,
-        include_dirs: include_dirs.map(|dirs| paths(&dirs)).transpose()?.unwrap_or_default(),
-        defines: defines.map(|defines| definitions(&defines)).transpose()?.unwrap_or_default(),
-        clang_args: clang_args.unwrap_or_default(),
-    };
-    let Some(first) = options.headers.first() else {
-        return Err(PyValueError::new_err("header_files is empty: give at least one header"));
-    };
-    let name =
-        first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
-    let mut model = read_headers(py, &options)?;
-    let library = Library::open(&library_file)?;
-    let bindings = binding::bind(&model, &library, &options.headers)?;
+    let options = options(header_files, include_dirs, defines, clang_args)?;
+    let name = options.headers.first().and_then(|first| first.file_stem());
+    let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
+    let Joined { mut model, library, bindings, names } = join(py, &options, &library_file)?;
+    // What was bound has its declaration, what was not its reason, and the names have the rest.
     model.functions.clear();
-    let globals = std::mem::take(&mut model.globals);
+    model.globals.clear();
+    model.constants.clear();
     let module = match module {
         Some(module) => module,
         None => PyModule::new(py, &name)?,
@@ -97,10 +87,9 @@ pub fn create_interface<'py>(
     if let Some(mut session) = session::current() {
         session.add_library(&library);
     }
-    let names = Names::new(&mut model);
-    let types = Types::new(model, names.enumerations().clone(), decode, checked);
+    let types = Types::new(model, &names, module.name()?.to_string(), decode, checked);
     let calls = Calls {
-        header: first.clone(),
+        header: options.headers.first().cloned().unwrap_or_default(),
         library: library.path().to_owned(),
         release_gil,
         checks,
@@ -115,7 +104,6 @@ pub fn create_interface<'py>(
         module.setattr(python_name.as_str(), &builtin)?;
         functions.push(builtin.unbind());
     }
-    let globals = globals.into_iter().map(|global| (global.name.clone(), global)).collect();
     let skipped = bindings.skipped.into_iter().map(|skipped| (skipped.name.clone(), skipped)).collect();
     let interface = Bound::new(
         py,
@@ -126,7 +114,6 @@ pub fn create_interface<'py>(
             types,
             names,
             skipped,
-            globals,
             functions,
             library: Mutex::new(Some(library)),
         },
@@ -182,6 +169,67 @@ fn leak_check_named(name: Option<&str>) -> PyResult<LeakCheck> {
             )));
         }
     })
+}
+
+/// Whether `char *` results are str.
+pub fn decodes(encoding: Option<&str>) -> PyResult<bool> {
+    match encoding {
+        None => Ok(false),
+        Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => Ok(true),
+        Some(other) => Err(PyValueError::new_err(format!("encoding must be None or 'utf-8', not '{other}'"))),
+    }
+}
+
+/// Which headers to read, and how, as the caller says it.
+pub fn options(
+    header_files: &Bound<'_, PyAny>,
+    include_dirs: Option<Bound<'_, PyAny>>,
+    defines: Option<Bound<'_, PyDict>>,
+    clang_args: Option<Vec<String>>,
+) -> PyResult<Options> {
+    let headers = paths(header_files)?;
+    if headers.is_empty() {
+        return Err(PyValueError::new_err("header_files is empty: give at least one header"));
+    }
+    Ok(Options {
+        headers,
+        include_dirs: include_dirs.map(|dirs| paths(&dirs)).transpose()?.unwrap_or_default(),
+        defines: defines.map(|defines| definitions(&defines)).transpose()?.unwrap_or_default(),
+        clang_args: clang_args.unwrap_or_default(),
+    })
+}
+
+/// Headers and library, joined.
+pub struct Joined {
+    /// What the headers say; of its variables, those that the library has.
+    pub model: Model,
+    /// The library.
+    pub library: Library,
+    /// What can be called.
+    pub bindings: Bindings,
+    /// The names of everything else.
+    pub names: Names,
+}
+
+/// Reads the headers and joins them with the library.
+pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<Joined> {
+    let mut model = read_headers(py, options)?;
+    let library = Library::open(library_file)?;
+    let mut bindings = binding::bind(&model, &library, &options.headers)?;
+    let exported = |global: &Global| {
+        library.symbols().get(&global.name).is_some_and(|symbol| symbol.kind != SymbolKind::Function)
+    };
+    let (globals, missing): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut model.globals).into_iter().partition(|global| exported(global));
+    model.globals = globals;
+    bindings.skipped.extend(missing.into_iter().map(|global| Skipped {
+        name: global.name,
+        location: global.location,
+        reason: format!("it is not exported by {}", library.path().display()),
+        in_given_header: global.in_given_header,
+    }));
+    let names = Names::new(&model, &bindings);
+    Ok(Joined { model, library, bindings, names })
 }
 
 /// One path, or a list or tuple of paths.
@@ -369,8 +417,8 @@ pub fn function_at(
     Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))
 }
 
-fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {
-    let name = python_name(&declaration.name);
+/// The names of the parameters in Python, each once.
+pub fn parameter_names(declaration: &Function) -> Vec<String> {
     let mut parameters: Vec<String> = Vec::new();
     for (index, parameter) in declaration.parameters.iter().enumerate() {
         let name = parameter.name.as_deref().map_or_else(|| format!("arg{}", index + 1), python_name);
@@ -385,6 +433,12 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
         }
         parameters.push(unique);
     }
+    parameters
+}
+
+fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {
+    let name = python_name(&declaration.name);
+    let mut parameters = parameter_names(declaration);
     if !parameters.is_empty() {
         parameters.push("/".to_owned());
     }
@@ -394,14 +448,4 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
     let text = declaration.comment.as_deref().unwrap_or(&declaration.prototype);
     let doc = format!("{name}({})\n--\n\n{text}", parameters.join(", "));
     Ok(Face { name: c_string(&name)?, doc: c_string(&doc)?, entry })
-}
-
-/// The name in Python: keywords, and the module's own names, get a trailing underscore.
-fn python_name(name: &str) -> String {
-    const KEYWORDS: &[&str] = &[
-        "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
-        "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or",
-        "pass", "raise", "try", "with", "yield",
-    ];
-    if KEYWORDS.contains(&name) || OWN_NAMES.contains(&name) { format!("{name}_") } else { name.to_owned() }
 }

@@ -9,7 +9,9 @@ use pyo3::prelude::*;
 
 use super::callable::Checks;
 use super::enumeration::EnumClass;
+use super::names::{Names, without_keyword};
 use super::plan::{Plan, ResultPlan};
+use super::record_class::RecordClass;
 use super::types::TypeId;
 use crate::binding::{Passing, Scalar, Wide};
 use crate::model::{
@@ -21,10 +23,13 @@ pub struct Types {
     model: Model,
     enumerations: HashMap<String, Arc<EnumClass>>,
     records: HashMap<String, usize>,
+    classes: HashMap<String, RecordClass>,
     /// By their qualified spelling.
     known: Mutex<HashMap<String, Arc<CType>>>,
     /// By the names that they were asked for.
     named: Mutex<HashMap<String, Arc<CType>>>,
+    /// The module that classes say they are of.
+    pub module: String,
     /// Whether `char *` results are decoded.
     pub decode: bool,
     /// Whether this process runs under Valgrind.
@@ -53,6 +58,8 @@ pub struct CType {
     pub id: TypeId,
     /// As C without typedefs.
     pub name: String,
+    /// As the headers have it.
+    pub declared: Type,
     /// Size in bytes; `None` where nobody knows it.
     pub size: Option<usize>,
     /// Whether values of it must not be written.
@@ -188,24 +195,31 @@ impl Pointee {
 
 impl Types {
     /// The types of a model.
-    pub fn new(
-        model: Model,
-        enumerations: HashMap<String, Arc<EnumClass>>,
-        decode: bool,
-        checked: bool,
-    ) -> Arc<Self> {
+    pub fn new(model: Model, names: &Names, module: String, decode: bool, checked: bool) -> Arc<Self> {
         let records =
             model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
+        let classes = model.records.iter().filter_map(|record| {
+            let name = names.records().get(&record.key)?.clone();
+            Some((record.key.clone(), RecordClass::new(name, record.comment.clone())))
+        });
+        let classes = classes.collect();
         Arc::new(Self {
             model,
-            enumerations,
+            enumerations: names.enumerations().clone(),
             records,
+            classes,
             known: Mutex::default(),
             named: Mutex::default(),
+            module,
             decode,
             checked,
             calls: OnceLock::new(),
         })
+    }
+
+    /// The class of the record of that key; `None` for one without a name.
+    pub fn record_class(&self, key: &str) -> Option<&RecordClass> {
+        self.classes.get(key)
     }
 
     /// A type by the name C programmers give it.
@@ -218,13 +232,13 @@ impl Types {
         Ok(ty)
     }
 
-    /// The array type of that name, which tells no length, with this length.
-    pub fn sized(self: &Arc<Self>, name: &str, length: usize) -> Result<Arc<CType>, BadTypeName> {
-        let mut ty = self.model.type_named(name)?;
+    /// An array type of unknown length, with this length.
+    pub fn sized(self: &Arc<Self>, ty: &CType, length: usize) -> Arc<CType> {
+        let mut ty = ty.declared.clone();
         if let TypeKind::Array(_, count @ None) = &mut ty.kind {
             *count = Some(length as u64);
         }
-        Ok(self.get(&ty))
+        self.get(&ty)
     }
 
     /// How values of a type travel, or why they cannot.
@@ -253,6 +267,7 @@ impl Types {
         let made = Arc::new(CType {
             id: TypeId::of(&name),
             name,
+            declared: ty.clone(),
             size: self.size_of(ty),
             is_const: ty.is_const,
             shape: self.shape(ty),
@@ -305,7 +320,11 @@ impl Types {
     fn record(self: &Arc<Self>, record: &Record) -> Shape {
         let mut fields = Vec::new();
         self.add_fields(record, 0, true, &mut fields);
-        let by_name = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
+        let indices = fields.iter().enumerate();
+        let names = indices.flat_map(|(index, field)| {
+            [(field.name.clone(), index), (without_keyword(&field.name).into_owned(), index)]
+        });
+        let by_name = names.collect();
         Shape::Record { fields, by_name }
     }
 
