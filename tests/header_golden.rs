@@ -89,9 +89,12 @@ fn render(interface: &Interface) -> String {
 fn render_function(text: &mut String, function: &Function) {
     let linkage = if function.linkage == Linkage::Static { "static " } else { "" };
     let symbol = function.symbol.as_ref().map_or(String::new(), |symbol| format!(" as {symbol}"));
+    let mut words = function.prototype.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let alias = words.all(|word| word != function.name);
+    let name = if alias { format!("{}: ", function.name) } else { String::new() };
     heading(
         text,
-        &format!("{linkage}function {}{symbol}", function.prototype),
+        &format!("{linkage}function {name}{}{symbol}", function.prototype),
         &function.location,
         &function.comment,
     );

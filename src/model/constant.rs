@@ -2,10 +2,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Location;
 
-/// An object-like macro whose value is a number or a string.
+/// An object-like macro or a `static const` variable whose value is a number or a string.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Constant {
-    /// The macro's name.
+    /// The name of the macro or variable.
     pub name: String,
     /// Its value.
     pub value: ConstantValue,

@@ -234,8 +234,9 @@ impl Interface {
             let message = format!("the variable '{name}' was used after its interface was closed");
             return Err(exceptions::Error::new_err(message));
         };
-        let data = library.symbols().get(name).is_some_and(|symbol| symbol.kind != SymbolKind::Function);
-        let address = if data { library.address(name) } else { None };
+        let symbol = global.symbol.as_deref().unwrap_or(name);
+        let data = library.symbols().get(symbol).is_some_and(|symbol| symbol.kind != SymbolKind::Function);
+        let address = if data { library.address(symbol) } else { None };
         let Some(address) = address else { return Ok(None) };
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
         Ok(Some(Place { address: address as usize, ty, types, owner: None }))
