@@ -173,6 +173,11 @@ impl Callback {
         }
         Ok(Self { function: function.clone().unbind(), id: ty.id, thunk: ty.thunk(function)? })
     }
+
+    /// The function pointer.
+    pub fn address(&self) -> usize {
+        self.thunk.address()
+    }
 }
 
 #[pymethods]
