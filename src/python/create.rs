@@ -12,7 +12,7 @@ use super::ctype::{Pointee, Types};
 use super::entry;
 use super::exceptions;
 use super::interface::{Interface, OWN_NAMES};
-use super::names::Names;
+use super::names::{Names, python_name};
 use super::plan::{Parameter, Plan, ResultPlan};
 use crate::binding::{self, BoundFunction, CallShape, Library, Route, Scalar, Signature};
 use crate::bracket::HAS_SLOTS;
@@ -314,14 +314,4 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
     let text = declaration.comment.as_deref().unwrap_or(&declaration.prototype);
     let doc = format!("{name}({})\n--\n\n{text}", parameters.join(", "));
     Ok(Face { name: c_string(&name)?, doc: c_string(&doc)?, entry })
-}
-
-/// The name in Python: keywords, and the module's own names, get a trailing underscore.
-fn python_name(name: &str) -> String {
-    const KEYWORDS: &[&str] = &[
-        "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
-        "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or",
-        "pass", "raise", "try", "with", "yield",
-    ];
-    if KEYWORDS.contains(&name) || OWN_NAMES.contains(&name) { format!("{name}_") } else { name.to_owned() }
 }

@@ -16,14 +16,14 @@ use super::ctype::{CType, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::failure::closed;
-use super::names::Names;
+use super::names::{Names, python_name, reserved_name};
 use super::place::Place;
 use super::plan::Plan;
 use super::pointer::Pointer;
 use super::record::{Record, field};
 use super::reference::Ref;
 use crate::binding::{Library, Skipped, SymbolKind};
-use crate::model::Global;
+use crate::model::{Global, Location, Type, TypeKind};
 
 /// What the module has beside the library's functions.
 pub const OWN_NAMES: &[&str] = &["buffer", "callback", "cast", "close", "new", "own", "ref", "sizeof"];
@@ -189,38 +189,50 @@ impl Interface {
 
     /// The names of the module that are made at their first use.
     fn listed(&self) -> Vec<String> {
+        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let exported =
+            |global: &&Global| library.as_ref().is_some_and(|library| variable(library, global).is_some());
+        let globals = self.globals.values().filter(|global| global.in_given_header).filter(exported);
         let mut names = self.names.of_given_headers();
-        names.extend(
-            self.globals.values().filter(|global| global.in_given_header).map(|global| global.name.clone()),
-        );
-        names
+        names.extend(globals.map(|global| global.name.clone()));
+        names.iter().map(|name| python_name(name)).collect()
     }
 
     /// Stores into a C variable; tells whether there is one of that name.
     fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        match self.global(name)? {
-            Some(place) => place.set(name, value).map(|()| true),
-            None => Ok(false),
+        for name in [Some(name), reserved_name(name)].into_iter().flatten() {
+            if let Some(place) = self.global(name)? {
+                return place.set(name, value).map(|()| true);
+            }
         }
+        Ok(false)
     }
 
     /// What the module says to a name that it does not have yet, or at all.
     fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
-        if let Some(place) = self.global(name)? {
-            return place.get(py);
-        }
-        if let Some(value) = self.names.resolve(py, &self.name, name)? {
-            // The module answers by itself from now on.
-            if let Some(module) = self.module.bind(py).upgrade() {
-                module.cast::<PyModule>()?.dict().set_item(name, &value)?;
+        for plain in [Some(name), reserved_name(name)].into_iter().flatten() {
+            if let Some(place) = self.global(plain)? {
+                return self.read(py, &place);
             }
-            return Ok(value);
-        }
-        Err(match self.skipped.get(name) {
-            Some(Skipped { location, reason, .. }) => {
-                new_symbol_error(py, format!("{location}: '{name}' is declared, but {reason}"))
+            if let Some(value) = self.names.resolve(py, &self.name, plain)? {
+                // The module answers by itself from now on.
+                if let Some(module) = self.module.bind(py).upgrade() {
+                    module.cast::<PyModule>()?.dict().set_item(name, &value)?;
+                }
+                return Ok(value);
             }
-            None => PyAttributeError::new_err(format!("module '{}' has no attribute '{name}'", self.name)),
+        }
+        let declared = |location: &Location, reason: &str| {
+            new_symbol_error(py, format!("{location}: '{name}' is declared, but {reason}"))
+        };
+        Err(match (self.skipped.get(name), self.globals.get(name)) {
+            (Some(Skipped { location, reason, .. }), _) => declared(location, reason),
+            (None, Some(Global { location, .. })) => {
+                declared(location, "the library exports no such variable")
+            }
+            (None, None) => {
+                PyAttributeError::new_err(format!("module '{}' has no attribute '{name}'", self.name))
+            }
         })
     }
 }
@@ -234,12 +246,29 @@ impl Interface {
             let message = format!("the variable '{name}' was used after its interface was closed");
             return Err(exceptions::Error::new_err(message));
         };
-        let symbol = global.symbol.as_deref().unwrap_or(name);
-        let data = library.symbols().get(symbol).is_some_and(|symbol| symbol.kind != SymbolKind::Function);
-        let address = if data { library.address(symbol) } else { None };
-        let Some(address) = address else { return Ok(None) };
-        let (ty, types) = (self.types.get(&global.ty), self.types.clone());
-        Ok(Some(Place { address: address as usize, ty, types, owner: None }))
+        let Some((address, size)) = variable(library, global) else { return Ok(None) };
+        let (ty, types) = (self.types.get(&self.measured(&global.ty, size)), self.types.clone());
+        Ok(Some(Place { address, ty, types, owner: None }))
+    }
+
+    /// The type of a variable of that size: where the header leaves the length of an array open,
+    /// the symbol table tells it.
+    fn measured(&self, ty: &Type, size: u64) -> Type {
+        let TypeKind::Array(element, None) = &ty.kind else { return ty.clone() };
+        let item = self.types.get(element).size.unwrap_or(0) as u64;
+        let count = size.checked_div(item).unwrap_or(0);
+        Type { kind: TypeKind::Array(element.clone(), Some(count)), ..ty.clone() }
+    }
+
+    /// What a variable is in Python; of one whose type only the library knows, a pointer to it.
+    fn read(&self, py: Python<'_>, place: &Place) -> PyResult<Py<PyAny>> {
+        match place.ty.shape {
+            Shape::Opaque(_) => {
+                let address = place.address.into_pyobject(py)?;
+                self.cast(py, &address, &format!("{} *", place.ty.name))
+            }
+            _ => place.get(py),
+        }
     }
 
     fn named(&self, type_name: &str) -> PyResult<Arc<CType>> {
@@ -265,6 +294,13 @@ impl Interface {
             format!("a Pointer, a Ref, a Record or an Array is wanted here, not {given}"),
         ))
     }
+}
+
+/// Address and size of a variable that the library exports.
+fn variable(library: &Library, global: &Global) -> Option<(usize, u64)> {
+    let name = global.symbol.as_deref().unwrap_or(&global.name);
+    let symbol = library.symbols().get(name).filter(|symbol| symbol.kind != SymbolKind::Function)?;
+    Some((library.address(name)? as usize, symbol.size))
 }
 
 impl Drop for Interface {

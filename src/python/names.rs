@@ -1,5 +1,5 @@
 //! The names of an interface that are not functions: macro constants, enums and their
-//! enumerators. They become objects when somebody asks for them.
+//! enumerators. They become objects when somebody asks for them. And how names of C are written in Python.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,24 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat};
 
 use super::enumeration::EnumClass;
+use super::interface::OWN_NAMES;
 use crate::model::{Constant, ConstantValue, Interface as Model};
+
+const KEYWORDS: &[&str] = &[
+    "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
+    "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass",
+    "raise", "try", "with", "yield",
+];
+
+/// The name in Python: keywords, and the module's own names, get a trailing underscore.
+pub fn python_name(name: &str) -> String {
+    if KEYWORDS.contains(&name) || OWN_NAMES.contains(&name) { format!("{name}_") } else { name.to_owned() }
+}
+
+/// The name in C of what [`python_name`] gave an underscore; `None` for any other.
+pub fn reserved_name(name: &str) -> Option<&str> {
+    name.strip_suffix('_').filter(|plain| KEYWORDS.contains(plain) || OWN_NAMES.contains(plain))
+}
 
 /// The names and what they stand for.
 pub struct Names {

@@ -2,6 +2,7 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 
 use super::ctype::{Field, Shape};
+use super::names::reserved_name;
 use super::place::Place;
 use super::pointer::Pointer;
 
@@ -33,7 +34,10 @@ impl Record {
 /// A field of the record at a place.
 pub fn field<'a>(place: &'a Place, name: &str) -> PyResult<&'a Field> {
     let found = match &place.ty.shape {
-        Shape::Record { fields, by_name } => by_name.get(name).map(|index| &fields[*index]),
+        Shape::Record { fields, by_name } => {
+            let plain = || by_name.get(reserved_name(name)?);
+            by_name.get(name).or_else(plain).map(|index| &fields[*index])
+        }
         _ => None,
     };
     found.ok_or_else(|| PyAttributeError::new_err(format!("'{}' has no field '{name}'", place.ty.name)))
