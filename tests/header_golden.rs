@@ -79,6 +79,7 @@ fn render(interface: &Interface) -> String {
         let value = match &c.value {
             ConstantValue::Integer(value) => value.to_string(),
             ConstantValue::Float(value) => format!("{value:?}"),
+            ConstantValue::Pointer(address, ty) => format!("{address:#x} as {ty}"),
             ConstantValue::String(value) => format!("\"{}\"", value.escape_ascii()),
         };
         heading(&mut text, &format!("constant {} = {value}", c.name), &c.location, &None);

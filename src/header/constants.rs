@@ -8,6 +8,7 @@ use clang::{Entity, EntityKind, EvaluationResult, Index, Type, TypeKind};
 
 use super::aliases::{self, Alias};
 use super::macros::Macro;
+use super::prototype::declare;
 use super::types::integer;
 use super::{Options, diagnostics, unit};
 use crate::error::HeaderResult;
@@ -98,8 +99,8 @@ pub(super) fn value(variable: &Entity<'_>) -> Option<ConstantValue> {
         TypeKind::Float | TypeKind::Double | TypeKind::LongDouble => float(variable, ty),
         TypeKind::Bool | TypeKind::Enum => whole(variable),
         kind if integer(kind).is_some() => whole(variable),
-        TypeKind::ConstantArray => string(variable, ty),
-        TypeKind::Pointer => string(variable, literal(variable)?.get_type()?),
+        TypeKind::ConstantArray => text(variable),
+        TypeKind::Pointer => pointer(variable),
         _ => None,
     }
 }
@@ -123,22 +124,77 @@ fn float(variable: &Entity<'_>, ty: Type<'_>) -> Option<ConstantValue> {
     }
 }
 
-/// The string literal that initialises a pointer, behind clang's conversions.
-fn literal<'tu>(variable: &Entity<'tu>) -> Option<Entity<'tu>> {
-    let mut expression = variable.get_children().pop()?;
-    while matches!(expression.get_kind(), EntityKind::UnexposedExpr | EntityKind::ParenExpr) {
-        expression = expression.get_child(0)?;
+/// A string literal or a number behind any casts, as `(const xmlChar *)"http://…"` and `((void *)-1)`.
+fn pointer(variable: &Entity<'_>) -> Option<ConstantValue> {
+    let mut operand = variable.get_children().pop()?;
+    let mut cast = None;
+    // A written cast has the type it names in front of its operand; clang's own are unexposed.
+    while let EntityKind::CStyleCastExpr | EntityKind::ParenExpr | EntityKind::UnexposedExpr =
+        operand.get_kind()
+    {
+        if operand.get_kind() == EntityKind::CStyleCastExpr {
+            cast = cast.or(operand.get_type());
+        }
+        operand = operand.get_children().pop()?;
     }
-    (expression.get_kind() == EntityKind::StringLiteral).then_some(expression)
+    let ty = operand.get_type()?.get_canonical_type();
+    if operand.get_kind() == EntityKind::StringLiteral {
+        return string(&operand);
+    }
+    integer(ty.get_kind())?;
+    let address = match operand.evaluate()? {
+        EvaluationResult::SignedInteger(value) => value as u64,
+        EvaluationResult::UnsignedInteger(value) => value,
+        _ => return None,
+    };
+    Some(ConstantValue::Pointer(address, declare(cast?, "")))
 }
 
-/// The string; `None` where it is of wide characters, or has a NUL inside, at which libclang cuts it off.
-fn string(variable: &Entity<'_>, ty: Type<'_>) -> Option<ConstantValue> {
-    let narrow = matches!(ty.get_element_type()?.get_kind(), TypeKind::CharS | TypeKind::CharU);
-    match variable.evaluate()? {
-        EvaluationResult::String(text) if narrow && ty.get_size() == Some(text.as_bytes().len() + 1) => {
-            Some(ConstantValue::String(text.into_bytes()))
-        }
-        _ => None,
+/// The string that initialises an array.
+fn text(variable: &Entity<'_>) -> Option<ConstantValue> {
+    let mut operand = variable.get_children().pop()?;
+    while let EntityKind::ParenExpr | EntityKind::UnexposedExpr = operand.get_kind() {
+        operand = operand.get_children().pop()?;
     }
+    string(&operand)
+}
+
+/// The bytes of a string literal, as clang spells it: evaluated, it would end at its first NUL. `None` where
+/// it is none, or of wide characters.
+fn string(literal: &Entity<'_>) -> Option<ConstantValue> {
+    let ty = literal.get_type()?.get_canonical_type();
+    let narrow = matches!(ty.get_element_type()?.get_kind(), TypeKind::CharS | TypeKind::CharU);
+    if literal.get_kind() != EntityKind::StringLiteral || !narrow {
+        return None;
+    }
+    let spelled = literal.get_name()?;
+    let bytes =
+        unescape(spelled.strip_prefix("u8").unwrap_or(&spelled).strip_prefix('"')?.strip_suffix('"')?)?;
+    (ty.get_size()? >= bytes.len()).then_some(ConstantValue::String(bytes))
+}
+
+/// What stands between the quotes of a literal that clang has printed: of numbers, octal ones of three digits.
+fn unescape(spelled: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(spelled.len());
+    let mut rest = spelled.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next()? {
+                b'a' => 7,
+                b'b' => 8,
+                b't' => b'\t',
+                b'n' => b'\n',
+                b'v' => 11,
+                b'f' => 12,
+                b'r' => b'\r',
+                high @ b'0'..=b'3' => {
+                    let (middle, low) = (rest.next()?.checked_sub(b'0')?, rest.next()?.checked_sub(b'0')?);
+                    (high - b'0') << 6 | middle << 3 | low
+                }
+                plain => plain,
+            },
+            plain => plain,
+        });
+    }
+    Some(bytes)
 }

@@ -210,11 +210,15 @@ impl Interface {
 
     /// What the module says to a name that it does not have yet, or at all.
     fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        let cast = |address: u64, type_name: &str| match address {
+            0 => Ok(py.None()),
+            _ => self.cast(py, address.into_pyobject(py)?.as_any(), type_name),
+        };
         for plain in [Some(name), reserved_name(name)].into_iter().flatten() {
             if let Some(place) = self.global(plain)? {
                 return self.read(py, &place);
             }
-            if let Some(value) = self.names.resolve(py, &self.name, plain)? {
+            if let Some(value) = self.names.resolve(py, &self.name, plain, cast)? {
                 // The module answers by itself from now on.
                 if let Some(module) = self.module.bind(py).upgrade() {
                     module.cast::<PyModule>()?.dict().set_item(name, &value)?;

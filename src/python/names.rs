@@ -57,13 +57,21 @@ impl Names {
         &self.enumerations
     }
 
-    /// What a name stands for; `None` where it stands for nothing here.
-    pub fn resolve(&self, py: Python<'_>, module: &str, name: &str) -> PyResult<Option<Py<PyAny>>> {
+    /// What a name stands for; `None` where it stands for nothing here. `cast` makes pointers of an
+    /// address and the name of their type.
+    pub fn resolve(
+        &self,
+        py: Python<'_>,
+        module: &str,
+        name: &str,
+        cast: impl Fn(u64, &str) -> PyResult<Py<PyAny>>,
+    ) -> PyResult<Option<Py<PyAny>>> {
         if let Some(class) = self.members.get(name) {
             return Ok(Some(class.member(py, module, name)?.unbind()));
         }
         if let Some(constant) = self.constants.get(name) {
             return Ok(Some(match &constant.value {
+                ConstantValue::Pointer(address, type_name) => return cast(*address, type_name).map(Some),
                 ConstantValue::Integer(value) => value.into_pyobject(py)?.into_any().unbind(),
                 ConstantValue::Float(value) => PyFloat::new(py, *value).into_any().unbind(),
                 ConstantValue::String(value) => PyBytes::new(py, value).into_any().unbind(),

@@ -134,6 +134,11 @@ def test_sqlite_calls_back_for_each_row(load):
             text = text and bytes(sqlite.buffer(text, length))
             found.append((sqlite.sqlite3_column_int(statement, 0), text))
         assert found == [(2, None), (3, b"three")]
+        assert sqlite.sqlite3_reset(statement) == sqlite.SQLITE_OK
+        # SQLITE_TRANSIENT is ((sqlite3_destructor_type)-1): sqlite copies the text.
+        transient = sqlite.SQLITE_TRANSIENT
+        assert sqlite.sqlite3_bind_text(statement, 1, b"3", -1, transient) == sqlite.SQLITE_OK
+        assert sqlite.sqlite3_step(statement) == sqlite.SQLITE_DONE
     assert sqlite.sqlite3_close(db) == sqlite.SQLITE_OK
 
 
@@ -281,6 +286,7 @@ def test_curl_takes_urls_apart(load):
 def test_libxml2_parses_into_a_tree(load):
     xml = load("libxml2")
     text = b"<list><item id='1'>one</item><item id='2'>two</item></list>"
+    assert xml.XML_XML_NAMESPACE == b"http://www.w3.org/XML/1998/namespace"
     with xml.own(xml.xmlReadMemory(text, len(text), "list.xml", None, 0), xml.xmlFreeDoc) as document:
         root = xml.xmlDocGetRootElement(document)
         assert xml.xmlStrEqual(root.name, b"list") == 1

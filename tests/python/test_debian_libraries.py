@@ -170,6 +170,11 @@ def test_signatures_have_the_declared_parameters(measured):
     assert different == {}
 
 
+def test_every_name_that_is_listed_can_be_had(debian, debian_library):
+    module = debian(debian_library.name).interface()
+    assert [name for name in dir(module) if not hasattr(module, name)] == []
+
+
 def test_nearly_all_functions_of_all_libraries_are_bound(installed_debian_libraries, directory):
     wanted, bound = 0, 0
     print()
