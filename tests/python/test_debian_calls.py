@@ -576,3 +576,35 @@ def test_ncurses_reads_terminfo(load):
     assert status.value == 0
     assert tinfo.curses_version().startswith(b"ncurses 6.")
     assert tinfo.keyname(tinfo.KEY_UP) == b"KEY_UP"
+
+
+SCRIPT = '''
+    import pythy
+
+    expat = pythy.create_interface("expat.h", EXPAT)
+    zlib = pythy.create_interface("zlib.h", ZLIB)
+
+    names = []
+    start = expat.callback("XML_StartElementHandler")(lambda user, name, attributes: names.append(name))
+    text = b"<a><b/><c>text</c></a>"
+    with expat.own(expat.XML_ParserCreate(None), expat.XML_ParserFree) as parser:
+        expat.XML_SetStartElementHandler(parser, start)
+        assert expat.XML_Parse(parser, text, len(text), 1) == expat.XML_STATUS_OK
+    assert names == [b"a", b"b", b"c"]
+
+    stream = zlib.new("z_stream")
+    assert zlib.deflateInit_(stream, 6, zlib.ZLIB_VERSION, zlib.sizeof(stream)) == zlib.Z_OK
+    source, out = bytearray(text * 50), bytearray(200)
+    stream.next_in, stream.avail_in = source, len(source)
+    stream.next_out, stream.avail_out = out, len(out)
+    assert zlib.deflate(stream, zlib.Z_FINISH) == zlib.Z_STREAM_END
+    assert zlib.deflateEnd(stream) == zlib.Z_OK
+    report = pythy.memory_report()
+    print(report.totals.calls, report.findings, report.ok)
+'''
+
+
+def test_sound_libraries_have_no_findings(debian, under_valgrind):
+    script = SCRIPT.replace("EXPAT", repr(str(debian("expat").path)))
+    script = script.replace("ZLIB", repr(str(debian("zlib").path)), 1)
+    assert under_valgrind(script, "--log-file=log").stdout == "7 [] True\n"
