@@ -578,7 +578,7 @@ def test_ncurses_reads_terminfo(load):
     assert tinfo.keyname(tinfo.KEY_UP) == b"KEY_UP"
 
 
-SCRIPT = '''
+SCRIPT = """
     import pythy
 
     expat = pythy.create_interface("expat.h", EXPAT)
@@ -601,7 +601,7 @@ SCRIPT = '''
     assert zlib.deflateEnd(stream) == zlib.Z_OK
     report = pythy.memory_report()
     print(report.totals.calls, report.findings, report.ok)
-'''
+"""
 
 
 def test_sound_libraries_have_no_findings(debian, under_valgrind):
