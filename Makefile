@@ -70,6 +70,7 @@ test-rust: build ## Run the Rust tests, without the python feature
 
 .PHONY: test-python
 test-python: build ## Run the Python tests in .venv, then on every other CPython (PYTEST="-k name")
+	@tools/setup.sh libraries
 	$(PY) tools/test_pythons.py $(PYTEST)
 
 .PHONY: env

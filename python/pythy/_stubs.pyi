@@ -27,7 +27,9 @@ Memory: TypeAlias = Buffer | Record | Pointer[Any] | Ref[Any] | Array[Any] | Non
 # What a record may be set to: a dict by name, a tuple or a list by position.
 Initial: TypeAlias = _Record | dict[str, Any] | tuple[Any, ...] | list[Any]
 Function: TypeAlias = _Function | Callback | Pointer[Any] | None
-Variadic: TypeAlias = int | float | str | Buffer | Record | Pointer[Any] | Ref[Any] | Array[Any] | None
+Variadic: TypeAlias = (
+    int | float | str | Buffer | Callback | Record | Pointer[Any] | Ref[Any] | Array[Any] | None
+)
 
 class Fields(Record):
     """A record whose fields are known: it has no others."""

@@ -1,6 +1,7 @@
 //! From C headers to the [model](crate::model), by means of libclang. Nothing else of the crate
 //! knows libclang.
 
+mod aliases;
 mod comments;
 mod constants;
 mod diagnostics;
@@ -47,7 +48,9 @@ pub fn parse(options: &Options) -> HeaderResult<Interface> {
         let sources = sources::Sources::new(&unit, &paths);
         let macros = macros::candidates(&unit, &sources);
         let mut interface = lowering::lower(&unit, sources);
-        interface.constants = constants::evaluate(&index, options, &main, macros)?;
+        let meanings = constants::evaluate(&index, options, &main, macros)?;
+        interface.constants.extend(meanings.constants);
+        aliases::declare(&mut interface, meanings.aliases);
         Ok(interface)
     })
 }

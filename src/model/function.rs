@@ -7,7 +7,8 @@ use super::{Location, Type};
 pub struct Function {
     /// The name in C.
     pub name: String,
-    /// The symbol the library exports it under, where an `asm` label makes it differ from the name.
+    /// The symbol the library exports it under, where that is not its name: an `asm` label, or a
+    /// macro that is another name of it.
     pub symbol: Option<String>,
     /// The parameters before any `...`; none for `f()`, which says nothing about them.
     pub parameters: Vec<Parameter>,

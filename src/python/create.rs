@@ -12,19 +12,15 @@ use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, Pointee, Types};
 use super::entry;
 use super::exceptions;
-use super::interface::{Interface, OWN_NAMES};
+use super::interface::{Interface, OWN_NAMES, variable};
 use super::names::{Names, python_name};
 use super::plan::{Parameter, Plan, ResultPlan};
-use crate::binding::{
-    self, Bindings, BoundFunction, CallShape, Library, Route, Scalar, Signature, Skipped, SymbolKind,
-};
+use crate::binding::{self, Bindings, BoundFunction, CallShape, Library, Route, Scalar, Signature, Skipped};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
 use crate::header::{self, Options};
 use crate::journal::Declaration;
-use crate::model::{
-    self, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind,
-};
+use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
 use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -201,7 +197,7 @@ pub fn options(
 
 /// Headers and library, joined.
 pub struct Joined {
-    /// What the headers say; of its variables, those that the library has.
+    /// What the headers say; of its variables, those that the library has, with their lengths.
     pub model: Model,
     /// The library.
     pub library: Library,
@@ -216,20 +212,29 @@ pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<
     let mut model = read_headers(py, options)?;
     let library = Library::open(library_file)?;
     let mut bindings = binding::bind(&model, &library, &options.headers)?;
-    let exported = |global: &Global| {
-        library.symbols().get(&global.name).is_some_and(|symbol| symbol.kind != SymbolKind::Function)
-    };
-    let (globals, missing): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut model.globals).into_iter().partition(|global| exported(global));
-    model.globals = globals;
-    bindings.skipped.extend(missing.into_iter().map(|global| Skipped {
-        name: global.name,
-        location: global.location,
-        reason: format!("it is not exported by {}", library.path().display()),
-        in_given_header: global.in_given_header,
-    }));
+    for mut global in std::mem::take(&mut model.globals) {
+        if let Some((_, size)) = variable(&library, &global) {
+            measure(&mut global.ty, size, &model);
+            model.globals.push(global);
+        } else {
+            bindings.skipped.push(Skipped {
+                name: global.name,
+                location: global.location,
+                reason: format!("it is not exported by {}", library.path().display()),
+                in_given_header: global.in_given_header,
+            });
+        }
+    }
     let names = Names::new(&model, &bindings);
     Ok(Joined { model, library, bindings, names })
+}
+
+/// Gives the type of a variable of that size its length: where the header leaves that of an array open,
+/// the symbol table tells it.
+fn measure(ty: &mut Type, size: u64, model: &Model) {
+    if let TypeKind::Array(element, count @ None) = &mut ty.kind {
+        *count = model.size_of(element).and_then(|item| size.checked_div(item)).or(Some(0));
+    }
 }
 
 /// One path, or a list or tuple of paths.

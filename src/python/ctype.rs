@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::callable::Checks;
 use super::enumeration::EnumClass;
-use super::names::{Names, without_keyword};
+use super::names::{Names, reserved_name};
 use super::plan::{Plan, ResultPlan};
 use super::record_class::RecordClass;
 use super::types::TypeId;
@@ -110,6 +110,15 @@ pub enum Shape {
     Opaque(String),
 }
 
+impl Shape {
+    /// The field of that name in Python or in C; `None` where there is none.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        let Self::Record { fields, by_name } = self else { return None };
+        let plain = || by_name.get(reserved_name(name)?);
+        by_name.get(name).or_else(plain).map(|index| &fields[*index])
+    }
+}
+
 /// A field of a record.
 pub struct Field {
     /// Its name.
@@ -138,6 +147,11 @@ pub struct Pointee {
 }
 
 impl Pointee {
+    /// The target of pointers to a type of which nothing else is known.
+    pub fn to(ty: &Type, types: &Arc<Types>) -> Arc<Self> {
+        Self::new(TypeId::of(&ty.canonical()), None, ty.clone(), types)
+    }
+
     /// The target of a pointer type; `None` for other types.
     pub fn of(ty: &Type, types: &Arc<Types>) -> Option<Arc<Self>> {
         let (id, function, ty) = match &ty.kind {
@@ -320,11 +334,7 @@ impl Types {
     fn record(self: &Arc<Self>, record: &Record) -> Shape {
         let mut fields = Vec::new();
         self.add_fields(record, 0, true, &mut fields);
-        let indices = fields.iter().enumerate();
-        let names = indices.flat_map(|(index, field)| {
-            [(field.name.clone(), index), (without_keyword(&field.name).into_owned(), index)]
-        });
-        let by_name = names.collect();
+        let by_name = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
         Shape::Record { fields, by_name }
     }
 

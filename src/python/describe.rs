@@ -270,6 +270,11 @@ impl<'a> Describer<'a> {
                 ConstantValue::Integer(value) => (Value::Int, value.to_string()),
                 ConstantValue::Float(value) => (Value::Float, format!("{value:?}")),
                 ConstantValue::String(value) => (Value::Bytes, format!("\"{}\"", value.escape_ascii())),
+                ConstantValue::Pointer(0, _) => (Value::Void, "NULL".to_owned()),
+                ConstantValue::Pointer(address, type_name) => {
+                    let ty = self.model.type_named(type_name).map_or(Value::Opaque, |ty| self.value(&ty));
+                    (ty, format!("({type_name})0x{address:x}"))
+                }
             };
             let name = self.listed(&constant.name, |name| matches!(name, Name::Constant(_)))?;
             Some(ConstantRow { name, ty, value, place: place(&constant.location, constant.in_given_header) })
@@ -373,10 +378,17 @@ impl<'a> Describer<'a> {
     fn globals(&self) -> Vec<GlobalRow<'a>> {
         let all = self.model.globals.iter().filter_map(|global| {
             let name = self.listed(&global.name, |name| matches!(name, Name::Global(_)))?;
+            // Of what is only declared there is a pointer to it.
+            let ty = match self.value(&global.ty) {
+                to @ Value::Record { .. } if self.model.size_of(&global.ty).is_none() => {
+                    Value::Pointer { to: Box::new(to), buffers: false }
+                }
+                ty => ty,
+            };
             Some(GlobalRow {
                 name,
                 spelling: &global.ty.spelling,
-                ty: self.value(&global.ty),
+                ty,
                 is_const: global.ty.is_const,
                 doc: global.comment.as_deref(),
                 place: place(&global.location, global.in_given_header),

@@ -81,7 +81,12 @@ impl EnumClass {
         self.made.get_or_try_init(py, || {
             let members = PyList::empty(py);
             for enumerator in &self.enumeration.enumerators {
-                members.append((without_keyword(&enumerator.name), enumerator.value))?;
+                let name = without_keyword(&enumerator.name);
+                members.append((&*name, enumerator.value))?;
+                // The name in C is another name of the same member: Class["pass"].
+                if *name != *enumerator.name {
+                    members.append((enumerator.name.as_str(), enumerator.value))?;
+                }
             }
             let options = PyDict::new(py);
             options.set_item("module", module)?;

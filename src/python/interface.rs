@@ -14,19 +14,20 @@ use pyo3::types::{
 use super::array::Array;
 use super::callable::Callable;
 use super::callback::Callback;
-use super::ctype::{CType, Shape, Types};
+use super::ctype::{CType, Pointee, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::failure::closed;
 use super::handle::{self, Handle};
-use super::names::{Name, Names};
+use super::names::{Name, Names, reserved_name};
 use super::place::Place;
 use super::plan::Plan;
 use super::pointer::Pointer;
 use super::record::Record;
 use super::reference::Ref;
 use super::type_object::{self, new_value};
-use crate::binding::{Library, Skipped};
+use crate::binding::{Library, Skipped, SymbolKind};
+use crate::model::Global;
 
 /// What the module has beside the library's functions.
 pub const OWN_NAMES: &[&str] =
@@ -222,16 +223,18 @@ impl Interface {
 
     /// Stores into a C variable; tells whether there is one of that name.
     fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        match self.global(name)? {
-            Some(place) => place.set(name, value).map(|()| true),
-            None => Ok(false),
+        for name in [Some(name), reserved_name(name)].into_iter().flatten() {
+            if let Some(place) = self.global(name)? {
+                return place.set(name, value).map(|()| true);
+            }
         }
+        Ok(false)
     }
 
     /// What the module says to a name that it does not have yet, or at all.
     fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
         if let Some(place) = self.global(name)? {
-            return place.get(py);
+            return self.read(py, place);
         }
         if let Some(value) = self.names.resolve(py, &self.types, name)? {
             // The module answers by itself from now on.
@@ -240,7 +243,8 @@ impl Interface {
             }
             return Ok(value);
         }
-        Err(match self.skipped.get(name) {
+        let plain = || self.skipped.get(reserved_name(name)?);
+        Err(match self.skipped.get(name).or_else(plain) {
             Some(Skipped { location, reason, .. }) => {
                 new_symbol_error(py, format!("{location}: '{name}' is declared, but {reason}"))
             }
@@ -258,9 +262,20 @@ impl Interface {
             let message = format!("the variable '{name}' was used after its interface was closed");
             return Err(exceptions::Error::new_err(message));
         };
-        let Some(address) = library.address(&global.name) else { return Ok(None) };
+        let Some((address, _)) = variable(library, global) else { return Ok(None) };
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
-        Ok(Some(Place::of_c(address as usize, ty, types)))
+        Ok(Some(Place::of_c(address, ty, types)))
+    }
+
+    /// What a variable is in Python; of one whose type only the library knows, a pointer to it.
+    fn read(&self, py: Python<'_>, place: Place) -> PyResult<Py<PyAny>> {
+        let Shape::Opaque(_) = place.ty.shape else { return place.get(py) };
+        let target = Pointee::to(&place.ty.declared, &self.types);
+        // SAFETY: a new reference, or NULL with an exception set.
+        unsafe {
+            let pointer = Pointer::give(py, place.address, &target, self.types.checked);
+            Bound::from_owned_ptr_or_err(py, pointer).map(Bound::unbind)
+        }
     }
 
     /// The type that a name, or an object such as the value of `lib.name`, stands for.
@@ -296,6 +311,13 @@ impl Interface {
 /// A type as the caller wrote it, or by the name it has.
 fn spelt(given: &Bound<'_, PyAny>, ty: &CType) -> String {
     given.extract().unwrap_or_else(|_| ty.name.clone())
+}
+
+/// Address and size of a variable that the library exports.
+pub fn variable(library: &Library, global: &Global) -> Option<(usize, u64)> {
+    let name = global.symbol.as_deref().unwrap_or(&global.name);
+    let symbol = library.symbols().get(name).filter(|symbol| symbol.kind != SymbolKind::Function)?;
+    Some((library.address(name)? as usize, symbol.size))
 }
 
 impl Drop for Interface {

@@ -1,5 +1,6 @@
 //! The names of an interface that are not functions: constants, enums and their enumerators,
-//! variables, records and typedefs. They become objects when somebody asks for them.
+//! variables, records and typedefs. They become objects when somebody asks for them. And how names of
+//! C are written in Python.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -8,13 +9,21 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat};
 
-use super::ctype::Types;
+use super::ctype::{Shape, Types};
 use super::enumeration::EnumClass;
+use super::exceptions::new_argument_error;
 use super::interface::OWN_NAMES;
+use super::pointer::Pointer;
 use super::record_class;
 use super::type_object::CTypeObject;
 use crate::binding::Bindings;
 use crate::model::{Constant, ConstantValue, Global, Interface as Model, Type, TypeKind, Typedef};
+
+const KEYWORDS: &[&str] = &[
+    "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
+    "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass",
+    "raise", "try", "with", "yield",
+];
 
 /// What a name stands for.
 #[derive(Clone)]
@@ -23,7 +32,7 @@ pub enum Name {
     Global(Global),
     /// An enumerator, by its name in C.
     Member(Arc<EnumClass>, String),
-    /// A macro.
+    /// A macro, or a `static const` variable.
     Constant(Constant),
     /// An enum, or a typedef of one.
     Enumeration(Arc<EnumClass>),
@@ -104,18 +113,19 @@ impl Names {
         &self.records
     }
 
-    /// What a name stands for.
+    /// What a name stands for: one in Python, or a keyword as C has it.
     pub fn get(&self, name: &str) -> Option<&Name> {
-        self.table.get(name)
+        self.table.get(name).or_else(|| self.table.get(&*without_keyword(name)))
     }
 
     /// What `name` stands for, as an object; `None` for variables, and where it stands for nothing.
     pub fn resolve(&self, py: Python<'_>, types: &Arc<Types>, name: &str) -> PyResult<Option<Py<PyAny>>> {
         let module = &types.module;
-        Ok(Some(match self.table.get(name) {
+        Ok(Some(match self.get(name) {
             None | Some(Name::Global(_)) => return Ok(None),
             Some(Name::Member(class, member)) => class.member(py, module, member)?.unbind(),
             Some(Name::Constant(constant)) => match &constant.value {
+                ConstantValue::Pointer(address, type_name) => pointer(py, types, *address, type_name)?,
                 ConstantValue::Integer(value) => value.into_pyobject(py)?.into_any().unbind(),
                 ConstantValue::Float(value) => PyFloat::new(py, *value).into_any().unbind(),
                 ConstantValue::String(value) => PyBytes::new(py, value).into_any().unbind(),
@@ -219,6 +229,21 @@ fn shown<'a>(model: &'a Model, bindings: &'a Bindings) -> HashSet<&'a str> {
     shown
 }
 
+/// A constant that is an address; its type is spelt as the header has it.
+fn pointer(py: Python<'_>, types: &Arc<Types>, address: u64, type_name: &str) -> PyResult<Py<PyAny>> {
+    let ty = types
+        .named(type_name)
+        .map_err(|error| new_argument_error(py, error.message(type_name, "the headers")))?;
+    let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
+        return Err(new_argument_error(py, format!("'{type_name}' is no pointer")));
+    };
+    // SAFETY: a new reference, or NULL with an exception set.
+    unsafe {
+        let pointer = Pointer::give(py, address as usize, target, types.checked);
+        Bound::from_owned_ptr_or_err(py, pointer).map(Bound::unbind)
+    }
+}
+
 /// The name of something in the module: keywords, and the module's own names, get a trailing underscore.
 pub fn python_name(name: &str) -> String {
     if OWN_NAMES.contains(&name) { format!("{name}_") } else { without_keyword(name).into_owned() }
@@ -226,10 +251,10 @@ pub fn python_name(name: &str) -> String {
 
 /// The name, with a trailing underscore if it is a keyword.
 pub fn without_keyword(name: &str) -> Cow<'_, str> {
-    const KEYWORDS: &[&str] = &[
-        "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
-        "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or",
-        "pass", "raise", "try", "with", "yield",
-    ];
     if KEYWORDS.contains(&name) { Cow::Owned(format!("{name}_")) } else { Cow::Borrowed(name) }
+}
+
+/// The name in C of what [`python_name`] gave an underscore; `None` for any other.
+pub fn reserved_name(name: &str) -> Option<&str> {
+    name.strip_suffix('_').filter(|plain| KEYWORDS.contains(plain) || OWN_NAMES.contains(plain))
 }

@@ -213,11 +213,7 @@ impl Place {
                 return Err(new_argument_error(value.py(), message));
             };
             let name = name.to_str()?;
-            let found = match &self.ty.shape {
-                Shape::Record { fields, by_name } => by_name.get(name).map(|index| &fields[*index]),
-                _ => None,
-            };
-            let Some(field) = found else {
+            let Some(field) = self.ty.shape.field(name) else {
                 let at = if path == self.ty.name { String::new() } else { format!("{path}: ") };
                 let message = format!("{at}'{}' has no field '{name}'", self.ty.name);
                 return Err(new_argument_error(value.py(), message));

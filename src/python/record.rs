@@ -36,11 +36,11 @@ impl Record {
 
 /// A field of the record at a place.
 pub fn field<'a>(place: &'a Place, name: &str) -> PyResult<&'a Field> {
-    let found = match &place.ty.shape {
-        Shape::Record { fields, by_name } => by_name.get(name).map(|index| &fields[*index]),
-        _ => None,
-    };
-    found.ok_or_else(|| PyAttributeError::new_err(format!("'{}' has no field '{name}'", place.ty.name)))
+    place
+        .ty
+        .shape
+        .field(name)
+        .ok_or_else(|| PyAttributeError::new_err(format!("'{}' has no field '{name}'", place.ty.name)))
 }
 
 #[pymethods]

@@ -119,21 +119,32 @@ class shape(_Fields):
 
 class shape_list(_Fields): ...
 
+class struct_secret(_Fields): ...
+
 size: _Final[_CType[int]]
 handle: _Final[_CType[_Pointer[struct_store] | None]]
 paint: _TypeAlias = colour
 point_t: _TypeAlias = point
 compare: _Final[_CType[_Pointer[_Callable[[_Pointer[_Any] | None, _Pointer[_Any] | None], int]] | None]]
 
+MOST: _Final[int]
 VERSION: _Final[_builtins.bytes]
 SCALE: _Final[float]
 FLAGS: _Final[int]
+NOBODY: _Final[None]
+EVERYBODY: _Final[_Pointer[struct_store]]
 
 counter: int
 
 ratio: _Final[float]
 
 origin: point
+
+secret: _Pointer[struct_secret] | None
+
+motto: _builtins.bytes
+
+primes: _Array[int]
 
 def add(a: int, b: int, /) -> int:
     """Adds "two" numbers.
@@ -201,3 +212,8 @@ def turned(numbers: _Items[complex], matrix: _Arrays[_Array[int]], /) -> complex
 
 def words() -> _Pointer[_builtins.bytes | None] | None:
     """const char *const *words(void)"""
+
+def plus(a: int, b: int, /) -> int:
+    """Adds "two" numbers.
+    A backslash: \\n
+    """

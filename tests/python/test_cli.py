@@ -138,7 +138,7 @@ def test_inspect_gives_all_that_it_knows_as_json(directory):
         "variadic": False,
         "result": {"kind": "int"},
         "file": "cli.h",
-        "line": 50,
+        "line": 54,
         "column": 1,
         "in_given_header": True,
     }
@@ -284,7 +284,13 @@ cli.visit(drawn, each, None)
 cli.counter += 1
 version: bytes = cli.VERSION
 scale: float = cli.SCALE * cli.ratio
-flags: int = cli.FLAGS + cli.origin.x + cli.new_()
+flags: int = cli.FLAGS + cli.origin.x + cli.new_() + cli.MOST + cli.plus(1, 2)
+everybody: pythy.Pointer[cli.struct_store] = cli.EVERYBODY
+nobody: None = cli.NOBODY
+secret: pythy.Pointer[cli.struct_secret] | None = cli.secret
+motto: bytes = cli.motto
+primes: list[int] = cli.primes[:2]
+assert (motto, primes, len(cli.primes)) == (b"be brief", [2, 3], 3)
 words = cli.words()
 word: bytes | None = words[0] if words else None
 buffer: memoryview = cli.buffer(place)
@@ -315,7 +321,7 @@ cli.grow("text", 4, "x")  # arg-type reportArgumentType
 cli.shape().point = 3  # assignment reportAttributeAccessIssue
 cli.shape(point=3)  # arg-type reportArgumentType
 assert (words := cli.words()) is not None
-words(3)  # misc reportAttributeAccessIssue
+words(3)  # misc reportCallIssue
 cli.from_handle(3)  # arg-type reportArgumentType
 cli.new(cli.point).x = "1"  # assignment reportAttributeAccessIssue
 cli.add(1, 2)

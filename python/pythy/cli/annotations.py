@@ -88,8 +88,12 @@ class Annotations:
         return [*lines, *separator, *groups, *([""] if aliases else []), *aliases]
 
     def final(self, ty: Type) -> str:
-        """A constant of that type."""
+        """A variable that is const."""
         return f"{self.name('Final')}[{self.read(ty)}]"
+
+    def constant(self, ty: Type) -> str:
+        """A macro or the like: a pointer that is NULL is known to be None, and others are known not to be."""
+        return f"{self.name('Final')}[{self.read(ty).removesuffix(' | None')}]"
 
     def field(self, ty: Type) -> str:
         """A field of a record, which may take more than it gives."""

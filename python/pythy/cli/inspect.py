@@ -7,6 +7,7 @@ and that cannot be called with the reason, then variables, constants, enums, rec
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -90,7 +91,7 @@ def _place(row: dict[str, Any]) -> str:
 
 def _function(row: dict[str, Any]) -> Row:
     # The name in Python is told where it is another.
-    renamed = row["name"].endswith("_") and f"{row['name']}(" not in row["prototype"]
+    renamed = not re.search(rf"\b{row['name']}\(", row["prototype"])
     return _place(row), f"{row['prototype']} as {row['name']}" if renamed else row["prototype"]
 
 

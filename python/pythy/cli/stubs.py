@@ -43,7 +43,7 @@ def render(description: dict[str, Any], headers: list[str], library: str) -> str
         *_enumerations(description, annotations),
         *(_record(row, annotations) for row in description["records"]),
         [_typedef(row, annotations) for row in description["typedefs"]],
-        [f"{row['name']}: {annotations.final(row['type'])}" for row in description["constants"]],
+        [f"{row['name']}: {annotations.constant(row['type'])}" for row in description["constants"]],
         *_globals(description, annotations),
         *(_function(row, annotations) for row in description["functions"]),
     ]
