@@ -18,9 +18,9 @@ use super::plan::{Parameter, Plan, ResultPlan};
 use crate::binding::{self, BoundFunction, CallShape, Library, Route, Scalar, Signature};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
-use crate::header::{self, Options};
+use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::journal::Declaration;
-use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
+use crate::model::{self, Function, FunctionType, Linkage, Location, Type, TypeKind};
 use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -84,7 +84,7 @@ pub fn create_interface<'py>(
     };
     let name =
         first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
-    let mut model = read_headers(py, &options)?;
+    let Parsed { interface: mut model, .. } = read_headers(py, &options)?;
     let library = Library::open(&library_file)?;
     let bindings = binding::bind(&model, &library, &options.headers)?;
     model.functions.clear();
@@ -203,18 +203,21 @@ fn definitions(defines: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Option<Stri
     defines.iter().map(one).collect()
 }
 
-/// Natively right here, with the GIL held, as [`header::set_libclang`] asks; under Valgrind in the
-/// packaged worker, which Valgrind does not watch.
-fn read_headers(py: Python<'_>, options: &Options) -> PyResult<Model> {
+/// From the cache, or by libclang: natively right here, with the GIL held, as
+/// [`header::set_libclang`] asks; under Valgrind in the packaged worker, which Valgrind does not watch.
+fn read_headers(py: Python<'_>, options: &Options) -> PyResult<Parsed> {
     let libclang = libclang(py)?;
-    if valgrind::running() == Presence::Native {
-        if let Some(libclang) = libclang {
-            header::set_libclang(libclang);
+    let key = Key::new(options, libclang.as_deref());
+    Cache::read(Cache::of_user().as_ref(), key.as_ref(), || {
+        if valgrind::running() == Presence::Native {
+            if let Some(libclang) = libclang {
+                header::set_libclang(libclang);
+            }
+            return Ok(header::read(options).map_err(crate::Error::from)?);
         }
-        return Ok(header::parse(options).map_err(crate::Error::from)?);
-    }
-    let worker = worker(py)?;
-    Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
+        let worker = worker(py)?;
+        Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
+    })
 }
 
 /// The `libclang` package of PyPI, found without importing it.
