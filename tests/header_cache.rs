@@ -75,13 +75,14 @@ impl Place {
 
 #[test]
 fn what_is_kept_is_what_was_read() {
-    let place = Place::new("same", &[("a.h", "/** Adds. */\nint add(int a, int b);\n#define THREE 3\n")]);
+    let text = "int f(void);\n/** Adds. */\nint add(int a, int b);\n/** Adds. */\nint plus(int a, int b);\n#define C 3\n";
+    let place = Place::new("same", &[("a.h", text)]);
     let options = place.options("a.h");
     place.fill(&options);
-    let key = Key::new(&options, None).unwrap();
-    let kept: Option<(pythy::model::Interface, _)> = place.cache.get(&key);
-    assert_eq!(kept.unwrap().0, header::parse(&options).unwrap());
-    assert!(!place.parses(&options));
+    let (cache, key) = (Some(&place.cache), Key::new(&options, None));
+    let kept = Cache::read(cache, key.as_ref(), || Err("it is not kept")).unwrap();
+    assert_eq!(kept, header::read(&options).unwrap());
+    assert_eq!(kept.interface.functions[1].comment.as_deref(), Some("Adds."));
 }
 
 #[test]
@@ -216,7 +217,8 @@ fn a_damaged_entry_is_as_if_it_were_not_there_and_is_replaced() {
     let key = Key::new(&options, None).unwrap();
     for bytes in damaged {
         fs::write(entry, &bytes).unwrap();
-        assert!(place.cache.get::<pythy::model::Interface>(&key).is_none());
+        let kept = Cache::read(Some(&place.cache), Some(&key), || Err("it is not kept"));
+        assert_eq!(kept, Err("it is not kept"));
     }
     assert_eq!(place.read(&options).unwrap(), ["one"]);
     assert!(!place.parses(&options));

@@ -1,7 +1,11 @@
 """The class of the modules that create_interface makes."""
 
+from __future__ import annotations
+
 from types import ModuleType
-from typing import Any
+TYPE_CHECKING = False  # as typing has it, which would take longer to import than a header from the cache
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class InterfaceModule(ModuleType):

@@ -63,13 +63,12 @@ pub struct Skipped {
     pub in_given_header: bool,
 }
 
-/// Joins what the headers declare with what the library exports.
-pub fn bind(interface: &Interface, library: &Library, headers: &[PathBuf]) -> Result<Bindings> {
-    let given = interface.functions.iter().filter(|function| function.in_given_header).count();
-    // An umbrella header declares nothing itself.
-    let declared = if given > 0 { given } else { interface.functions.len() };
+/// Joins what the headers declare with what the library exports. The functions are taken out of the
+/// interface.
+pub fn bind(interface: &mut Interface, library: &Library, headers: &[PathBuf]) -> Result<Bindings> {
+    let declared = expected(&interface.functions);
     let mut bindings = Bindings { functions: Vec::new(), skipped: Vec::new() };
-    for declaration in interface.functions.iter().cloned() {
+    for declaration in std::mem::take(&mut interface.functions) {
         match resolve(&declaration, interface, library) {
             Ok((address, shape)) => {
                 bindings.functions.push(BoundFunction { declaration, address, shape });
@@ -82,13 +81,30 @@ pub fn bind(interface: &Interface, library: &Library, headers: &[PathBuf]) -> Re
             }),
         }
     }
-    let exported = !bindings.functions.is_empty()
-        || bindings.skipped.iter().any(|skipped| library.symbols().get(&skipped.name).is_some());
+    let exports = |name: &str| library.symbols().get(name).is_some();
+    let of_library = |function: &Function| function.linkage == Linkage::External || exports(&function.name);
+    let exported = bindings.functions.iter().any(|function| of_library(&function.declaration))
+        || bindings.skipped.iter().any(|skipped| exports(&skipped.name));
     if declared > 0 && !exported {
         let headers = headers.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         return Err(Error::NothingInCommon { declared, headers, library: library.path().to_owned() });
     }
     Ok(bindings)
+}
+
+/// How many functions the headers promise of the library.
+fn expected(functions: &[Function]) -> usize {
+    let count = |linkage: Linkage, given: bool| {
+        let counts =
+            |function: &&Function| function.linkage == linkage && (function.in_given_header || !given);
+        functions.iter().filter(counts).count()
+    };
+    match (count(Linkage::External, true), count(Linkage::Static, true)) {
+        // An umbrella header declares nothing itself.
+        (0, 0) => count(Linkage::External, false),
+        // With code of its own, a header need not promise anything.
+        (given, _) => given,
+    }
 }
 
 fn resolve(
@@ -101,7 +117,8 @@ fn resolve(
         Some(SymbolKind::Function) => {}
         Some(_) => return Err(format!("{} exports a variable of that name", library.path().display())),
         None if declaration.linkage == Linkage::Static => {
-            return Err("it is static: its code is in the header, not in the library".to_owned());
+            let shape = CallShape::of(declaration, interface)?;
+            return Ok((static_code(declaration, library)?, shape));
         }
         None => return Err(format!("it is not exported by {}", library.path().display())),
     }
@@ -110,4 +127,15 @@ fn resolve(
         .address(symbol)
         .ok_or_else(|| format!("the dynamic loader does not find it in {}", library.path().display()))?;
     Ok((address, shape))
+}
+
+/// The code of a function that is in the header only.
+fn static_code(declaration: &Function, library: &Library) -> std::result::Result<*const c_void, String> {
+    let code = library.shim().and_then(|shim| shim.code(&declaration.name));
+    code.unwrap_or(Err(if declaration.in_given_header {
+        "it is static: its code is in the header, not in the library"
+    } else {
+        "it is static: its code is in a header that was not given; give this one too to have it compiled"
+    }))
+    .map_err(str::to_owned)
 }

@@ -1,6 +1,7 @@
 //! What headers declare, kept between processes. A cache never fails: what it cannot read or write
 //! is as if it were not there.
 
+use std::collections::HashMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::Write;
@@ -9,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::dependencies::{self, Dependencies, INCLUDE_VARIABLES};
 use super::{Options, Parsed, library};
+use crate::model::Interface;
 
 /// The build whose entries these are: another one may see more in the same headers.
 const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("PYTHY_FINGERPRINT"));
@@ -65,6 +67,40 @@ impl Key {
     }
 }
 
+/// An interface as it is kept: each text once. A comment may be that of twenty functions, and comments
+/// are most of what there is.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    interface: Interface,
+    comments: Vec<String>,
+    /// For each function, which of the comments is its.
+    numbers: Vec<Option<u32>>,
+}
+
+impl Kept {
+    fn new(interface: &Interface) -> Self {
+        let mut kept = Self { interface: interface.clone(), comments: Vec::new(), numbers: Vec::new() };
+        let mut known = HashMap::new();
+        for function in &mut kept.interface.functions {
+            kept.numbers.push(function.comment.take().map(|comment| {
+                *known.entry(comment).or_insert_with_key(|comment| {
+                    kept.comments.push(comment.clone());
+                    kept.comments.len() as u32 - 1
+                })
+            }));
+        }
+        kept
+    }
+
+    fn interface(self) -> Interface {
+        let Self { mut interface, comments, numbers } = self;
+        for (function, number) in interface.functions.iter_mut().zip(numbers) {
+            function.comment = number.and_then(|number| comments.get(number as usize).cloned());
+        }
+        interface
+    }
+}
+
 impl Cache {
     /// The cache of the user, `pythy` below `XDG_CACHE_HOME`, else below `.cache` in `HOME`; `None` where
     /// it cannot be made, or others may write to it.
@@ -107,11 +143,8 @@ impl Cache {
 
     /// Keeps a value; tells whether that was possible.
     pub fn put<T: Serialize>(&self, key: &Key, dependencies: &Dependencies, value: &T) -> bool {
-        let body = postcard::to_stdvec(&((&key.0, dependencies), value));
-        let Ok(body) = body else { return false };
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(checksum(&body).to_le_bytes());
-        bytes.extend(body);
+        let Ok(body) = postcard::to_stdvec(&((&key.0, dependencies), value)) else { return false };
+        let bytes = [&MAGIC[..], &checksum(&body).to_le_bytes(), &body].concat();
         let kept = self.write(&self.path(key), &bytes).is_ok();
         self.evict(LIMIT);
         kept
@@ -124,12 +157,12 @@ impl Cache {
         read: impl FnOnce() -> Result<Parsed, E>,
     ) -> Result<Parsed, E> {
         let (Some(cache), Some(key)) = (cache, key) else { return read() };
-        if let Some((interface, dependencies)) = cache.get(key) {
-            return Ok(Parsed { interface, dependencies: Some(dependencies) });
+        if let Some((kept, dependencies)) = cache.get::<Kept>(key) {
+            return Ok(Parsed { interface: kept.interface(), dependencies: Some(dependencies) });
         }
         let parsed = read()?;
         if let Some(dependencies) = &parsed.dependencies {
-            cache.put(key, dependencies, &parsed.interface);
+            cache.put(key, dependencies, &Kept::new(&parsed.interface));
         }
         Ok(parsed)
     }
@@ -143,6 +176,15 @@ impl Cache {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         self.directory.join(format!("{TEMPORARY}{}-{count}", std::process::id()))
+    }
+
+    /// Takes over a shared object that was made in the cache's directory; gives its name there. Another content
+    /// has another name: the loader would take the same name for the same file.
+    pub fn adopt(&self, object: &Path, key: &Key) -> Option<String> {
+        let content = checksum(&std::fs::read(object).ok()?);
+        let name = format!("{}-{content:016x}.so", key.file_name());
+        std::fs::rename(object, self.directory.join(&name)).ok()?;
+        Some(name)
     }
 
     /// Whoever reads meanwhile sees the old file or the new one.
@@ -160,19 +202,26 @@ impl Cache {
     /// killed has left behind.
     fn evict(&self, limit: u64) {
         let entries = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
-        let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
-            .filter_map(|entry| {
-                let file = entry.metadata().ok().filter(|file| file.is_file())?;
-                Some((file.modified().ok()?, file.len(), entry.path()))
-            })
-            .collect();
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        for entry in entries {
+            let Ok(found) = entry.metadata() else { continue };
+            let Ok(modified) = found.modified() else { continue };
+            let unfinished = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+            if unfinished && modified.elapsed().is_ok_and(|age| age > ABANDONED) {
+                // In vain if another process is as tidy; then it is gone all the same.
+                let _ = if found.is_dir() {
+                    std::fs::remove_dir_all(entry.path())
+                } else {
+                    std::fs::remove_file(entry.path())
+                };
+            } else if found.is_file() {
+                files.push((modified, found.len(), entry.path()));
+            }
+        }
         files.sort();
         let mut size: u64 = files.iter().map(|(_, size, _)| size).sum();
-        for (modified, bytes, path) in files {
-            let temporary =
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY));
-            let left_behind = temporary && modified.elapsed().is_ok_and(|age| age > ABANDONED);
-            if (left_behind || size > limit) && std::fs::remove_file(&path).is_ok() {
+        for (_, bytes, path) in files {
+            if size > limit && std::fs::remove_file(&path).is_ok() {
                 size -= bytes;
             }
         }

@@ -84,10 +84,13 @@ pub fn create_interface<'py>(
     };
     let name =
         first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
-    let Parsed { interface: mut model, .. } = read_headers(py, &options)?;
-    let library = Library::open(&library_file)?;
-    let bindings = binding::bind(&model, &library, &options.headers)?;
-    model.functions.clear();
+    let libclang = libclang(py)?;
+    let (cache, key) = (Cache::of_user(), Key::new(&options, libclang.as_deref()));
+    let parsed = Cache::read(cache.as_ref(), key.as_ref(), || read_headers(py, libclang, &options))?;
+    let mut library = Library::open(&library_file)?;
+    py.detach(|| library.compile_static_functions(&parsed, &options, cache.as_ref(), key.as_ref()));
+    let mut model = parsed.interface;
+    let bindings = binding::bind(&mut model, &library, &options.headers)?;
     let globals = std::mem::take(&mut model.globals);
     let module = match module {
         Some(module) => module,
@@ -203,21 +206,17 @@ fn definitions(defines: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Option<Stri
     defines.iter().map(one).collect()
 }
 
-/// From the cache, or by libclang: natively right here, with the GIL held, as
-/// [`header::set_libclang`] asks; under Valgrind in the packaged worker, which Valgrind does not watch.
-fn read_headers(py: Python<'_>, options: &Options) -> PyResult<Parsed> {
-    let libclang = libclang(py)?;
-    let key = Key::new(options, libclang.as_deref());
-    Cache::read(Cache::of_user().as_ref(), key.as_ref(), || {
-        if valgrind::running() == Presence::Native {
-            if let Some(libclang) = libclang {
-                header::set_libclang(libclang);
-            }
-            return Ok(header::read(options).map_err(crate::Error::from)?);
+/// Natively right here, with the GIL held, as [`header::set_libclang`] asks; under Valgrind in the
+/// packaged worker, which Valgrind does not watch.
+fn read_headers(py: Python<'_>, libclang: Option<PathBuf>, options: &Options) -> PyResult<Parsed> {
+    if valgrind::running() == Presence::Native {
+        if let Some(libclang) = libclang {
+            header::set_libclang(libclang);
         }
-        let worker = worker(py)?;
-        Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
-    })
+        return Ok(header::read(options).map_err(crate::Error::from)?);
+    }
+    let worker = worker(py)?;
+    Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
 }
 
 /// The `libclang` package of PyPI, found without importing it.
@@ -395,8 +394,11 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
         parameters.push("*args".to_owned());
     }
     let text = declaration.comment.as_deref().unwrap_or(&declaration.prototype);
-    let doc = format!("{name}({})\n--\n\n{text}", parameters.join(", "));
-    Ok(Face { name: c_string(&name)?, doc: c_string(&doc)?, entry })
+    let parameters = parameters.join(", ");
+    // Some comments are long: room for all of it at once.
+    let mut doc = String::with_capacity(name.len() + parameters.len() + text.len() + "()\n--\n\n\0".len());
+    doc.extend([name.as_str(), "(", parameters.as_str(), ")\n--\n\n", text]);
+    Ok(Face { name: c_string(name)?, doc: c_string(doc)?, entry })
 }
 
 /// The name in Python: keywords, and the module's own names, get a trailing underscore.
