@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+
 TYPE_CHECKING = False  # as typing has it, which would take longer to import than a header from the cache
 if TYPE_CHECKING:
     from typing import Any
