@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -72,7 +73,7 @@ impl Key {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     interface: Interface,
-    comments: Vec<String>,
+    comments: Vec<Arc<str>>,
     /// For each function, which of the comments is its.
     numbers: Vec<Option<u32>>,
 }

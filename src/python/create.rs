@@ -1,5 +1,6 @@
 //! `create_interface`: parse, bind, and put the functions into a module.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -270,14 +271,14 @@ impl Making<'_> {
         function: BoundFunction,
         journal_id: u32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let BoundFunction { declaration, address, shape } = function;
-        let parameters: Box<[Parameter]> = declaration
-            .parameters
-            .iter()
+        let BoundFunction { mut declaration, address, shape } = function;
+        let (name, doc) = face(&declaration)?;
+        let parameters: Box<[Parameter]> = std::mem::take(&mut declaration.parameters)
+            .into_iter()
             .map(|parameter| Parameter {
                 plan: Plan::of(&parameter.ty, &Arc::downgrade(self.types)),
-                name: parameter.name.clone(),
-                spelling: parameter.ty.spelling.clone(),
+                name: parameter.name,
+                spelling: parameter.ty.spelling,
             })
             .collect();
         let result = ResultPlan::of(&declaration.result, self.types.decode);
@@ -301,7 +302,7 @@ impl Making<'_> {
                 (signature, Some(general), None, entry::general(release, bracketed))
             }
         };
-        let face = face(&declaration, entry)?;
+        let face = Face { name, doc, entry };
         let enumeration = self.types.enumeration(&declaration.result);
         let pointee = Pointee::of(&declaration.result, self.types);
         let names = (declaration.name, declaration.prototype);
@@ -371,7 +372,8 @@ pub fn function_at(
     Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))
 }
 
-fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {
+/// The name in Python, and the documentation with the signature before it.
+fn face(declaration: &Function) -> PyResult<(CString, CString)> {
     let name = python_name(&declaration.name);
     let mut parameters: Vec<String> = Vec::new();
     for (index, parameter) in declaration.parameters.iter().enumerate() {
@@ -398,7 +400,7 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
     // Some comments are long: room for all of it at once.
     let mut doc = String::with_capacity(name.len() + parameters.len() + text.len() + "()\n--\n\n\0".len());
     doc.extend([name.as_str(), "(", parameters.as_str(), ")\n--\n\n", text]);
-    Ok(Face { name: c_string(name)?, doc: c_string(doc)?, entry })
+    Ok((c_string(name)?, c_string(doc)?))
 }
 
 /// The name in Python: keywords, and the module's own names, get a trailing underscore.
