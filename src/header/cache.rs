@@ -240,3 +240,54 @@ fn checksum(bytes: &[u8]) -> u64 {
     hasher.write(bytes);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn cache(name: &str) -> Cache {
+        let directory = std::env::temp_dir().join(format!("pythy-{name}-{}", std::process::id()));
+        Cache::at(directory).unwrap()
+    }
+
+    fn file(cache: &Cache, name: &str, size: usize, age: Duration) {
+        let path = cache.directory.join(name);
+        std::fs::write(&path, vec![0; size]).unwrap();
+        File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+    }
+
+    fn names(cache: &Cache) -> Vec<String> {
+        let entries = std::fs::read_dir(&cache.directory).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_oldest_files_go_first() {
+        let cache = cache("oldest");
+        for (name, minutes) in [("b", 3), ("c", 1), ("a", 2)] {
+            file(&cache, name, 100, Duration::from_secs(60 * minutes));
+        }
+        cache.evict(300);
+        assert_eq!(names(&cache), ["a", "b", "c"]);
+        cache.evict(299);
+        assert_eq!(names(&cache), ["a", "c"]);
+        cache.evict(0);
+        assert_eq!(names(&cache), [] as [&str; 0]);
+        std::fs::remove_dir(&cache.directory).unwrap();
+    }
+
+    #[test]
+    fn what_a_process_left_unfinished_goes_after_an_hour() {
+        let cache = cache("unfinished");
+        file(&cache, ".unfinished-1-0", 1, Duration::from_secs(3700));
+        file(&cache, ".unfinished-1-1", 1, Duration::from_secs(3500));
+        cache.evict(1000);
+        assert_eq!(names(&cache), [".unfinished-1-1"]);
+        std::fs::remove_dir_all(&cache.directory).unwrap();
+    }
+}
