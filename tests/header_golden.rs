@@ -97,7 +97,7 @@ fn render_function(text: &mut String, function: &Function) {
         text,
         &format!("{linkage}function {name}{}{symbol}", function.prototype),
         &function.location,
-        &function.comment,
+        &function.comment.as_deref().map(str::to_owned),
     );
     for parameter in &function.parameters {
         writeln!(text, "  {}: {}", parameter.name.as_deref().unwrap_or("_"), show(&parameter.ty)).unwrap();

@@ -27,7 +27,7 @@ impl<'tu> Lowering<'tu> {
             variadic: entity.is_variadic(),
             linkage: linkage(entity),
             prototype: prototype::of_function(entity, name)?,
-            comment: place.source.comments().of_function(name, place.span),
+            comment: place.source.comments().of_function(name, place.span).map(Into::into),
             location: place.location,
             in_given_header: place.source.given,
             name: name.to_owned(),

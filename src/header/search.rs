@@ -30,7 +30,8 @@ fn is_searched_for(header: &Path) -> bool {
     !header.is_absolute() && !header.starts_with(".") && !header.starts_with("..")
 }
 
-fn search_directories(include_dirs: &[PathBuf]) -> Vec<PathBuf> {
+/// The directories of a header, and of `#include`, in order.
+pub(super) fn search_directories(include_dirs: &[PathBuf]) -> Vec<PathBuf> {
     let system = ["/usr/local/include".into(), multiarch_directory(), "/usr/include".into()];
     include_dirs.iter().cloned().chain(system).collect()
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Location, Type};
@@ -22,8 +24,9 @@ pub struct Function {
     pub prototype: String,
     /// Where the declaration begins: its first specifier, or the macro that makes it.
     pub location: Location,
-    /// The header comment as plain text, without comment marks; `None` where there is none.
-    pub comment: Option<String>,
+    /// The header comment as plain text, without comment marks; `None` where there is none. One comment
+    /// may be that of many functions.
+    pub comment: Option<Arc<str>>,
     /// Whether one of the given headers declares it (not one that they include).
     pub in_given_header: bool,
 }

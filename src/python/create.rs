@@ -1,5 +1,6 @@
 //! `create_interface`: parse, bind, and put the functions into a module.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,7 @@ use super::plan::{Parameter, Plan, ResultPlan};
 use crate::binding::{self, Bindings, BoundFunction, CallShape, Library, Route, Scalar, Signature, Skipped};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
-use crate::header::{self, Options};
+use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::journal::Declaration;
 use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
 use crate::session::{self, LeakCheck};
@@ -71,8 +72,7 @@ pub fn create_interface<'py>(
     let name = options.headers.first().and_then(|first| first.file_stem());
     let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
     let Joined { mut model, library, bindings, names } = join(py, &options, &library_file)?;
-    // What was bound has its declaration, what was not its reason, and the names have the rest.
-    model.functions.clear();
+    // The names have these.
     model.globals.clear();
     model.constants.clear();
     let module = match module {
@@ -197,7 +197,7 @@ pub fn options(
 
 /// Headers and library, joined.
 pub struct Joined {
-    /// What the headers say; of its variables, those that the library has, with their lengths.
+    /// What the headers say beside functions; of its variables, those that the library has, with their lengths.
     pub model: Model,
     /// The library.
     pub library: Library,
@@ -209,9 +209,13 @@ pub struct Joined {
 
 /// Reads the headers and joins them with the library.
 pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<Joined> {
-    let mut model = read_headers(py, options)?;
-    let library = Library::open(library_file)?;
-    let mut bindings = binding::bind(&model, &library, &options.headers)?;
+    let libclang = libclang(py)?;
+    let (cache, key) = (Cache::of_user(), Key::new(options, libclang.as_deref()));
+    let parsed = Cache::read(cache.as_ref(), key.as_ref(), || read_headers(py, libclang, options))?;
+    let mut library = Library::open(library_file)?;
+    py.detach(|| library.compile_static_functions(&parsed, options, cache.as_ref(), key.as_ref()));
+    let mut model = parsed.interface;
+    let mut bindings = binding::bind(&mut model, &library, &options.headers)?;
     for mut global in std::mem::take(&mut model.globals) {
         if let Some((_, size)) = variable(&library, &global) {
             measure(&mut global.ty, size, &model);
@@ -219,6 +223,7 @@ pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<
         } else {
             bindings.skipped.push(Skipped {
                 name: global.name,
+                prototype: None,
                 location: global.location,
                 reason: format!("it is not exported by {}", library.path().display()),
                 in_given_header: global.in_given_header,
@@ -258,13 +263,12 @@ fn definitions(defines: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Option<Stri
 
 /// Natively right here, with the GIL held, as [`header::set_libclang`] asks; under Valgrind in the
 /// packaged worker, which Valgrind does not watch.
-fn read_headers(py: Python<'_>, options: &Options) -> PyResult<Model> {
-    let libclang = libclang(py)?;
+fn read_headers(py: Python<'_>, libclang: Option<PathBuf>, options: &Options) -> PyResult<Parsed> {
     if valgrind::running() == Presence::Native {
         if let Some(libclang) = libclang {
             header::set_libclang(libclang);
         }
-        return Ok(header::parse(options).map_err(crate::Error::from)?);
+        return Ok(header::read(options).map_err(crate::Error::from)?);
     }
     let worker = worker(py)?;
     Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
@@ -321,14 +325,14 @@ impl Making<'_> {
         function: BoundFunction,
         journal_id: u32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let BoundFunction { declaration, address, shape } = function;
-        let parameters: Box<[Parameter]> = declaration
-            .parameters
-            .iter()
+        let BoundFunction { mut declaration, address, shape } = function;
+        let (name, doc) = face(&declaration)?;
+        let parameters: Box<[Parameter]> = std::mem::take(&mut declaration.parameters)
+            .into_iter()
             .map(|parameter| Parameter {
                 plan: Plan::of(&parameter.ty, &Arc::downgrade(self.types)),
-                name: parameter.name.clone(),
-                spelling: parameter.ty.spelling.clone(),
+                name: parameter.name,
+                spelling: parameter.ty.spelling,
             })
             .collect();
         let result = ResultPlan::of(&declaration.result, self.types.decode);
@@ -352,7 +356,7 @@ impl Making<'_> {
                 (signature, Some(general), None, entry::general(release, bracketed))
             }
         };
-        let face = face(&declaration, entry)?;
+        let face = Face { name, doc, entry };
         let enumeration = self.types.enumeration(&declaration.result);
         let pointee = Pointee::of(&declaration.result, self.types);
         let names = (declaration.name, declaration.prototype);
@@ -441,7 +445,8 @@ pub fn parameter_names(declaration: &Function) -> Vec<String> {
     parameters
 }
 
-fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {
+/// The name in Python, and the documentation with the signature before it.
+fn face(declaration: &Function) -> PyResult<(CString, CString)> {
     let name = python_name(&declaration.name);
     let mut parameters = parameter_names(declaration);
     if !parameters.is_empty() {
@@ -451,6 +456,9 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
         parameters.push("*args".to_owned());
     }
     let text = declaration.comment.as_deref().unwrap_or(&declaration.prototype);
-    let doc = format!("{name}({})\n--\n\n{text}", parameters.join(", "));
-    Ok(Face { name: c_string(&name)?, doc: c_string(&doc)?, entry })
+    let parameters = parameters.join(", ");
+    // Some comments are long: room for all of it at once.
+    let mut doc = String::with_capacity(name.len() + parameters.len() + text.len() + "()\n--\n\n\0".len());
+    doc.extend([name.as_str(), "(", parameters.as_str(), ")\n--\n\n", text]);
+    Ok((c_string(name)?, c_string(doc)?))
 }

@@ -15,7 +15,7 @@ use super::create::{Joined, decodes, join, options, parameter_names};
 use super::interface::OWN_NAMES;
 use super::names::{Name, Names, python_name, without_keyword};
 use super::plan::Plan;
-use crate::binding::{Scalar, Skipped, Wide};
+use crate::binding::{Library, Scalar, Skipped, Wide};
 use crate::model::{ConstantValue, Field, Function, Interface as Model, Location, Type, TypeKind};
 
 /// Everything there is.
@@ -42,6 +42,8 @@ struct FunctionRow<'a> {
     doc: &'a str,
     parameters: Vec<ParameterRow>,
     variadic: bool,
+    /// Whether it is static: its code was compiled from the header.
+    compiled: bool,
     result: Value,
     #[serde(flatten)]
     place: PlaceRow<'a>,
@@ -222,9 +224,9 @@ impl<'a> Describer<'a> {
                 .bindings
                 .functions
                 .iter()
-                .map(|bound| self.function(&bound.declaration))
+                .map(|bound| self.function(&bound.declaration, &joined.library))
                 .collect(),
-            skipped: joined.bindings.skipped.iter().map(|skipped| self.skipped(skipped)).collect(),
+            skipped: joined.bindings.skipped.iter().map(Self::skipped).collect(),
             constants: self.constants(),
             enumerations: self.enumerations(),
             records: self.records(),
@@ -233,7 +235,8 @@ impl<'a> Describer<'a> {
         }
     }
 
-    fn function(&self, function: &'a Function) -> FunctionRow<'a> {
+    fn function(&self, function: &'a Function, library: &Library) -> FunctionRow<'a> {
+        let symbol = function.symbol.as_deref().unwrap_or(&function.name);
         let types = function.parameters.iter().map(|parameter| self.value(&parameter.ty));
         let parameters = parameter_names(function).into_iter().zip(types);
         FunctionRow {
@@ -242,16 +245,16 @@ impl<'a> Describer<'a> {
             doc: function.comment.as_deref().unwrap_or(&function.prototype),
             parameters: parameters.map(|(name, ty)| ParameterRow { name, ty }).collect(),
             variadic: function.variadic,
+            compiled: library.symbols().get(symbol).is_none(),
             result: self.value(&function.result),
             place: place(&function.location, function.in_given_header),
         }
     }
 
-    fn skipped(&self, skipped: &'a Skipped) -> SkippedRow<'a> {
-        let declaration = self.model.functions.iter().find(|function| function.name == skipped.name);
+    fn skipped(skipped: &'a Skipped) -> SkippedRow<'a> {
         SkippedRow {
             name: &skipped.name,
-            prototype: declaration.map(|function| function.prototype.as_str()),
+            prototype: skipped.prototype.as_deref(),
             reason: &skipped.reason,
             place: place(&skipped.location, skipped.in_given_header),
         }

@@ -66,8 +66,9 @@ impl Names {
             classes: HashMap::new(),
             listed: HashSet::new(),
         };
-        let functions: HashSet<&str> =
-            model.functions.iter().map(|function| function.name.as_str()).collect();
+        let bound = bindings.functions.iter().map(|function| function.declaration.name.as_str());
+        let skipped = bindings.skipped.iter().filter(|skipped| skipped.prototype.is_some());
+        let functions = bound.chain(skipped.map(|function| function.name.as_str())).collect();
         let shown = shown(model, bindings);
         let mut claim = Claim { functions, names: &mut names };
         for global in &model.globals {

@@ -213,7 +213,13 @@ def turned(numbers: _Items[complex], matrix: _Arrays[_Array[int]], /) -> complex
 def words() -> _Pointer[_builtins.bytes | None] | None:
     """const char *const *words(void)"""
 
+def doubled(value: int, /) -> int:
+    """int doubled(int value)"""
+
 def plus(a: int, b: int, /) -> int:
     """Adds "two" numbers.
     A backslash: \\n
     """
+
+def twofold(value: int, /) -> int:
+    """int doubled(int value)"""

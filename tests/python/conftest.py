@@ -17,6 +17,14 @@ import pythy
 VALGRIND_TIMEOUT = 300
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """No test reads what the user's own use of pythy has cached, and none adds to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @dataclass(frozen=True)
 class Built:
     """A header, the library of its functions, and the directory they are in."""

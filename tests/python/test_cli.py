@@ -136,6 +136,7 @@ def test_inspect_gives_all_that_it_knows_as_json(directory):
         "doc": 'Adds "two" numbers.\nA backslash: \\n',
         "parameters": [{"name": "a", "type": {"kind": "int"}}, {"name": "b", "type": {"kind": "int"}}],
         "variadic": False,
+        "compiled": False,
         "result": {"kind": "int"},
         "file": "cli.h",
         "line": 54,
@@ -285,6 +286,7 @@ cli.counter += 1
 version: bytes = cli.VERSION
 scale: float = cli.SCALE * cli.ratio
 flags: int = cli.FLAGS + cli.origin.x + cli.new_() + cli.MOST + cli.plus(1, 2)
+assert cli.doubled(4) + cli.twofold(1) == 10
 everybody: pythy.Pointer[cli.struct_store] = cli.EVERYBODY
 nobody: None = cli.NOBODY
 secret: pythy.Pointer[cli.struct_secret] | None = cli.secret

@@ -92,7 +92,9 @@ def _place(row: dict[str, Any]) -> str:
 def _function(row: dict[str, Any]) -> Row:
     # The name in Python is told where it is another.
     renamed = not re.search(rf"\b{row['name']}\(", row["prototype"])
-    return _place(row), f"{row['prototype']} as {row['name']}" if renamed else row["prototype"]
+    name = f" as {row['name']}" if renamed else ""
+    note = " (compiled from the header)" if row["compiled"] else ""
+    return _place(row), f"{row['prototype']}{name}{note}"
 
 
 def _skipped(row: dict[str, Any]) -> Row:
