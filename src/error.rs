@@ -88,6 +88,15 @@ pub enum Error {
         message: String,
     },
 
+    /// The user's: a file is no report, or cannot be read.
+    #[error("'{}' is no report of pythy's: {message}", path.display())]
+    ReportRead {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+
     /// The user's: a report cannot be written.
     #[error("the report '{}' cannot be written: {source}", path.display())]
     ReportWrite {

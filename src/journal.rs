@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Location;
 
 /// A foreign call's number: 1 for the first of the process, nested calls included.
 pub type CallNumber = u64;
 
 /// A declaration that is called, as reports show it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Declaration {
     /// The function's name in C.
     pub name: String,
@@ -25,7 +27,7 @@ pub struct Declaration {
 }
 
 /// A line of the calling program.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CallSite {
     /// The source file.
     pub file: String,

@@ -19,6 +19,8 @@ pub mod call;
 
 pub mod attribution;
 
+pub mod trail;
+
 pub mod report;
 
 pub mod worker;

@@ -3,15 +3,19 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::io;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::attribution::{self, Category, Evidence, Finding, Observed, Seen, Tables};
 use crate::binding::{Library, Shim};
 use crate::bracket::{self, Slot, Slots};
-use crate::evidence::{self, Event, LogLocation, Record, Tail};
+use crate::evidence::{self, Event, Format, LogFile, LogLocation, Record, Tail};
 use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
 use crate::report::{self, Report, Scope, Tool};
+use crate::trail::{self, Found, Trail};
 use crate::valgrind::{self, Presence};
+use crate::{Error, Result};
 
 /// When blocks that were lost are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,7 @@ pub enum LeakCheck {
 #[derive(Debug)]
 pub struct Session {
     journal: Journal,
+    trail: Option<Trail>,
     tables: Tables,
     log: Option<Tail>,
     notes: Vec<String>,
@@ -143,9 +148,15 @@ impl Session {
             notes.push(format!("pythy's suppressions cannot be loaded ({error}): leak checks take longer"));
         }
         set_apart_earlier_losses();
+        let tables = Tables { slots, own_object, libraries: Vec::new(), num_callers: num_callers() };
+        let trail = std::env::var_os(TRAIL).and_then(|directory| {
+            let started = Trail::start(Path::new(&directory), &tables);
+            started.map_err(|error| notes.push(no_trail(&error))).ok()
+        });
         Self {
             journal: Journal::default(),
-            tables: Tables { slots, own_object, libraries: Vec::new(), num_callers: num_callers() },
+            trail,
+            tables,
             log,
             notes,
             observed: Vec::new(),
@@ -169,6 +180,7 @@ impl Session {
             let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
             let name = path.display().to_string();
             if !self.tables.libraries.contains(&name) {
+                self.follow(|trail, _| trail.add_library(&name));
                 self.tables.libraries.push(name);
             }
         }
@@ -198,6 +210,7 @@ impl Session {
             }
         }
         let call = self.journal.begin(origin);
+        self.follow(|trail, journal| trail.add_call(journal, call));
         // Repeats of calls that overlap cannot be counted, so each of them keeps a stack of its own.
         let one_thread = self.journal.threads() < 2;
         let shared = self.journal.frequent(call).filter(|_| one_thread).map(u64::from);
@@ -230,6 +243,15 @@ impl Session {
         let before = self.observed.len();
         self.check_leaks();
         erred || self.observed.len() > before
+    }
+
+    /// Writes the trail, if there is one.
+    fn follow(&mut self, write: impl FnOnce(&mut Trail, &Journal) -> io::Result<()>) {
+        let Some(trail) = &mut self.trail else { return };
+        if let Err(error) = write(trail, &self.journal) {
+            self.notes.push(no_trail(&error));
+            self.trail = None;
+        }
     }
 
     fn take_errors(
@@ -363,6 +385,34 @@ impl Session {
         }
         errors
     }
+}
+
+/// The environment variable that names the directory of the trail.
+const TRAIL: &str = "PYTHY_TRAIL";
+
+fn no_trail(error: &io::Error) -> String {
+    format!("the calls cannot be written down ({error}): should the program crash, its report is lost")
+}
+
+/// What is known of a process that crashed, from its trail and Valgrind's XML; `None` where it had no session.
+pub fn report_on_crash(trail: &Path, log: &Path, tool: Tool) -> Result<Option<Report>> {
+    let unreadable = |source| Error::Log { path: trail.to_owned(), source };
+    let Some(Found { journal, tables }) = trail::read(trail).map_err(unreadable)? else { return Ok(None) };
+    let log = LogFile { path: log.to_owned(), format: Format::Xml, pid: 0 };
+    let evidence = |event| match event {
+        Event::Record(record) => Some(Evidence::Record(record)),
+        Event::FatalSignal(signal) => Some(Evidence::Crash(signal)),
+        _ => None,
+    };
+    let events = Tail::open(&log)?.finish()?.into_iter();
+    let observed = events.filter_map(evidence).map(|evidence| Observed { evidence, seen: Seen::Outside });
+    let observed: Vec<_> = observed.collect();
+    let findings = attribution::attribute(&journal, &observed, 0, &tables);
+    let notes = vec![
+        "the program crashed: leaks were not looked for, and repeats of errors are not counted".to_owned(),
+    ];
+    let scope = Scope { first: 1, last: journal.last() };
+    Ok(Some(report::build(tool, notes, Some((&journal, scope)), &findings)))
 }
 
 /// How many frames Valgrind keeps of a stack: 12 unless it was told otherwise.

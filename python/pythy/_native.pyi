@@ -179,6 +179,8 @@ class Report:
         """What could not be known, one sentence each."""
     def to_json(self, path: _Path) -> None:
         """Writes the report as JSON, in the form "pythy-report/1"."""
+    def table(self, stream: str) -> str:
+        """The table, as wide as this stream of sys's is."""
 
 @final
 class Watch:
@@ -242,6 +244,12 @@ def running_under_valgrind() -> bool:
 
 def valgrind_version() -> str | None:
     """The version of the Valgrind on PATH, "3.19.0"; None where there is none."""
+
+def read_report(path: _Path) -> Report:
+    """The report that to_json() has written into this file."""
+
+def crash_report(trail: _Path, log: _Path) -> Report | None:
+    """The report on a process that crashed, from the trail in this directory and Valgrind's XML."""
 
 def report_at_exit() -> None:
     """The table on stderr at the end of a process under Valgrind, if there is something to say."""

@@ -1,4 +1,4 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Kind, Leaked, Stack};
 use crate::journal::CallNumber;
@@ -44,7 +44,7 @@ impl Finding {
 }
 
 /// What sort of thing a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
     /// Something that C may not do.
@@ -56,7 +56,7 @@ pub enum Category {
 }
 
 /// How the call of a finding is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// Exactly: by the call's slot, or because a check ran right before and after it.

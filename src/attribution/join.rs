@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::frames::{Place, Tables, check_of};
 use super::{Basis, Category, Finding};
 use crate::bracket::{Slot, Slots};
-use crate::evidence::{Frame, Kind, Leaked, Record, Stack};
+use crate::evidence::{FatalSignal, Frame, Kind, Leaked, Record, Stack};
 use crate::journal::{ArgumentBlock, CallNumber, Journal, Origin};
 
 /// One piece of evidence and when it was seen.
@@ -20,6 +20,8 @@ pub struct Observed {
 pub enum Evidence {
     /// A record with its stacks.
     Record(Record),
+    /// The signal that ended the process.
+    Crash(FatalSignal),
     /// Errors that Valgrind counted and did not print again, or printed where nobody can read them.
     Counted(u64),
 }
@@ -58,6 +60,7 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
                 join.counted(*count, *call, &[(*call, *count)]);
             }
             (Evidence::Counted(count), Seen::Among(call)) => join.counted(*count, *call, &[]),
+            (Evidence::Crash(signal), _) => join.crash(signal),
             (Evidence::Counted(_), _) => {}
         }
     }
@@ -68,7 +71,7 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
 pub fn cut_short(observed: &[Observed], tables: &Tables) -> usize {
     let first_stacks = observed.iter().filter_map(|observed| match &observed.evidence {
         Evidence::Record(record) => record.stacks.first(),
-        Evidence::Counted(_) => None,
+        Evidence::Crash(_) | Evidence::Counted(_) => None,
     });
     first_stacks.filter(|stack| tables.is_cut(stack)).count()
 }
@@ -139,6 +142,39 @@ impl Join<'_> {
                 stacks,
             },
         );
+    }
+
+    /// The call on whose stack the signal struck; where the stack does not tell, the last one.
+    fn crash(&mut self, signal: &FatalSignal) {
+        let stack = &signal.stack;
+        let (call, basis, depth) = match self.tables.place(stack) {
+            Place::InCall { slot, depth } => (self.number(slot, Seen::Outside), Basis::Call, depth),
+            Place::InLibrary | Place::Cut => {
+                (Some(self.journal.last()).filter(|last| *last > 0), Basis::Window, stack.frames.len())
+            }
+            // Somebody stopped the program, or Python itself crashed.
+            Place::Elsewhere => return,
+        };
+        let mut what = signal.name.clone();
+        if let Some(event) = &signal.event {
+            what = format!("{what}: {event}");
+        }
+        if let Some(address) = signal.address {
+            what = format!("{what} at address {address:#x}");
+        }
+        self.findings.push(Finding {
+            category: Category::Crash,
+            kind: Kind::from(signal.name.as_str()),
+            what,
+            count: 1,
+            occurrences: Vec::new(),
+            basis,
+            call,
+            allocated_by: None,
+            lost_between: None,
+            leaked: None,
+            stacks: vec![Stack { label: None, frames: stack.frames[..depth].to_vec() }],
+        });
     }
 
     /// Pythy frees its own block and finds it freed: that was the C call on whose stack it happened.

@@ -49,6 +49,11 @@ impl Slots {
         Self { outer: outer..outer + SLOTS * SLOT_SIZE, inner: inner..inner + SLOTS * SLOT_SIZE }
     }
 
+    /// Where the tables begin, outer and inner: what [`Slots::at`] takes.
+    pub fn starts(&self) -> (u64, u64) {
+        (self.outer.start, self.inner.start)
+    }
+
     /// The outer digit of an instruction address as Valgrind prints it; `None` outside the table.
     pub fn outer_digit(&self, ip: u64) -> Option<u64> {
         digit(&self.outer, ip)

@@ -74,19 +74,20 @@ pub fn new_symbol_error(py: Python<'_>, message: String) -> PyErr {
 
 impl From<crate::Error> for PyErr {
     fn from(error: crate::Error) -> PyErr {
-        use crate::Error;
+        use crate::Error as Failure;
 
         let message = error.to_string();
         match error {
-            Error::Header(_) | Error::HeaderReader { .. } => HeaderError::new_err(message),
-            Error::LibraryNotFound { .. }
-            | Error::NotALibrary { .. }
-            | Error::LibraryLoad { .. }
-            | Error::NothingInCommon { .. } => BindingError::new_err(message),
-            Error::Log { .. } | Error::ValgrindMissing | Error::ValgrindUnusable { .. } => {
+            Failure::Header(_) | Failure::HeaderReader { .. } => HeaderError::new_err(message),
+            Failure::LibraryNotFound { .. }
+            | Failure::NotALibrary { .. }
+            | Failure::LibraryLoad { .. }
+            | Failure::NothingInCommon { .. } => BindingError::new_err(message),
+            Failure::Log { .. } | Failure::ValgrindMissing | Failure::ValgrindUnusable { .. } => {
                 ValgrindError::new_err(message)
             }
-            Error::ReportWrite { source, .. } => match source.raw_os_error() {
+            Failure::ReportRead { .. } => Error::new_err(message),
+            Failure::ReportWrite { source, .. } => match source.raw_os_error() {
                 Some(code) => pyo3::exceptions::PyOSError::new_err((code, message)),
                 None => pyo3::exceptions::PyOSError::new_err(message),
             },

@@ -74,7 +74,12 @@ impl Report {
     }
 
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
-        let screen = screen(py, "stdout")?;
+        self.table(py, "stdout")
+    }
+
+    /// The table, as wide as this stream of sys's is.
+    fn table(&self, py: Python<'_>, stream: &str) -> PyResult<String> {
+        let screen = screen(py, stream)?;
         self.with(|data| report::to_table(data, &screen))
     }
 
@@ -182,10 +187,34 @@ fn memory_check_error(py: Python<'_>, entered: &Entered) -> PyResult<Option<PyEr
     Ok(Some(error))
 }
 
+/// The report that to_json() has written into this file.
+#[pyfunction]
+pub fn read_report(path: PathBuf) -> PyResult<Report> {
+    let wrong = |message: String| Error::ReportRead { path: path.clone(), message };
+    let json = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    let data = report::from_json(&json).map_err(wrong)?;
+    Ok(Report { data: Mutex::new(Some(data)) })
+}
+
+/// The report on a process that crashed, from the trail in this directory and Valgrind's XML; None
+/// where it never made an interface.
+#[pyfunction]
+pub fn crash_report(py: Python<'_>, trail: PathBuf, log: PathBuf) -> PyResult<Option<Report>> {
+    let tool = Tool { valgrind: valgrind_version(), checker: "memcheck".to_owned(), ..tool(py) };
+    let Some(mut data) = session::report_on_crash(&trail, &log, tool)? else { return Ok(None) };
+    data.add_sources(&mut Linecache { py });
+    Ok(Some(Report { data: Mutex::new(Some(data)) }))
+}
+
 /// The table on stderr at the end of a process under Valgrind, if there is something to say.
 #[pyfunction]
 pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
     let data = collect(py, Mark::START)?;
+    // `pythy run` shows it when the process is over.
+    if let Some(path) = std::env::var_os("PYTHY_RUN_REPORT").map(PathBuf::from) {
+        let json = report::to_json(&data);
+        return std::fs::write(&path, json).map_err(|source| Error::ReportWrite { path, source }.into());
+    }
     if data.ok() && data.notes.is_empty() {
         return Ok(());
     }

@@ -24,7 +24,7 @@ pub fn build(
     findings: &[attribution::Finding],
 ) -> Report {
     let mut report = Report {
-        schema: SCHEMA,
+        schema: SCHEMA.to_owned(),
         tool,
         totals: totals(findings, journal.map(|(_, scope)| scope)),
         notes,

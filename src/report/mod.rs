@@ -7,7 +7,7 @@ mod model;
 mod table;
 
 pub use build::{Scope, build};
-pub use json::to_json;
+pub use json::{from_json, to_json};
 pub use message::to_message;
 pub use model::{
     Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, SourceLines, Stack, Tool,

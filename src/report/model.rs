@@ -1,4 +1,4 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::attribution::{Basis, Category};
 
@@ -6,10 +6,10 @@ use crate::attribution::{Basis, Category};
 pub const SCHEMA: &str = "pythy-report/1";
 
 /// Everything pythy has to say about a stretch of calls. Serialised, it is the JSON report.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Always [`SCHEMA`].
-    pub schema: &'static str,
+    pub schema: String,
     /// What made the report.
     pub tool: Tool,
     /// Sums over the stretch.
@@ -27,7 +27,7 @@ pub struct Report {
 }
 
 /// What made a report.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
     /// pythy's version.
     pub pythy: String,
@@ -42,7 +42,7 @@ pub struct Tool {
 }
 
 /// Sums over a report's stretch of calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Foreign calls; `None` natively, where they are not counted.
     pub calls: Option<u64>,
@@ -57,7 +57,7 @@ pub struct Totals {
 }
 
 /// A declaration that was called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declaration {
     /// Its number in this report, from 1.
     pub id: u32,
@@ -76,7 +76,7 @@ pub struct Declaration {
 }
 
 /// A line that calls.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallSite {
     /// Its number in this report, from 1.
     pub id: u32,
@@ -91,7 +91,7 @@ pub struct CallSite {
 }
 
 /// One finding.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Its number in this report, from 1.
     pub id: u32,
@@ -118,7 +118,7 @@ pub struct Finding {
 }
 
 /// A foreign call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// Its number, from 1.
     pub number: u64,
@@ -135,7 +135,7 @@ pub struct Call {
 }
 
 /// What was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leaked {
     /// Bytes lost directly.
     pub bytes: u64,
@@ -148,7 +148,7 @@ pub struct Leaked {
 }
 
 /// A stack with Valgrind's sentence over it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {
     /// The sentence; `None` over the first stack of a finding, whose sentence is `what`.
     pub label: Option<String>,
@@ -157,7 +157,7 @@ pub struct Stack {
 }
 
 /// One frame of a [`Stack`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// The instruction's address, as `0x` and hexadecimal digits.
     pub ip: String,
@@ -172,7 +172,7 @@ pub struct Frame {
 }
 
 /// One call with something to tell, or the sum of a call site's other calls.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallTotal {
     /// The call's number; `None` for a sum.
     pub number: Option<u64>,

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 import pythy
-from pythy.cli import doctor, inspect, stubs
+from pythy.cli import doctor, inspect, run, stubs
 
-COMMANDS = (inspect, stubs, doctor)
+COMMANDS = (run, inspect, stubs, doctor)
 
 # Exit code for usage and unusable input files; argparse has the same.
 UNUSABLE = 2

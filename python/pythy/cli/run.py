@@ -1,0 +1,167 @@
+"""Run a program, and report what Valgrind finds in the C code that it calls.
+
+    pythy run script.py args...
+    pythy run -m pytest tests
+
+The program runs as it would by itself, under Valgrind with the options that pythy needs. The exit code
+is the program's own; 99 when the program succeeded and there are findings; 3 without a usable Valgrind.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pythy
+from pythy import _native
+
+FINDINGS = 99
+NO_VALGRIND = 3
+# Sent to us alone, and meant for the program.
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+OPTIONS = (
+    "--tool=memcheck",
+    # The call's slots lie below all frames of the C code.
+    "--num-callers=40",
+    "--leak-resolution=high",
+    # pythy looks for leaks itself; the interpreter's own would take Valgrind a minute to describe.
+    "--leak-check=no",
+    "--error-limit=no",
+    # What is written a little beyond a block is found, and does not end Valgrind.
+    "--redzone-size=128",
+    "--trace-children=no",
+    "--child-silent-after-fork=yes",
+    "--xml=yes",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `pythy run` takes."""
+    parser.add_argument(
+        "--mode",
+        choices=("inprocess",),
+        default="inprocess",
+        help="what runs under Valgrind: inprocess, the whole of Python (default)",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="TYPE[:FILE]",
+        action="append",
+        type=destination,
+        help="term (default, on stderr) or json (default on stdout); may be given several times",
+    )
+    parser.add_argument(
+        "-m",
+        dest="module",
+        metavar="MODULE",
+        nargs=argparse.REMAINDER,
+        help="run a module, as python -m does",
+    )
+    parser.add_argument("program", metavar="script.py args...", nargs=argparse.REMAINDER)
+
+
+def destination(text: str) -> tuple[str, str | None]:
+    """`term`, `json` or `json:FILE`, taken apart."""
+    kind, _, file = text.partition(":")
+    if kind not in ("term", "json"):
+        raise argparse.ArgumentTypeError(f"'{kind}' is no type of report: term or json")
+    return kind, file or None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the program and write the reports; returns the exit code."""
+    program = ["-m", *arguments.module] if arguments.module else arguments.program
+    if not program or (arguments.module is not None and arguments.program):
+        arguments.parser.error("give a script, or -m and a module")
+    if not arguments.module and not Path(program[0]).exists():
+        print(f"pythy: there is no script '{program[0]}'", file=sys.stderr)
+        return 2
+    valgrind = shutil.which("valgrind")
+    if valgrind is None or pythy.valgrind_version() is None:
+        what = "is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
+        print(f"pythy: valgrind {what if valgrind is None else 'does not run'}", file=sys.stderr)
+        return NO_VALGRIND
+    with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
+        code, report = run_under_valgrind(valgrind, program, Path(directory))
+    if report is None:
+        return code
+    for kind, file in arguments.report or [("term", None)]:
+        write(report, kind, file)
+    return code if code != 0 or report.ok else FINDINGS
+
+
+def run_under_valgrind(valgrind: str, program: list[str], directory: Path) -> tuple[int, pythy.Report | None]:
+    """The program's exit code and its report; None where it never used pythy."""
+    # Without names, so that nothing is left behind however this ends; not closed on exec.
+    xml, log = os.memfd_create("pythy-xml", 0), os.memfd_create("pythy-log", 0)
+    report, trail = directory / "report.json", directory / "trail"
+    trail.mkdir()
+    environment = {**os.environ, "PYTHY_RUN_REPORT": str(report), "PYTHY_TRAIL": str(trail)}
+    # Debug information from the network takes minutes.
+    environment.pop("DEBUGINFOD_URLS", None)
+    command = [valgrind, *OPTIONS, f"--xml-fd={xml}", f"--log-fd={log}", interpreter(), *program]
+    with subprocess.Popen(command, env=environment, pass_fds=(xml, log)) as running, passing_on(running):
+        code = wait(running)
+    if report.exists():
+        return code, _native.read_report(report)
+    if code < 0:
+        print(f"pythy: the program was ended by {signal.Signals(-code).name}", file=sys.stderr)
+        return 128 - code, _native.crash_report(trail, f"/proc/self/fd/{xml}")
+    started = os.fstat(xml).st_size > 0
+    if not started:
+        os.lseek(log, 0, os.SEEK_SET)
+        said = os.read(log, 1 << 16).decode(errors="replace").strip()
+        print(f"pythy: Valgrind did not start the program: {said}", file=sys.stderr)
+        return NO_VALGRIND, None
+    print(
+        "pythy: no report, because the program did not import pythy or ended by os._exit()", file=sys.stderr
+    )
+    return code, None
+
+
+def interpreter() -> str:
+    """This very interpreter, never a script that starts it: Valgrind would run the script's shell."""
+    with open(sys.executable, "rb") as file:
+        is_elf = file.read(4) == b"\x7fELF"
+    return sys.executable if is_elf else os.path.realpath("/proc/self/exe")
+
+
+def wait(running: subprocess.Popen[bytes]) -> int:
+    """The exit code. The terminal sends Ctrl-C to the program too, which decides what to do."""
+    while True:
+        try:
+            return running.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+@contextmanager
+def passing_on(running: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Hands signals that we are sent to the program."""
+
+    def pass_on(number: int, _frame: object) -> None:
+        running.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write(report: pythy.Report, kind: str, file: str | None) -> None:
+    """Write a report of this type; the table goes to stderr, beside the program's own output."""
+    if kind == "json":
+        report.to_json(file or "/dev/stdout")
+    elif file is None:
+        sys.stderr.write(report.table("stderr"))
+    else:
+        Path(file).write_text(str(report))

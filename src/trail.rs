@@ -1,0 +1,111 @@
+//! The journal on disk while it is being written: what is left of it when the program crashes.
+//!
+//! Two files of one directory: `names` has a line of JSON for each new thing, `calls` 4 bytes for each call.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::attribution::Tables;
+use crate::journal::{CallNumber, CallSite, Declaration, Journal, Origin};
+
+/// The files being written.
+#[derive(Debug)]
+pub struct Trail {
+    names: File,
+    calls: File,
+    known_origins: usize,
+}
+
+/// A line of `names`.
+#[derive(Serialize, Deserialize)]
+enum Line {
+    Slots { outer: u64, inner: u64, own_object: Option<String>, num_callers: usize },
+    Library(String),
+    Origin { declaration: Declaration, call_site: CallSite, test: Option<String>, thread: String },
+}
+
+/// What a trail tells.
+#[derive(Debug)]
+pub struct Found {
+    /// The calls.
+    pub journal: Journal,
+    /// What addresses meant in that process.
+    pub tables: Tables,
+}
+
+impl Trail {
+    /// Starts a trail in this directory.
+    pub fn start(directory: &Path, tables: &Tables) -> io::Result<Self> {
+        let names = File::create(directory.join("names"))?;
+        let calls = File::create(directory.join("calls"))?;
+        let mut trail = Self { names, calls, known_origins: 0 };
+        let (outer, inner) = tables.slots.as_ref().map_or((0, 0), |slots| slots.starts());
+        let own_object = tables.own_object.clone();
+        trail.line(&Line::Slots { outer, inner, own_object, num_callers: tables.num_callers })?;
+        Ok(trail)
+    }
+
+    /// Notes a library under test.
+    pub fn add_library(&mut self, path: &str) -> io::Result<()> {
+        self.line(&Line::Library(path.to_owned()))
+    }
+
+    /// Notes a call that is about to be made.
+    pub fn add_call(&mut self, journal: &Journal, call: CallNumber) -> io::Result<()> {
+        let (Some(id), Some(origin)) = (journal.origin_id(call), journal.origin(call)) else { return Ok(()) };
+        if id as usize >= self.known_origins {
+            self.known_origins = id as usize + 1;
+            let Origin { declaration, call_site, test, thread } = origin;
+            self.line(&Line::Origin {
+                declaration: journal.declaration(declaration).clone(),
+                call_site: journal.call_site(call_site).clone(),
+                test: test.map(|test| journal.test(test).to_owned()),
+                thread: journal.thread(thread).to_owned(),
+            })?;
+        }
+        self.calls.write_all_at(&id.to_le_bytes(), 4 * (call - 1))
+    }
+
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.names.write_all(&text)
+    }
+}
+
+/// Reads the trail in this directory as far as it goes; `None` where nobody has started one.
+pub fn read(directory: &Path) -> io::Result<Option<Found>> {
+    let names = match std::fs::read_to_string(directory.join("names")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        names => names?,
+    };
+    let mut journal = Journal::default();
+    let mut tables = Tables { slots: None, own_object: None, libraries: Vec::new(), num_callers: 12 };
+    let mut origins = Vec::new();
+    // The last line may be cut off.
+    for line in names.lines().map_while(|line| serde_json::from_str(line).ok()) {
+        match line {
+            Line::Slots { outer, inner, own_object, num_callers } => {
+                let slots = (outer != 0).then(|| crate::bracket::Slots::at(outer, inner));
+                tables = Tables { slots, own_object, num_callers, ..tables };
+            }
+            Line::Library(path) => tables.libraries.push(path),
+            Line::Origin { declaration, call_site, test, thread } => origins.push(Origin {
+                declaration: journal.add_declaration(declaration),
+                call_site: journal.add_call_site(call_site),
+                test: test.map(|test| journal.add_test(&test)),
+                thread: journal.add_thread(&thread),
+            }),
+        }
+    }
+    for id in std::fs::read(directory.join("calls"))?.chunks_exact(4) {
+        let id = u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
+        let Some(origin) = origins.get(id as usize) else { break };
+        journal.begin(*origin);
+    }
+    Ok(Some(Found { journal, tables }))
+}
