@@ -42,9 +42,10 @@ test: build lint test-rust test-python ## Run all gates and all tests, on every 
 	@echo "make test: all passed in $$(( ($$(date +%s) - $(STARTED) + 59) / 60 )) min (limit 30)"
 
 .PHONY: bench
-bench: build ## Compare the cost of a call with a hand-written extension, cffi and ctypes
+bench: build ## Measure calls beside a hand-written extension, cffi and ctypes, and the making of interfaces
 	@tools/setup.sh bench
 	$(PY) benches/calls.py
+	$(PY) benches/interfaces.py
 
 .PHONY: lint
 lint: build ## Check format and lints of Rust and Python
@@ -70,6 +71,7 @@ test-rust: build ## Run the Rust tests, without the python feature
 
 .PHONY: test-python
 test-python: build ## Run the Python tests in .venv, then on every other CPython (PYTEST="-k name")
+	@tools/setup.sh libraries
 	$(PY) tools/test_pythons.py $(PYTEST)
 
 .PHONY: env

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::attribution::{self, Category, Evidence, Finding, Observed, Seen, Tables};
-use crate::binding::Library;
+use crate::binding::{Library, Shim};
 use crate::bracket::{self, Slot, Slots};
 use crate::evidence::{self, Event, Format, LogFile, LogLocation, Record, Tail};
 use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
@@ -174,13 +174,15 @@ impl Session {
         &mut self.journal
     }
 
-    /// Makes a library one whose stacks are looked at, and enters its declarations.
+    /// Makes a library, with what was compiled for it, one whose stacks are looked at.
     pub fn add_library(&mut self, library: &Library) {
-        let path = library.path().canonicalize().unwrap_or_else(|_| library.path().to_owned());
-        let name = path.display().to_string();
-        if !self.tables.libraries.contains(&name) {
-            self.follow(|trail, _| trail.add_library(&name));
-            self.tables.libraries.push(name);
+        for path in [library.path()].into_iter().chain(library.shim().and_then(Shim::path)) {
+            let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            let name = path.display().to_string();
+            if !self.tables.libraries.contains(&name) {
+                self.follow(|trail, _| trail.add_library(&name));
+                self.tables.libraries.push(name);
+            }
         }
     }
 

@@ -79,6 +79,7 @@ fn render(interface: &Interface) -> String {
         let value = match &c.value {
             ConstantValue::Integer(value) => value.to_string(),
             ConstantValue::Float(value) => format!("{value:?}"),
+            ConstantValue::Pointer(address, ty) => format!("{address:#x} as {ty}"),
             ConstantValue::String(value) => format!("\"{}\"", value.escape_ascii()),
         };
         heading(&mut text, &format!("constant {} = {value}", c.name), &c.location, &None);
@@ -89,11 +90,14 @@ fn render(interface: &Interface) -> String {
 fn render_function(text: &mut String, function: &Function) {
     let linkage = if function.linkage == Linkage::Static { "static " } else { "" };
     let symbol = function.symbol.as_ref().map_or(String::new(), |symbol| format!(" as {symbol}"));
+    let mut words = function.prototype.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let alias = words.all(|word| word != function.name);
+    let name = if alias { format!("{}: ", function.name) } else { String::new() };
     heading(
         text,
-        &format!("{linkage}function {}{symbol}", function.prototype),
+        &format!("{linkage}function {name}{}{symbol}", function.prototype),
         &function.location,
-        &function.comment,
+        &function.comment.as_deref().map(str::to_owned),
     );
     for parameter in &function.parameters {
         writeln!(text, "  {}: {}", parameter.name.as_deref().unwrap_or("_"), show(&parameter.ty)).unwrap();

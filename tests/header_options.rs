@@ -40,6 +40,16 @@ fn several_headers_are_read_in_order_as_one() {
 }
 
 #[test]
+fn the_compilers_own_headers_can_be_given() {
+    let directory = directory("own", &[("needs.h", "size_t needs(va_list arguments);\n")]);
+    let headers = vec!["stdarg.h".into(), "stddef.h".into(), directory.join("needs.h")];
+    let interface = parse(&Options { headers, ..Options::default() }).unwrap();
+    assert_eq!(names(&interface), ["needs"]);
+    let size = interface.typedefs.iter().find(|typedef| typedef.name == "size_t").unwrap();
+    assert!(size.in_given_header);
+}
+
+#[test]
 fn what_a_given_header_includes_is_read_too_and_told_apart() {
     let files = [
         ("umbrella.h", "#include \"parts/one.h\"\nint own(void);\n"),

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Make sure that the machine has what a build, the tests and the demo need, and that .venv exists.
 #
-#   tools/setup.sh [bench]        PYTHON: the interpreter .venv is made from
+#   tools/setup.sh [bench | libraries]        PYTHON: the interpreter .venv is made from
 #
 # Looks for the things themselves, not for package names, so that a compiler or a Valgrind from
 # elsewhere counts.  As root it installs the Debian packages that are missing; otherwise it names
 # them and stops.  Quick when there is nothing to do.
+# `libraries` are those that the tests bind: where they cannot be had, their tests are skipped.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 
@@ -77,7 +78,43 @@ if not os.path.exists(sysconfig.get_path("include") + "/Python.h"):
     provide ${name:+"$name"}
 }
 
+# The second column of the table, as far as it is not installed.
+missing_libraries() {
+    local wanted installed
+    wanted=$(awk 'NF && !/^[#[:space:]]/ {print $2}' tests/python/debian_libraries.txt | sort -u)
+    # Fails when it has never heard of one of them.
+    installed=$(dpkg-query --show --showformat='${db:Status-Abbrev} ${Package}\n' $wanted 2>/dev/null) || true
+    comm -23 <(echo "$wanted") <(echo "$installed" | awk '$1 == "ii" {print $2}' | sort)
+}
+
+# Packages that this release does not have, and a machine without network, are no reason to stop.
+install_libraries() {
+    local known=() package
+    apt-get update -q || return 0
+    for package in "$@"; do
+        if apt-cache show --no-all-versions "$package" >/dev/null 2>&1; then known+=("$package"); fi
+    done
+    [ ${#known[@]} -gt 0 ] || return 0
+    echo "installing libraries that the tests bind: ${known[*]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${known[@]}" || return 0
+}
+
+check_libraries() {
+    local missing
+    if ! has dpkg-query || ! has apt-get; then
+        echo "no Debian packages here: tests of Debian's libraries are skipped"
+        return
+    fi
+    missing=$(missing_libraries)
+    if [ -n "$missing" ] && [ "$(id -u)" -eq 0 ]; then
+        install_libraries $missing
+        missing=$(missing_libraries)
+    fi
+    [ -z "$missing" ] || echo "tests of libraries that are not installed are skipped:" $missing
+}
+
 check_c
 check_rust
 check_venv
 if [ "${1:-}" = bench ]; then check_python_headers; fi
+if [ "${1:-}" = libraries ]; then check_libraries; fi

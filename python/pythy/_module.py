@@ -1,19 +1,26 @@
 """The class of the modules that create_interface makes."""
 
-from types import ModuleType
-from typing import Any
+import sys
+
+# Nothing is imported that need not be: it would take as long as a header from the cache.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+else:
+    ModuleType = type(sys)
 
 
 class InterfaceModule(ModuleType):
     """A C interface: functions are there from the start, other names when they are asked for."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         interface = self.__dict__.get("__interface__")
         if interface is None:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return interface.missing(name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: "Any") -> None:
         interface = self.__dict__.get("__interface__")
         if interface is None or not interface.assign(name, value):
             super().__setattr__(name, value)

@@ -3,11 +3,17 @@
 from collections.abc import Callable
 from os import PathLike
 from types import ModuleType, TracebackType
-from typing import Any, Literal, final
+from typing import Any, Generic, Literal, SupportsIndex, TypeAlias, final, overload
+
+from typing_extensions import TypeVar
 
 from pythy.findings import CallTotal, Finding, Totals
 
 _Path = str | PathLike[str]
+_Type: TypeAlias = str | CType[Any] | type[Record]
+# What reading gives: of a pointer its target, of a ref its value, of an array its elements.
+_T = TypeVar("_T", default=Any)
+_P = TypeVar("_P", bound=Pointer[Any])
 
 __version__: str
 
@@ -44,37 +50,45 @@ class Interface:
 
     def close(self) -> None:
         """Closes the interface: its functions raise from then on, and the library is unloaded."""
-    def ref(self, type_name: str, value: Any = None, /, **fields: Any) -> Any:
+    def ref(self, type_name: _Type, value: Any = None, /, **fields: Any) -> Any:
         """A C value in memory of its own, for parameters through which C hands something back."""
-    def new(self, type_name: str, value: Any = None, /, **fields: Any) -> Any:
+    def new(self, type_name: _Type, value: Any = None, /, **fields: Any) -> Any:
         """Zeroed C memory for a value of any type that C code may keep."""
-    def sizeof(self, what: str | Ref | Record | Array) -> int:
+    def sizeof(self, what: _Type | Ref | Record | Array) -> int:
         """The size of a C type, or of what a Python object of pythy's stands for, in bytes."""
     def cast(
-        self, value: Pointer | Ref | Record | Array | Callback | int | None, type_name: str
+        self, value: Pointer | Ref | Record | Array | Callback | int | None, type_name: _Type
     ) -> Pointer | None:
         """The same address as a pointer of another type."""
-    def own(self, pointer: Pointer, free: Callable[[Pointer], Any]) -> Pointer:
+    def own(self, pointer: _P, free: Callable[[_P], Any]) -> _P:
         """A pointer that frees what it points to, with the function given."""
     def buffer(self, what: Pointer | Ref | Record | Array, size: int | None = None) -> memoryview:
         """The memory of what pythy has a handle for, as a memoryview of bytes."""
-    def callback(self, type_name: str) -> Callable[[Callable[..., Any]], Callback]:
+    def callback(self, type_name: _Type) -> Callable[[Callable[..., Any]], Callback]:
         """A decorator that makes a callable a C function pointer of the type given."""
     def new_handle(self, object: object) -> Pointer:
         """A ``void *`` that stands for a Python object, which lives as long as this pointer does."""
     def from_handle(self, pointer: Pointer) -> Any:
         """The object that new_handle() made this pointer for."""
-    def listed(self) -> list[str]:
+    def listed(self) -> set[str]:
         """The names of the module that are made at their first use."""
     def assign(self, name: str, value: Any) -> bool:
         """Stores into a C variable; tells whether there is one of that name."""
     def missing(self, name: str) -> Any:
         """What the module says to a name that it does not have."""
 
-class Pointer:
+@final
+class CType(Generic[_T]):
+    """A C type: what the name of a typedef stands for."""
+
+    @property
+    def __name__(self) -> str: ...
+
+@final
+class Pointer(Generic[_T]):
     """A C pointer with its type, as C code returned it. Never NULL: that is ``None``."""
 
-    def __call__(self, *arguments: Any) -> Any: ...
+    def __call__(self: Pointer[Callable[..., Any]], *arguments: Any) -> Any: ...
     def __int__(self) -> int: ...
     def __bool__(self) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
@@ -83,10 +97,13 @@ class Pointer:
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
     def __delattr__(self, name: str) -> None: ...
-    def __getitem__(self, index: int | slice) -> Any: ...
-    def __setitem__(self, index: int, value: Any) -> None: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> _T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[_T]: ...
+    def __setitem__(self, index: SupportsIndex, value: Any) -> None: ...
     def __delitem__(self, index: int) -> None: ...
-    def __enter__(self) -> Pointer: ...
+    def __enter__(self) -> Pointer[_T]: ...
     def __exit__(
         self,
         exception_type: type[BaseException] | None = None,
@@ -96,15 +113,15 @@ class Pointer:
     ) -> Literal[False]: ...
     def release(self) -> None:
         """Frees what lib.own(pointer, free) owns, now. Doing it twice is no error."""
-    def disown(self) -> Pointer:
+    def disown(self) -> Pointer[_T]:
         """Gives up ownership: a pointer to the same that frees nothing."""
 
 @final
-class Ref:
+class Ref(Generic[_T]):
     """One C value in memory of its own, for parameters through which C hands something back."""
 
     @property
-    def value(self) -> Any:
+    def value(self) -> _T:
         """The value, converted as results are."""
     @value.setter
     def value(self, value: Any) -> None: ...
@@ -112,10 +129,10 @@ class Ref:
     def pointer(self) -> Pointer | None:
         """The stored pointer itself, to free or to own it; None for NULL."""
 
-@final
 class Record:
     """A C struct or union: its fields are attributes, read and written in the record's own memory."""
 
+    def __init__(self, value: Any = None, /, **fields: Any) -> None: ...
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
     def __delattr__(self, name: str) -> None: ...
@@ -124,12 +141,15 @@ class Record:
         """The pointer that a pointer field holds, unconverted; None for NULL."""
 
 @final
-class Array:
+class Array(Generic[_T]):
     """A C array: indexed, sliced, iterated and assigned like a list of fixed length."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int | slice) -> Any: ...
-    def __setitem__(self, index: int | slice, value: Any) -> None: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> _T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[_T]: ...
+    def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None: ...
     def __delitem__(self, index: int) -> None: ...
 
 @final
@@ -159,6 +179,8 @@ class Report:
         """What could not be known, one sentence each."""
     def to_json(self, path: _Path) -> None:
         """Writes the report as JSON, in the form "pythy-report/1"."""
+    def table(self, stream: str) -> str:
+        """The table, as wide as this stream of sys's is."""
 
 @final
 class Watch:
@@ -197,6 +219,17 @@ def errno() -> int:
 def set_errno(value: int, /) -> None:
     """Gives errno a value for the next foreign call of this thread."""
 
+def describe(
+    header_files: _Path | list[_Path] | tuple[_Path, ...],
+    library_file: _Path,
+    *,
+    include_dirs: _Path | list[_Path] | tuple[_Path, ...] | None = None,
+    defines: dict[str, Any] | None = None,
+    clang_args: list[str] | tuple[str, ...] | None = None,
+    encoding: str | None = None,
+) -> str:
+    """What create_interface would make of these headers and this library, as JSON."""
+
 def memory_report() -> Report:
     """A report about everything so far in this process. Runs a leak check."""
 
@@ -211,6 +244,12 @@ def running_under_valgrind() -> bool:
 
 def valgrind_version() -> str | None:
     """The version of the Valgrind on PATH, "3.19.0"; None where there is none."""
+
+def read_report(path: _Path) -> Report:
+    """The report that to_json() has written into this file."""
+
+def crash_report(trail: _Path, log: _Path) -> Report | None:
+    """The report on a process that crashed, from the trail in this directory and Valgrind's XML."""
 
 def report_at_exit() -> None:
     """The table on stderr at the end of a process under Valgrind, if there is something to say."""

@@ -14,7 +14,7 @@ pub struct Bindings {
     pub skipped: Vec<Skipped>,
 }
 
-/// A declared function that the library exports.
+/// A declared function that can be called.
 #[derive(Debug)]
 pub struct BoundFunction {
     /// The declaration.
@@ -55,6 +55,8 @@ unsafe impl Send for BoundFunction {}
 pub struct Skipped {
     /// Its name.
     pub name: String,
+    /// What the header says it is; `None` for a variable.
+    pub prototype: Option<String>,
     /// Where it is declared.
     pub location: Location,
     /// Why it is not bound, as the rest of a sentence about it: `it is variadic`.
@@ -63,32 +65,49 @@ pub struct Skipped {
     pub in_given_header: bool,
 }
 
-/// Joins what the headers declare with what the library exports.
-pub fn bind(interface: &Interface, library: &Library, headers: &[PathBuf]) -> Result<Bindings> {
-    let given = interface.functions.iter().filter(|function| function.in_given_header).count();
-    // An umbrella header declares nothing itself.
-    let declared = if given > 0 { given } else { interface.functions.len() };
+/// Joins what the headers declare with what the library exports. The functions are taken out of the
+/// interface.
+pub fn bind(interface: &mut Interface, library: &Library, headers: &[PathBuf]) -> Result<Bindings> {
+    let declared = expected(&interface.functions);
     let mut bindings = Bindings { functions: Vec::new(), skipped: Vec::new() };
-    for declaration in interface.functions.iter().cloned() {
+    for declaration in std::mem::take(&mut interface.functions) {
         match resolve(&declaration, interface, library) {
             Ok((address, shape)) => {
                 bindings.functions.push(BoundFunction { declaration, address, shape });
             }
             Err(reason) => bindings.skipped.push(Skipped {
                 name: declaration.name,
+                prototype: Some(declaration.prototype),
                 location: declaration.location,
                 reason,
                 in_given_header: declaration.in_given_header,
             }),
         }
     }
-    let exported = !bindings.functions.is_empty()
-        || bindings.skipped.iter().any(|skipped| library.symbols().get(&skipped.name).is_some());
+    let exports = |name: &str| library.symbols().get(name).is_some();
+    let of_library = |function: &Function| function.linkage == Linkage::External || exports(&function.name);
+    let exported = bindings.functions.iter().any(|function| of_library(&function.declaration))
+        || bindings.skipped.iter().any(|skipped| exports(&skipped.name));
     if declared > 0 && !exported {
         let headers = headers.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         return Err(Error::NothingInCommon { declared, headers, library: library.path().to_owned() });
     }
     Ok(bindings)
+}
+
+/// How many functions the headers promise of the library.
+fn expected(functions: &[Function]) -> usize {
+    let count = |linkage: Linkage, given: bool| {
+        let counts =
+            |function: &&Function| function.linkage == linkage && (function.in_given_header || !given);
+        functions.iter().filter(counts).count()
+    };
+    match (count(Linkage::External, true), count(Linkage::Static, true)) {
+        // An umbrella header declares nothing itself.
+        (0, 0) => count(Linkage::External, false),
+        // With code of its own, a header need not promise anything.
+        (given, _) => given,
+    }
 }
 
 fn resolve(
@@ -101,7 +120,8 @@ fn resolve(
         Some(SymbolKind::Function) => {}
         Some(_) => return Err(format!("{} exports a variable of that name", library.path().display())),
         None if declaration.linkage == Linkage::Static => {
-            return Err("it is static: its code is in the header, not in the library".to_owned());
+            let shape = CallShape::of(declaration, interface)?;
+            return Ok((static_code(declaration, library)?, shape));
         }
         None => return Err(format!("it is not exported by {}", library.path().display())),
     }
@@ -110,4 +130,15 @@ fn resolve(
         .address(symbol)
         .ok_or_else(|| format!("the dynamic loader does not find it in {}", library.path().display()))?;
     Ok((address, shape))
+}
+
+/// The code of a function that is in the header only.
+fn static_code(declaration: &Function, library: &Library) -> std::result::Result<*const c_void, String> {
+    let code = library.shim().and_then(|shim| shim.code(&declaration.name));
+    code.unwrap_or(Err(if declaration.in_given_header {
+        "it is static: its code is in the header, not in the library"
+    } else {
+        "it is static: its code is in a header that was not given; give this one too to have it compiled"
+    }))
+    .map_err(str::to_owned)
 }

@@ -2,12 +2,15 @@ use std::ffi::{CStr, CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::Symbols;
+use super::{Shim, Symbols};
+use crate::header::{Cache, Key, Options, Parsed};
 use crate::{Error, Result};
 
 /// A shared library that is loaded, with the symbols it exports itself.
 #[derive(Debug)]
 pub struct Library {
+    // Before the handle: what needs the library goes first.
+    shim: Option<Shim>,
     handle: libloading::os::unix::Library,
     path: PathBuf,
     symbols: Symbols,
@@ -22,7 +25,7 @@ impl Library {
             let path = std::path::absolute(library).unwrap_or_else(|_| library.to_owned());
             let symbols = Symbols::read(&path)?;
             let handle = load(&path)?;
-            return Ok(Self { handle, path, symbols });
+            return Ok(Self { shim: None, handle, path, symbols });
         }
         if library.is_dir() {
             return Err(Error::NotALibrary {
@@ -46,7 +49,7 @@ impl Library {
         };
         let (handle, path) = loaded_path(handle, library)?;
         let symbols = Symbols::read(&path)?;
-        Ok(Self { handle, path, symbols })
+        Ok(Self { shim: None, handle, path, symbols })
     }
 
     /// Where the library lies.
@@ -61,11 +64,23 @@ impl Library {
 
     /// The address of one of its symbols; `None` where the loader does not know it.
     pub fn address(&self, symbol: &str) -> Option<*const c_void> {
-        let name = CString::new(symbol).ok()?;
-        // SAFETY: only the address is taken; nothing is called or read through it here.
-        let address = unsafe { self.handle.get::<*const c_void>(name.as_bytes_with_nul()) }.ok()?;
-        let address = address.into_raw().cast_const();
-        (!address.is_null()).then_some(address)
+        self::symbol(&self.handle, symbol)
+    }
+
+    /// Compiles what the headers have as static functions, if there are any; see [`Shim::of`].
+    pub fn compile_static_functions(
+        &mut self,
+        parsed: &Parsed,
+        options: &Options,
+        cache: Option<&Cache>,
+        key: Option<&Key>,
+    ) {
+        self.shim = Shim::of(parsed, options, self, cache, key);
+    }
+
+    /// The compiled static functions.
+    pub fn shim(&self) -> Option<&Shim> {
+        self.shim.as_ref()
     }
 }
 
@@ -98,7 +113,16 @@ pub fn symbol_at(address: usize) -> Option<SymbolAt> {
     Some(SymbolAt { name: name.to_str().ok()?.to_owned(), library })
 }
 
-fn load(path: &Path) -> Result<libloading::os::unix::Library> {
+/// The address of a symbol of what is loaded; `None` where the loader does not know it.
+pub(super) fn symbol(handle: &libloading::os::unix::Library, symbol: &str) -> Option<*const c_void> {
+    let name = CString::new(symbol).ok()?;
+    // SAFETY: only the address is taken; nothing is called or read through it here.
+    let address = unsafe { handle.get::<*const c_void>(name.as_bytes_with_nul()) }.ok()?;
+    let address = address.into_raw().cast_const();
+    (!address.is_null()).then_some(address)
+}
+
+pub(super) fn load(path: &Path) -> Result<libloading::os::unix::Library> {
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
     // SAFETY: loading runs the library's constructors, which is what the user asks for.
     unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| {

@@ -2,8 +2,10 @@
 //! signature and the route by which it is called.
 
 mod bindings;
+mod compiler;
 mod convention;
 mod library;
+mod shim;
 mod signature;
 mod symbols;
 mod wide;
@@ -11,6 +13,7 @@ mod wide;
 pub use bindings::{Bindings, BoundFunction, CallShape, Skipped, bind};
 pub use convention::{Convention, Eightbyte, Passing, RecordClass};
 pub use library::{Library, SymbolAt, symbol_at};
+pub use shim::Shim;
 pub use signature::{Place, Registers, Route, Scalar, Signature};
 pub use symbols::{Symbol, SymbolKind, Symbols};
 pub use wide::Wide;

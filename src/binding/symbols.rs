@@ -1,9 +1,12 @@
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
+use object::Endianness;
 use object::elf;
-use object::read::elf::{ElfFile, FileHeader, Sym};
-use object::{Endianness, Object};
+use object::read::elf::{FileHeader, SectionHeader, Sym};
+use object::read::{ReadCache, StringTable};
 
 use crate::{Error, Result};
 
@@ -34,38 +37,51 @@ pub enum SymbolKind {
 impl Symbols {
     /// Reads the dynamic symbol table of the ELF file at `path`.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| not_a_library(path, format!("it cannot be read ({error})")))?;
-        if !bytes.starts_with(&elf::ELFMAG) {
-            return Err(not_a_library(path, describe_foreign(&bytes)));
+        let unreadable = |error| not_a_library(path, format!("it cannot be read ({error})"));
+        let mut file = File::open(path).map_err(unreadable)?;
+        let mut head = Vec::new();
+        file.by_ref().take(512).read_to_end(&mut head).map_err(unreadable)?;
+        if !head.starts_with(&elf::ELFMAG) {
+            return Err(not_a_library(path, describe_foreign(&head)));
         }
         let class = if cfg!(target_pointer_width = "64") { elf::ELFCLASS64 } else { elf::ELFCLASS32 };
-        match bytes.get(4) {
+        match head.get(4) {
             Some(&found) if found == class.0 => {}
             Some(_) => return Err(not_a_library(path, "its word size is another".to_owned())),
             None => return Err(not_a_library(path, "the file ends after its first bytes".to_owned())),
         }
+        // Of most libraries the symbols are a small part.
+        let parts = ReadCache::new(file);
         #[cfg(target_pointer_width = "64")]
-        let symbols = Self::of::<elf::FileHeader64<Endianness>>(&bytes);
+        let symbols = Self::of::<elf::FileHeader64<Endianness>>(&parts);
         #[cfg(target_pointer_width = "32")]
-        let symbols = Self::of::<elf::FileHeader32<Endianness>>(&bytes);
+        let symbols = Self::of::<elf::FileHeader32<Endianness>>(&parts);
         symbols.map_err(|message| not_a_library(path, message))
     }
 
-    fn of<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let file =
-            ElfFile::<Elf>::parse(bytes).map_err(|error| format!("its ELF data is damaged ({error})"))?;
-        if file.kind() != object::ObjectKind::Dynamic {
-            return Err(format!("it is an ELF {}, not a shared object", kind_name(file.kind())));
+    fn of<Elf: FileHeader<Endian = Endianness>>(
+        parts: &ReadCache<File>,
+    ) -> std::result::Result<Self, String> {
+        let damaged = |error| format!("its ELF data is damaged ({error})");
+        let header = Elf::parse(parts).map_err(damaged)?;
+        let endian = header.endian().map_err(damaged)?;
+        if header.e_type(endian) != elf::ET_DYN {
+            return Err(format!("it is an ELF {}, not a shared object", type_name(header.e_type(endian))));
         }
-        let endian = file.endian();
-        let machine = file.elf_header().e_machine(endian);
-        if MACHINE.is_some_and(|ours| ours != machine) {
+        if MACHINE.is_some_and(|ours| ours != header.e_machine(endian)) {
             return Err("it is made for another processor".to_owned());
         }
-        let table = file.elf_dynamic_symbol_table();
-        let mut symbols = HashMap::new();
-        for symbol in table.iter() {
+        let sections = header.sections(endian, parts).map_err(damaged)?;
+        let Some(table) = sections.iter().find(|section| section.sh_type(endian) == elf::SHT_DYNSYM) else {
+            return Ok(Self::default());
+        };
+        let list = table.data_as_array::<Elf::Sym, _>(endian, parts).map_err(damaged)?;
+        let strings = sections.section(table.link(endian)).map_err(damaged)?;
+        // All names at once: asked for one by one, each would be read from the file by itself.
+        let strings = strings.data(endian, parts).map_err(damaged)?;
+        let names = StringTable::new(strings, 0, strings.len() as u64);
+        let mut symbols = HashMap::with_capacity(list.len());
+        for symbol in list {
             if symbol.is_undefined(endian) || symbol.st_bind() == elf::STB_LOCAL {
                 continue;
             }
@@ -77,12 +93,17 @@ impl Symbols {
                 elf::STT_NOTYPE => SymbolKind::Function,
                 _ => continue,
             };
-            let Ok(name) = table.symbol_name(endian, symbol) else { continue };
+            let Ok(name) = names.get(symbol.st_name(endian)) else { continue };
             if let Ok(name) = std::str::from_utf8(name) {
                 symbols.insert(name.to_owned(), Symbol { kind, size: symbol.st_size(endian).into() });
             }
         }
         Ok(Self(symbols))
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// The symbol of that name, if the library itself defines it.
@@ -100,17 +121,16 @@ const MACHINE: Option<elf::Machine> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-fn kind_name(kind: object::ObjectKind) -> &'static str {
-    match kind {
-        object::ObjectKind::Relocatable => "object file (link it with 'cc -shared')",
-        object::ObjectKind::Executable => "executable",
-        object::ObjectKind::Core => "core dump",
+fn type_name(ty: elf::FileType) -> &'static str {
+    match ty {
+        elf::ET_REL => "object file (link it with 'cc -shared')",
+        elf::ET_EXEC => "executable",
+        elf::ET_CORE => "core dump",
         _ => "file of unknown kind",
     }
 }
 
-fn describe_foreign(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(512)];
+fn describe_foreign(head: &[u8]) -> String {
     if head.is_empty() {
         "it is empty".to_owned()
     } else if head.starts_with(b"!<arch>") {

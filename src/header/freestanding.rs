@@ -1,6 +1,6 @@
 //! The headers a compiler brings along (`stddef.h`, `stdarg.h`, …), which the libclang of PyPI lacks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clang::Unsaved;
 
@@ -42,6 +42,11 @@ const X86_NAMES: &[&str] = &[
 /// All of them, as files that libclang takes from memory.
 pub(super) fn unsaved() -> Vec<Unsaved> {
     headers().map(|(name, text)| Unsaved::new(format!("{DIRECTORY}/{name}"), text)).collect()
+}
+
+/// The full path of the one of that name.
+pub(super) fn path(header: &Path) -> Option<PathBuf> {
+    headers().find(|(name, _)| header == Path::new(name)).map(|(name, _)| Path::new(DIRECTORY).join(name))
 }
 
 /// What is in one of them, by its full path.

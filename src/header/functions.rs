@@ -27,7 +27,7 @@ impl<'tu> Lowering<'tu> {
             variadic: entity.is_variadic(),
             linkage: linkage(entity),
             prototype: prototype::of_function(entity, name)?,
-            comment: place.source.comments().of_function(name, place.span),
+            comment: place.source.comments().of_function(name, place.span).map(Into::into),
             location: place.location,
             in_given_header: place.source.given,
             name: name.to_owned(),
@@ -52,7 +52,7 @@ fn linkage(entity: &Entity<'_>) -> Linkage {
 }
 
 /// The symbol, where an `asm` label gives one other than the name.
-fn symbol(entity: &Entity<'_>, name: &str) -> Option<String> {
+pub(super) fn symbol(entity: &Entity<'_>, name: &str) -> Option<String> {
     // Only an attribute makes a difference in C, and asking clang for the symbol is dear.
     let symbol = entity.has_attributes().then(|| entity.get_mangled_name()).flatten()?;
     // The byte \x01 tells LLVM to take the label as it is.

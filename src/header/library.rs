@@ -1,8 +1,8 @@
 //! Loading libclang, once for the whole process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use clang::Clang;
 
@@ -13,6 +13,9 @@ static CHOSEN: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// The loaded libclang. The lock also keeps parses apart: libclang may be used by one thread at a time.
 static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
+
+/// The choice that libclang was loaded by.
+static LOADED_BY: OnceLock<Option<PathBuf>> = OnceLock::new();
 
 /// libclang, never unloaded again: loading it once more would cost several milliseconds.
 struct Loaded {
@@ -32,18 +35,28 @@ pub fn set_libclang(path: PathBuf) {
     *lock(&CHOSEN) = Some(path);
 }
 
-/// Runs `work` with libclang loaded on this thread, while no other thread uses it.
+/// Which libclang a parse takes: the one that is loaded, else the environment's, else `given`; `None`
+/// where it is searched for.
+pub(super) fn choice(given: Option<&Path>) -> Option<PathBuf> {
+    let wanted = || std::env::var_os(LibclangPath::NAME).map(PathBuf::from);
+    LOADED_BY.get().cloned().unwrap_or_else(|| wanted().or_else(|| given.map(Path::to_owned)))
+}
+
+/// Runs `work` with libclang loaded on this thread, while no other thread uses it; the path is libclang's.
 ///
 /// A panic inside (the clang crate has some, for what it believes impossible) becomes [`HeaderError::Clang`].
-pub(super) fn with_clang<T>(headers: &str, work: impl FnOnce(&Clang) -> HeaderResult<T>) -> HeaderResult<T> {
+pub(super) fn with_clang<T>(
+    headers: &str,
+    work: impl FnOnce(&Clang, &Path) -> HeaderResult<T>,
+) -> HeaderResult<T> {
     let mut slot = lock(&LOADED);
     let loaded = match slot.take() {
         Some(loaded) => slot.insert(loaded),
         None => slot.insert(load()?),
     };
     let previous = clang_sys::set_library(Some(loaded.library.clone()));
-    let clang = loaded.clang;
-    let outcome = catch_unwind(AssertUnwindSafe(|| work(clang)));
+    let (clang, path) = (loaded.clang, loaded.library.path());
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(clang, path)));
     stop_crash_recovery();
     clang_sys::set_library(previous);
     outcome.unwrap_or_else(|panic| {
@@ -70,6 +83,7 @@ fn load() -> HeaderResult<Loaded> {
     clang_sys::load().map_err(missing)?;
     let clang = Clang::new().map_err(missing)?;
     let library = clang_sys::get_library().ok_or_else(|| missing("the loader lost it".into()))?;
+    LOADED_BY.get_or_init(|| std::env::var_os(LibclangPath::NAME).map(PathBuf::from));
     Ok(Loaded { clang: Box::leak(Box::new(clang)), library })
 }
 

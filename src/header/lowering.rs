@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use clang::{Entity, EntityKind, StorageClass, TranslationUnit};
+use clang::{Entity, EntityKind, StorageClass, TranslationUnit, Type};
 
-use super::sources::Sources;
+use super::constants::value;
+use super::functions::symbol;
+use super::sources::{Place, Sources};
 use super::types;
-use crate::model::{Global, Interface, Typedef};
+use crate::model::{Constant, Global, Interface, Typedef};
 
 /// The interface as far as it is known, and what finds things in it.
 pub(super) struct Lowering<'tu> {
@@ -91,9 +93,11 @@ impl<'tu> Lowering<'tu> {
             return;
         };
         if entity.get_storage_class() == Some(StorageClass::Static) {
+            self.static_constant(entity, ty, name, place);
             return;
         }
         let global = Global {
+            symbol: symbol(entity, &name),
             ty: self.ty(ty),
             comment: place.source.comments().of_declaration(place.span),
             location: place.location,
@@ -106,6 +110,16 @@ impl<'tu> Lowering<'tu> {
                 self.globals.insert(name, self.interface.globals.len());
                 self.interface.globals.push(global);
             }
+        }
+    }
+
+    /// `static const int LIMIT = 3;` is in no library: it is what its initialiser is.
+    fn static_constant(&mut self, entity: &Entity<'tu>, ty: Type<'tu>, name: String, place: Place) {
+        if let Some(value) = ty.get_canonical_type().is_const_qualified().then(|| value(entity)).flatten()
+            && self.interface.constants.iter().all(|constant| constant.name != name)
+        {
+            let (location, in_given_header) = (place.location, place.source.given);
+            self.interface.constants.push(Constant { name, value, location, in_given_header });
         }
     }
 }

@@ -1,8 +1,11 @@
 //! From C headers to the [model](crate::model), by means of libclang. Nothing else of the crate
 //! knows libclang.
 
+mod aliases;
+mod cache;
 mod comments;
 mod constants;
+mod dependencies;
 mod diagnostics;
 mod docstring;
 mod enumerations;
@@ -20,11 +23,26 @@ mod sources;
 mod types;
 mod unit;
 
+pub use cache::{Cache, Key};
+pub use dependencies::Dependencies;
 pub use library::set_libclang;
 pub use options::Options;
 
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
 use crate::error::HeaderResult;
 use crate::model::Interface;
+
+/// What headers declare, and what that hangs on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parsed {
+    /// Everything that is declared.
+    pub interface: Interface,
+    /// The files that were read; `None` where the same files may give something else another time.
+    pub dependencies: Option<Dependencies>,
+}
 
 /// Parses the headers as one translation unit and returns everything that it declares, what the
 /// headers include among it.
@@ -38,16 +56,25 @@ use crate::model::Interface;
 /// `#include` too), [`Clang`](crate::error::HeaderError::Clang) for arguments that clang refuses, and
 /// [`LibclangMissing`](crate::error::HeaderError::LibclangMissing).
 pub fn parse(options: &Options) -> HeaderResult<Interface> {
+    Ok(read(options)?.interface)
+}
+
+/// As [`parse`], with what a [`Cache`] has to know.
+pub fn read(options: &Options) -> HeaderResult<Parsed> {
+    let start = SystemTime::now();
     let paths = search::find_headers(options)?;
     let main = options.main_file(&paths)?;
-    library::with_clang(&options.headers_for_messages(), |clang| {
+    library::with_clang(&options.headers_for_messages(), |clang, libclang| {
         let index = clang::Index::new(clang, false, false);
         let unit = unit::parse(&index, options, &main, true)?;
         diagnostics::check(&unit, options, &paths)?;
+        let dependencies = dependencies::of_unit(&unit, options, &paths, libclang, start);
         let sources = sources::Sources::new(&unit, &paths);
         let macros = macros::candidates(&unit, &sources);
         let mut interface = lowering::lower(&unit, sources);
-        interface.constants = constants::evaluate(&index, options, &main, macros)?;
-        Ok(interface)
+        let meanings = constants::evaluate(&index, options, &main, macros)?;
+        interface.constants.extend(meanings.constants);
+        aliases::declare(&mut interface, meanings.aliases);
+        Ok(Parsed { interface, dependencies })
     })
 }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::freestanding;
+use super::search::find_headers;
 use crate::error::{HeaderError, HeaderResult};
 
 /// Which headers to parse, and how.
@@ -29,6 +30,13 @@ impl Options {
     pub(super) fn arguments(&self) -> HeaderResult<Vec<String>> {
         let fixed = ["-x", "c", "-w", "-ferror-limit=0", "-isystem", freestanding::DIRECTORY];
         let mut arguments: Vec<String> = fixed.map(str::to_owned).into();
+        arguments.extend(self.own_arguments()?);
+        Ok(arguments)
+    }
+
+    /// The part of the command line that is the user's.
+    pub fn own_arguments(&self) -> HeaderResult<Vec<String>> {
+        let mut arguments = Vec::new();
         for directory in &self.include_dirs {
             arguments.push(format!("-I{}", self.text(directory)?));
         }
@@ -43,6 +51,11 @@ impl Options {
             Some(argument) => Err(self.refused(format!("argument {argument:?} contains a NUL"))),
             None => Ok(arguments),
         }
+    }
+
+    /// The text of a file that includes all headers.
+    pub fn includes(&self) -> HeaderResult<String> {
+        self.main_file(&find_headers(self)?)
     }
 
     /// The text of a file that includes all headers, found at `paths`, in order.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Options;
+use super::{Options, freestanding};
 use crate::error::{HeaderError, HeaderResult};
 
 /// Where every given header is, in order.
@@ -18,7 +18,11 @@ fn find(header: &Path, include_dirs: &[PathBuf]) -> HeaderResult<PathBuf> {
     }
     let directories = if is_searched_for(header) { search_directories(include_dirs) } else { Vec::new() };
     let found = directories.iter().map(|directory| directory.join(header)).find(|path| path.is_file());
-    found.ok_or_else(|| HeaderError::HeaderNotFound { path: header.to_owned(), searched: directories })
+    // The compiler's own headers lie in no directory of the system's.
+    let own = || freestanding::path(header).filter(|_| is_searched_for(header));
+    found
+        .or_else(own)
+        .ok_or_else(|| HeaderError::HeaderNotFound { path: header.to_owned(), searched: directories })
 }
 
 /// `zlib.h` and `curl/curl.h` are searched for, `./zlib.h` and `/opt/zlib.h` are not.
@@ -26,7 +30,8 @@ fn is_searched_for(header: &Path) -> bool {
     !header.is_absolute() && !header.starts_with(".") && !header.starts_with("..")
 }
 
-fn search_directories(include_dirs: &[PathBuf]) -> Vec<PathBuf> {
+/// The directories of a header, and of `#include`, in order.
+pub(super) fn search_directories(include_dirs: &[PathBuf]) -> Vec<PathBuf> {
     let system = ["/usr/local/include".into(), multiarch_directory(), "/usr/include".into()];
     include_dirs.iter().cloned().chain(system).collect()
 }

@@ -2,10 +2,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Location;
 
-/// An object-like macro whose value is a number or a string.
+/// An object-like macro or a `static const` variable whose value is a number, a string or an address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Constant {
-    /// The macro's name.
+    /// The name of the macro or variable.
     pub name: String,
     /// Its value.
     pub value: ConstantValue,
@@ -22,6 +22,9 @@ pub enum ConstantValue {
     Integer(i128),
     /// A floating constant.
     Float(f64),
-    /// A string literal, without its terminating NUL. (One with a NUL inside is no constant here.)
+    /// A string literal, without its terminating NUL.
     String(Vec<u8>),
+    /// A number that is cast to a pointer, `((sqlite3_destructor_type)-1)`: the address, and the type as
+    /// the header wrote it.
+    Pointer(u64, String),
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Location, Type};
@@ -7,7 +9,8 @@ use super::{Location, Type};
 pub struct Function {
     /// The name in C.
     pub name: String,
-    /// The symbol the library exports it under, where an `asm` label makes it differ from the name.
+    /// The symbol the library exports it under, where that is not its name: an `asm` label, or a
+    /// macro that is another name of it.
     pub symbol: Option<String>,
     /// The parameters before any `...`; none for `f()`, which says nothing about them.
     pub parameters: Vec<Parameter>,
@@ -21,8 +24,9 @@ pub struct Function {
     pub prototype: String,
     /// Where the declaration begins: its first specifier, or the macro that makes it.
     pub location: Location,
-    /// The header comment as plain text, without comment marks; `None` where there is none.
-    pub comment: Option<String>,
+    /// The header comment as plain text, without comment marks; `None` where there is none. One comment
+    /// may be that of many functions.
+    pub comment: Option<Arc<str>>,
     /// Whether one of the given headers declares it (not one that they include).
     pub in_given_header: bool,
 }

@@ -7,6 +7,9 @@ use super::{Location, Type};
 pub struct Global {
     /// The name in C.
     pub name: String,
+    /// The symbol the library exports it under, where that is not its name: an `asm` label, or a
+    /// macro that is another name of it.
+    pub symbol: Option<String>,
     /// The type; `is_const` tells whether it may be written.
     pub ty: Type,
     /// Where it is declared.

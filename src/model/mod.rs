@@ -11,6 +11,7 @@ mod interface;
 mod layout;
 mod location;
 mod lookup;
+mod reach;
 mod record;
 mod spelling;
 mod ty;

@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PySlice};
+use pyo3::types::{PyList, PySlice, PyType};
 
 use super::ctype::{CType, Shape};
 use super::place::Place;
+use super::type_object::alias;
 
 /// A C array: indexed, sliced, iterated and assigned like a list of fixed length.
 ///
@@ -54,6 +55,11 @@ impl Array {
 
 #[pymethods]
 impl Array {
+    #[classmethod]
+    fn __class_getitem__(cls: &Bound<'_, PyType>, item: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        alias(cls, item)
+    }
+
     fn __len__(&self) -> PyResult<usize> {
         Ok(self.elements()?.1)
     }

@@ -261,6 +261,10 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
 }
 
 /// A C string for CPython; NULs, which no C name or comment should hold, are dropped.
-pub fn c_string(text: &str) -> PyResult<CString> {
-    CString::new(text.replace('\0', "")).map_err(|error| PyMemoryError::new_err(error.to_string()))
+pub fn c_string(text: String) -> PyResult<CString> {
+    CString::new(text).or_else(|error| {
+        let mut bytes = error.into_vec();
+        bytes.retain(|byte| *byte != 0);
+        CString::new(bytes).map_err(|error| PyMemoryError::new_err(error.to_string()))
+    })
 }

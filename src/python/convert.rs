@@ -7,7 +7,7 @@ use pyo3::{ffi, intern};
 
 use super::array::Array;
 use super::buffer::{Views, has_buffer};
-use super::callback::{CallbackType, Given};
+use super::callback::{Callback, CallbackType, Given};
 use super::plan::{Argument, Failure, Plan, ResultPlan, Target};
 use super::pointer::Pointer;
 use super::record::Record;
@@ -334,6 +334,9 @@ pub unsafe fn variadic_to_c(
                 word => word? as u64,
             };
             return Ok((Argument::Word(word), false));
+        }
+        if let Ok(callback) = Borrowed::from_ptr(Python::assume_attached(), object).cast::<Callback>() {
+            return Ok((Argument::Word(callback.get().address() as u64), false));
         }
         text(&ANYTHING, object, views).map(|argument| (argument, false))
     }

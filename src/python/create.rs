@@ -1,5 +1,6 @@
 //! `create_interface`: parse, bind, and put the functions into a module.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -12,13 +13,13 @@ use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, Pointee, Types};
 use super::entry;
 use super::exceptions;
-use super::interface::{Interface, OWN_NAMES};
-use super::names::Names;
+use super::interface::{Interface, OWN_NAMES, variable};
+use super::names::{Names, python_name};
 use super::plan::{Parameter, Plan, ResultPlan};
-use crate::binding::{self, BoundFunction, CallShape, Library, Route, Scalar, Signature};
+use crate::binding::{self, Bindings, BoundFunction, CallShape, Library, Route, Scalar, Signature, Skipped};
 use crate::bracket::HAS_SLOTS;
 use crate::call::Libffi;
-use crate::header::{self, Options};
+use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::journal::Declaration;
 use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
 use crate::session::{self, LeakCheck};
@@ -59,13 +60,7 @@ pub fn create_interface<'py>(
 ) -> PyResult<Bound<'py, PyModule>> {
     refuse_what_is_to_come(wrapper_modules.as_ref(), backend, checker.as_deref())?;
     let checks = Checks { leaks: leak_check_named(leak_check.as_deref())?, results: check_results };
-    let decode = match encoding.as_deref() {
-        None => false,
-        Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => true,
-        Some(other) => {
-            return Err(PyValueError::new_err(format!("encoding must be None or 'utf-8', not '{other}'")));
-        }
-    };
+    let decode = decodes(encoding.as_deref())?;
     let release_gil = match gil {
         "release" => true,
         "hold" => false,
@@ -73,22 +68,13 @@ pub fn create_interface<'py>(
             return Err(PyValueError::new_err(format!("gil must be 'release' or 'hold', not '{other}'")));
         }
     };
-    let options = Options {
-        headers: paths(header_files)?,
-        include_dirs: include_dirs.map(|dirs| paths(&dirs)).transpose()?.unwrap_or_default(),
-        defines: defines.map(|defines| definitions(&defines)).transpose()?.unwrap_or_default(),
-        clang_args: clang_args.unwrap_or_default(),
-    };
-    let Some(first) = options.headers.first() else {
-        return Err(PyValueError::new_err("header_files is empty: give at least one header"));
-    };
-    let name =
-        first.file_stem().map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
-    let mut model = read_headers(py, &options)?;
-    let library = Library::open(&library_file)?;
-    let bindings = binding::bind(&model, &library, &options.headers)?;
-    model.functions.clear();
-    let globals = std::mem::take(&mut model.globals);
+    let options = options(header_files, include_dirs, defines, clang_args)?;
+    let name = options.headers.first().and_then(|first| first.file_stem());
+    let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
+    let Joined { mut model, library, bindings, names } = join(py, &options, &library_file)?;
+    // The names have these.
+    model.globals.clear();
+    model.constants.clear();
     let module = match module {
         Some(module) => module,
         None => PyModule::new(py, &name)?,
@@ -97,10 +83,9 @@ pub fn create_interface<'py>(
     if let Some(mut session) = session::current() {
         session.add_library(&library);
     }
-    let names = Names::new(&mut model);
-    let types = Types::new(model, names.enumerations().clone(), decode, checked);
+    let types = Types::new(model, &names, module.name()?.to_string(), decode, checked);
     let calls = Calls {
-        header: first.clone(),
+        header: options.headers.first().cloned().unwrap_or_default(),
         library: library.path().to_owned(),
         release_gil,
         checks,
@@ -115,7 +100,6 @@ pub fn create_interface<'py>(
         module.setattr(python_name.as_str(), &builtin)?;
         functions.push(builtin.unbind());
     }
-    let globals = globals.into_iter().map(|global| (global.name.clone(), global)).collect();
     let skipped = bindings.skipped.into_iter().map(|skipped| (skipped.name.clone(), skipped)).collect();
     let interface = Bound::new(
         py,
@@ -126,7 +110,6 @@ pub fn create_interface<'py>(
             types,
             names,
             skipped,
-            globals,
             functions,
             library: Mutex::new(Some(library)),
         },
@@ -184,6 +167,81 @@ fn leak_check_named(name: Option<&str>) -> PyResult<LeakCheck> {
     })
 }
 
+/// Whether `char *` results are str.
+pub fn decodes(encoding: Option<&str>) -> PyResult<bool> {
+    match encoding {
+        None => Ok(false),
+        Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8") => Ok(true),
+        Some(other) => Err(PyValueError::new_err(format!("encoding must be None or 'utf-8', not '{other}'"))),
+    }
+}
+
+/// Which headers to read, and how, as the caller says it.
+pub fn options(
+    header_files: &Bound<'_, PyAny>,
+    include_dirs: Option<Bound<'_, PyAny>>,
+    defines: Option<Bound<'_, PyDict>>,
+    clang_args: Option<Vec<String>>,
+) -> PyResult<Options> {
+    let headers = paths(header_files)?;
+    if headers.is_empty() {
+        return Err(PyValueError::new_err("header_files is empty: give at least one header"));
+    }
+    Ok(Options {
+        headers,
+        include_dirs: include_dirs.map(|dirs| paths(&dirs)).transpose()?.unwrap_or_default(),
+        defines: defines.map(|defines| definitions(&defines)).transpose()?.unwrap_or_default(),
+        clang_args: clang_args.unwrap_or_default(),
+    })
+}
+
+/// Headers and library, joined.
+pub struct Joined {
+    /// What the headers say beside functions; of its variables, those that the library has, with their lengths.
+    pub model: Model,
+    /// The library.
+    pub library: Library,
+    /// What can be called.
+    pub bindings: Bindings,
+    /// The names of everything else.
+    pub names: Names,
+}
+
+/// Reads the headers and joins them with the library.
+pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<Joined> {
+    let libclang = libclang(py)?;
+    let (cache, key) = (Cache::of_user(), Key::new(options, libclang.as_deref()));
+    let parsed = Cache::read(cache.as_ref(), key.as_ref(), || read_headers(py, libclang, options))?;
+    let mut library = Library::open(library_file)?;
+    py.detach(|| library.compile_static_functions(&parsed, options, cache.as_ref(), key.as_ref()));
+    let mut model = parsed.interface;
+    let mut bindings = binding::bind(&mut model, &library, &options.headers)?;
+    for mut global in std::mem::take(&mut model.globals) {
+        if let Some((_, size)) = variable(&library, &global) {
+            measure(&mut global.ty, size, &model);
+            model.globals.push(global);
+        } else {
+            bindings.skipped.push(Skipped {
+                name: global.name,
+                prototype: None,
+                location: global.location,
+                reason: format!("it is not exported by {}", library.path().display()),
+                in_given_header: global.in_given_header,
+            });
+        }
+    }
+    let names = Names::new(&model, &bindings);
+    Ok(Joined { model, library, bindings, names })
+}
+
+/// Gives the type of a variable of that size its length: where the header leaves that of an array open,
+/// the symbol table tells it.
+fn measure(ty: &mut Type, size: u64, model: &Model) {
+    if let TypeKind::Array(element, count @ None) = &mut ty.kind {
+        *count = model.size_of(element).and_then(|item| size.checked_div(item)).or(Some(0));
+    }
+}
+
 /// One path, or a list or tuple of paths.
 fn paths(value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
@@ -205,13 +263,12 @@ fn definitions(defines: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Option<Stri
 
 /// Natively right here, with the GIL held, as [`header::set_libclang`] asks; under Valgrind in the
 /// packaged worker, which Valgrind does not watch.
-fn read_headers(py: Python<'_>, options: &Options) -> PyResult<Model> {
-    let libclang = libclang(py)?;
+fn read_headers(py: Python<'_>, libclang: Option<PathBuf>, options: &Options) -> PyResult<Parsed> {
     if valgrind::running() == Presence::Native {
         if let Some(libclang) = libclang {
             header::set_libclang(libclang);
         }
-        return Ok(header::parse(options).map_err(crate::Error::from)?);
+        return Ok(header::read(options).map_err(crate::Error::from)?);
     }
     let worker = worker(py)?;
     Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
@@ -268,14 +325,14 @@ impl Making<'_> {
         function: BoundFunction,
         journal_id: u32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let BoundFunction { declaration, address, shape } = function;
-        let parameters: Box<[Parameter]> = declaration
-            .parameters
-            .iter()
+        let BoundFunction { mut declaration, address, shape } = function;
+        let (name, doc) = face(&declaration)?;
+        let parameters: Box<[Parameter]> = std::mem::take(&mut declaration.parameters)
+            .into_iter()
             .map(|parameter| Parameter {
                 plan: Plan::of(&parameter.ty, &Arc::downgrade(self.types)),
-                name: parameter.name.clone(),
-                spelling: parameter.ty.spelling.clone(),
+                name: parameter.name,
+                spelling: parameter.ty.spelling,
             })
             .collect();
         let result = ResultPlan::of(&declaration.result, self.types.decode);
@@ -299,7 +356,7 @@ impl Making<'_> {
                 (signature, Some(general), None, entry::general(release, bracketed))
             }
         };
-        let face = face(&declaration, entry)?;
+        let face = Face { name, doc, entry };
         let enumeration = self.types.enumeration(&declaration.result);
         let pointee = Pointee::of(&declaration.result, self.types);
         let names = (declaration.name, declaration.prototype);
@@ -369,8 +426,8 @@ pub fn function_at(
     Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))
 }
 
-fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face> {
-    let name = python_name(&declaration.name);
+/// The names of the parameters in Python, each once.
+pub fn parameter_names(declaration: &Function) -> Vec<String> {
     let mut parameters: Vec<String> = Vec::new();
     for (index, parameter) in declaration.parameters.iter().enumerate() {
         let name = parameter.name.as_deref().map_or_else(|| format!("arg{}", index + 1), python_name);
@@ -385,6 +442,13 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
         }
         parameters.push(unique);
     }
+    parameters
+}
+
+/// The name in Python, and the documentation with the signature before it.
+fn face(declaration: &Function) -> PyResult<(CString, CString)> {
+    let name = python_name(&declaration.name);
+    let mut parameters = parameter_names(declaration);
     if !parameters.is_empty() {
         parameters.push("/".to_owned());
     }
@@ -392,16 +456,9 @@ fn face(declaration: &Function, entry: super::callable::Entry) -> PyResult<Face>
         parameters.push("*args".to_owned());
     }
     let text = declaration.comment.as_deref().unwrap_or(&declaration.prototype);
-    let doc = format!("{name}({})\n--\n\n{text}", parameters.join(", "));
-    Ok(Face { name: c_string(&name)?, doc: c_string(&doc)?, entry })
-}
-
-/// The name in Python: keywords, and the module's own names, get a trailing underscore.
-fn python_name(name: &str) -> String {
-    const KEYWORDS: &[&str] = &[
-        "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
-        "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or",
-        "pass", "raise", "try", "with", "yield",
-    ];
-    if KEYWORDS.contains(&name) || OWN_NAMES.contains(&name) { format!("{name}_") } else { name.to_owned() }
+    let parameters = parameters.join(", ");
+    // Some comments are long: room for all of it at once.
+    let mut doc = String::with_capacity(name.len() + parameters.len() + text.len() + "()\n--\n\n\0".len());
+    doc.extend([name.as_str(), "(", parameters.as_str(), ")\n--\n\n", text]);
+    Ok((c_string(name)?, c_string(doc)?))
 }

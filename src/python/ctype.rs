@@ -9,7 +9,9 @@ use pyo3::prelude::*;
 
 use super::callable::Checks;
 use super::enumeration::EnumClass;
+use super::names::{Names, reserved_name};
 use super::plan::{Plan, ResultPlan};
+use super::record_class::RecordClass;
 use super::types::TypeId;
 use crate::binding::{Passing, Scalar, Wide};
 use crate::model::{
@@ -21,10 +23,13 @@ pub struct Types {
     model: Model,
     enumerations: HashMap<String, Arc<EnumClass>>,
     records: HashMap<String, usize>,
+    classes: HashMap<String, RecordClass>,
     /// By their qualified spelling.
     known: Mutex<HashMap<String, Arc<CType>>>,
     /// By the names that they were asked for.
     named: Mutex<HashMap<String, Arc<CType>>>,
+    /// The module that classes say they are of.
+    pub module: String,
     /// Whether `char *` results are decoded.
     pub decode: bool,
     /// Whether this process runs under Valgrind.
@@ -53,6 +58,8 @@ pub struct CType {
     pub id: TypeId,
     /// As C without typedefs.
     pub name: String,
+    /// As the headers have it.
+    pub declared: Type,
     /// Size in bytes; `None` where nobody knows it.
     pub size: Option<usize>,
     /// Whether values of it must not be written.
@@ -103,6 +110,15 @@ pub enum Shape {
     Opaque(String),
 }
 
+impl Shape {
+    /// The field of that name in Python or in C; `None` where there is none.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        let Self::Record { fields, by_name } = self else { return None };
+        let plain = || by_name.get(reserved_name(name)?);
+        by_name.get(name).or_else(plain).map(|index| &fields[*index])
+    }
+}
+
 /// A field of a record.
 pub struct Field {
     /// Its name.
@@ -131,6 +147,11 @@ pub struct Pointee {
 }
 
 impl Pointee {
+    /// The target of pointers to a type of which nothing else is known.
+    pub fn to(ty: &Type, types: &Arc<Types>) -> Arc<Self> {
+        Self::new(TypeId::of(&ty.canonical()), None, ty.clone(), types)
+    }
+
     /// The target of a pointer type; `None` for other types.
     pub fn of(ty: &Type, types: &Arc<Types>) -> Option<Arc<Self>> {
         let (id, function, ty) = match &ty.kind {
@@ -188,24 +209,31 @@ impl Pointee {
 
 impl Types {
     /// The types of a model.
-    pub fn new(
-        model: Model,
-        enumerations: HashMap<String, Arc<EnumClass>>,
-        decode: bool,
-        checked: bool,
-    ) -> Arc<Self> {
+    pub fn new(model: Model, names: &Names, module: String, decode: bool, checked: bool) -> Arc<Self> {
         let records =
             model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
+        let classes = model.records.iter().filter_map(|record| {
+            let name = names.records().get(&record.key)?.clone();
+            Some((record.key.clone(), RecordClass::new(name, record.comment.clone())))
+        });
+        let classes = classes.collect();
         Arc::new(Self {
             model,
-            enumerations,
+            enumerations: names.enumerations().clone(),
             records,
+            classes,
             known: Mutex::default(),
             named: Mutex::default(),
+            module,
             decode,
             checked,
             calls: OnceLock::new(),
         })
+    }
+
+    /// The class of the record of that key; `None` for one without a name.
+    pub fn record_class(&self, key: &str) -> Option<&RecordClass> {
+        self.classes.get(key)
     }
 
     /// A type by the name C programmers give it.
@@ -218,13 +246,13 @@ impl Types {
         Ok(ty)
     }
 
-    /// The array type of that name, which tells no length, with this length.
-    pub fn sized(self: &Arc<Self>, name: &str, length: usize) -> Result<Arc<CType>, BadTypeName> {
-        let mut ty = self.model.type_named(name)?;
+    /// An array type of unknown length, with this length.
+    pub fn sized(self: &Arc<Self>, ty: &CType, length: usize) -> Arc<CType> {
+        let mut ty = ty.declared.clone();
         if let TypeKind::Array(_, count @ None) = &mut ty.kind {
             *count = Some(length as u64);
         }
-        Ok(self.get(&ty))
+        self.get(&ty)
     }
 
     /// How values of a type travel, or why they cannot.
@@ -253,6 +281,7 @@ impl Types {
         let made = Arc::new(CType {
             id: TypeId::of(&name),
             name,
+            declared: ty.clone(),
             size: self.size_of(ty),
             is_const: ty.is_const,
             shape: self.shape(ty),

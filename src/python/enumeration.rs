@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 
+use super::names::without_keyword;
 use crate::model::{Enumeration, Interface as Model};
 
 /// A C enum and, from its first use on, the `enum.IntEnum` that stands for it.
@@ -52,7 +53,7 @@ impl EnumClass {
 
     /// The member of that name; `None` where there is none.
     pub fn member<'py>(&self, py: Python<'py>, module: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.class(py, module)?.getattr(name)
+        self.class(py, module)?.getattr(without_keyword(name))
     }
 
     /// The member of a value, or the plain int where no enumerator has it: C allows both. NULL
@@ -80,7 +81,12 @@ impl EnumClass {
         self.made.get_or_try_init(py, || {
             let members = PyList::empty(py);
             for enumerator in &self.enumeration.enumerators {
-                members.append((enumerator.name.as_str(), enumerator.value))?;
+                let name = without_keyword(&enumerator.name);
+                members.append((&*name, enumerator.value))?;
+                // The name in C is another name of the same member: Class["pass"].
+                if *name != *enumerator.name {
+                    members.append((enumerator.name.as_str(), enumerator.value))?;
+                }
             }
             let options = PyDict::new(py);
             options.set_item("module", module)?;

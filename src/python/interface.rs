@@ -1,32 +1,33 @@
 //! What stands behind a module: the methods it has beside the library's functions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyBytes, PyCFunction, PyDict, PyMemoryView, PyModule, PyString, PyTuple, PyWeakrefMethods,
+    PyAnyMethods, PyCFunction, PyDict, PyMemoryView, PyModule, PyString, PyTuple, PyWeakrefMethods,
     PyWeakrefReference,
 };
 
 use super::array::Array;
 use super::callable::Callable;
 use super::callback::Callback;
-use super::ctype::{CType, Shape, Types};
+use super::ctype::{CType, Pointee, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::failure::closed;
 use super::handle::{self, Handle};
-use super::names::Names;
+use super::names::{Name, Names, reserved_name};
 use super::place::Place;
 use super::plan::Plan;
 use super::pointer::Pointer;
 use super::record::Record;
 use super::reference::Ref;
+use super::type_object::{self, new_value};
 use crate::binding::{Library, Skipped, SymbolKind};
-use crate::model::{BadTypeName, Global};
+use crate::model::Global;
 
 /// What the module has beside the library's functions.
 pub const OWN_NAMES: &[&str] =
@@ -42,7 +43,6 @@ pub struct Interface {
     pub(super) types: Arc<Types>,
     pub(super) names: Names,
     pub(super) skipped: HashMap<String, Skipped>,
-    pub(super) globals: HashMap<String, Global>,
     pub(super) functions: Vec<Py<PyAny>>,
     pub(super) library: Mutex<Option<Library>>,
 }
@@ -76,7 +76,7 @@ impl Interface {
     fn reference(
         &self,
         py: Python<'_>,
-        type_name: &str,
+        type_name: &Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
         fields: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
@@ -89,44 +89,36 @@ impl Interface {
     fn allocate(
         &self,
         py: Python<'_>,
-        type_name: &str,
+        type_name: &Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
         fields: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
-        let mut ty = self.named(py, type_name)?;
-        if let (Some(value), Shape::Array { text, .. }, None) = (&value, &ty.shape, ty.size) {
-            // As in C, the initial value tells the length; text has its NUL.
-            let is_text = *text && (value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyString>());
-            let length =
-                if let Ok(text) = value.cast::<PyString>() { text.to_str()?.len() } else { value.len()? };
-            let length = length + usize::from(is_text);
-            ty = self.types.sized(type_name, length).map_err(|error| self.no_type(py, type_name, &error))?;
-        }
-        let place = Place::allocate(ty, self.types.clone())?;
-        let is_record = matches!(place.ty.shape, Shape::Record { .. });
-        if let Some(value) = value {
-            place.initialise(if is_record { &place.ty.name } else { "the value" }, &value)?;
-        }
-        if let Some(fields) = &fields {
-            place.initialise_fields(fields)?;
-        }
-        place.object(py)
+        new_value(self.named(type_name)?, value, fields)?.object(py)
     }
 
     /// The size of a C type, or of what a Python object of pythy's stands for, in bytes.
     fn sizeof(&self, what: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let ty = match what.extract::<String>() {
-            Ok(name) => self.named(what.py(), &name)?,
+        let ty = match self.named(what) {
+            Ok((ty, _)) => ty,
+            Err(error) if what.is_instance_of::<PyString>() => return Err(error),
             Err(_) => self.place_of(what)?.ty,
         };
         ty.size.ok_or_else(|| PyTypeError::new_err(format!("'{}' has no size", ty.name)))
     }
 
     /// The same address as a pointer of another type: cast(pointer, "struct point *").
-    fn cast(&self, py: Python<'_>, value: &Bound<'_, PyAny>, type_name: &str) -> PyResult<Py<PyAny>> {
-        let ty = self.named(py, type_name)?;
+    fn cast(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        type_name: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyAny>> {
+        let (ty, _) = self.named(type_name)?;
         let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
-            return Err(PyTypeError::new_err(format!("cast() makes pointers, and '{type_name}' is none")));
+            return Err(PyTypeError::new_err(format!(
+                "cast() makes pointers, and '{}' is none",
+                spelt(type_name, &ty)
+            )));
         };
         let address = if value.is_none() {
             0
@@ -196,10 +188,13 @@ impl Interface {
 
     /// A decorator that makes a callable a C function pointer of the type given, alive as long as
     /// the object it returns: for C code that keeps the pointer beyond the call.
-    fn callback(&self, py: Python<'_>, type_name: &str) -> PyResult<Py<PyAny>> {
-        let ty = self.named(py, type_name)?;
+    fn callback(&self, py: Python<'_>, type_name: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let (ty, _) = self.named(type_name)?;
         let Shape::Scalar { plan: Plan::Callback(callback), .. } = &ty.shape else {
-            return Err(PyTypeError::new_err(format!("'{type_name}' is no function pointer type")));
+            return Err(PyTypeError::new_err(format!(
+                "'{}' is no function pointer type",
+                spelt(type_name, &ty)
+            )));
         };
         let callback = callback.clone();
         let decorate =
@@ -222,35 +217,34 @@ impl Interface {
     }
 
     /// The names of the module that are made at their first use.
-    fn listed(&self) -> Vec<String> {
-        let mut names = self.names.of_given_headers();
-        names.extend(
-            self.globals.values().filter(|global| global.in_given_header).map(|global| global.name.clone()),
-        );
-        names
+    fn listed(&self) -> HashSet<String> {
+        self.names.listed().clone()
     }
 
     /// Stores into a C variable; tells whether there is one of that name.
     fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        match self.global(name)? {
-            Some(place) => place.set(name, value).map(|()| true),
-            None => Ok(false),
+        for name in [Some(name), reserved_name(name)].into_iter().flatten() {
+            if let Some(place) = self.global(name)? {
+                return place.set(name, value).map(|()| true);
+            }
         }
+        Ok(false)
     }
 
     /// What the module says to a name that it does not have yet, or at all.
     fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
         if let Some(place) = self.global(name)? {
-            return place.get(py);
+            return self.read(py, place);
         }
-        if let Some(value) = self.names.resolve(py, &self.name, name)? {
+        if let Some(value) = self.names.resolve(py, &self.types, name)? {
             // The module answers by itself from now on.
             if let Some(module) = self.module.bind(py).upgrade() {
                 module.cast::<PyModule>()?.dict().set_item(name, &value)?;
             }
             return Ok(value);
         }
-        Err(match self.skipped.get(name) {
+        let plain = || self.skipped.get(reserved_name(name)?);
+        Err(match self.skipped.get(name).or_else(plain) {
             Some(Skipped { location, reason, .. }) => {
                 new_symbol_error(py, format!("{location}: '{name}' is declared, but {reason}"))
             }
@@ -262,25 +256,38 @@ impl Interface {
 impl Interface {
     /// The C variable of that name, as long as the library is open.
     fn global(&self, name: &str) -> PyResult<Option<Place>> {
-        let Some(global) = self.globals.get(name) else { return Ok(None) };
+        let Some(Name::Global(global)) = self.names.get(name) else { return Ok(None) };
         let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some(library) = &*library else {
             let message = format!("the variable '{name}' was used after its interface was closed");
             return Err(exceptions::Error::new_err(message));
         };
-        let data = library.symbols().get(name).is_some_and(|symbol| symbol.kind != SymbolKind::Function);
-        let address = if data { library.address(name) } else { None };
-        let Some(address) = address else { return Ok(None) };
+        let Some((address, _)) = variable(library, global) else { return Ok(None) };
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
-        Ok(Some(Place::of_c(address as usize, ty, types)))
+        Ok(Some(Place::of_c(address, ty, types)))
     }
 
-    fn named(&self, py: Python<'_>, type_name: &str) -> PyResult<Arc<CType>> {
-        self.types.named(type_name).map_err(|error| self.no_type(py, type_name, &error))
+    /// What a variable is in Python; of one whose type only the library knows, a pointer to it.
+    fn read(&self, py: Python<'_>, place: Place) -> PyResult<Py<PyAny>> {
+        let Shape::Opaque(_) = place.ty.shape else { return place.get(py) };
+        let target = Pointee::to(&place.ty.declared, &self.types);
+        // SAFETY: a new reference, or NULL with an exception set.
+        unsafe {
+            let pointer = Pointer::give(py, place.address, &target, self.types.checked);
+            Bound::from_owned_ptr_or_err(py, pointer).map(Bound::unbind)
+        }
     }
 
-    fn no_type(&self, py: Python<'_>, type_name: &str, error: &BadTypeName) -> PyErr {
-        new_argument_error(py, error.message(type_name, &self.headers))
+    /// The type that a name, or an object such as the value of `lib.name`, stands for.
+    fn named(&self, what: &Bound<'_, PyAny>) -> PyResult<(Arc<CType>, Arc<Types>)> {
+        let Ok(name) = what.cast::<PyString>() else {
+            return type_object::of(what)?.ok_or_else(|| type_object::no_type(what));
+        };
+        let name = name.to_string_lossy();
+        match self.types.named(&name) {
+            Ok(ty) => Ok((ty, self.types.clone())),
+            Err(error) => Err(new_argument_error(what.py(), error.message(&name, &self.headers))),
+        }
     }
 
     fn place_of(&self, object: &Bound<'_, PyAny>) -> PyResult<Place> {
@@ -299,6 +306,18 @@ impl Interface {
             format!("a Pointer, a Ref, a Record or an Array is wanted here, not {given}"),
         ))
     }
+}
+
+/// A type as the caller wrote it, or by the name it has.
+fn spelt(given: &Bound<'_, PyAny>, ty: &CType) -> String {
+    given.extract().unwrap_or_else(|_| ty.name.clone())
+}
+
+/// Address and size of a variable that the library exports.
+pub fn variable(library: &Library, global: &Global) -> Option<(usize, u64)> {
+    let name = global.symbol.as_deref().unwrap_or(&global.name);
+    let symbol = library.symbols().get(name).filter(|symbol| symbol.kind != SymbolKind::Function)?;
+    Some((library.address(name)? as usize, symbol.size))
 }
 
 impl Drop for Interface {

@@ -1,38 +1,102 @@
-//! The names of an interface that are not functions: macro constants, enums and their
-//! enumerators. They become objects when somebody asks for them.
+//! The names of an interface that are not functions: constants, enums and their enumerators,
+//! variables, records and typedefs. They become objects when somebody asks for them. And how names of
+//! C are written in Python.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat};
 
+use super::ctype::{Shape, Types};
 use super::enumeration::EnumClass;
-use crate::model::{Constant, ConstantValue, Interface as Model};
+use super::exceptions::new_argument_error;
+use super::interface::OWN_NAMES;
+use super::pointer::Pointer;
+use super::record_class;
+use super::type_object::CTypeObject;
+use crate::binding::Bindings;
+use crate::model::{Constant, ConstantValue, Global, Interface as Model, Type, TypeKind, Typedef};
 
-/// The names and what they stand for.
+const KEYWORDS: &[&str] = &[
+    "False", "None", "True", "and", "as", "assert", "async", "await", "class", "def", "del", "elif",
+    "except", "finally", "from", "global", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass",
+    "raise", "try", "with", "yield",
+];
+
+/// What a name stands for.
+#[derive(Clone)]
+pub enum Name {
+    /// A C variable.
+    Global(Global),
+    /// An enumerator, by its name in C.
+    Member(Arc<EnumClass>, String),
+    /// A macro, or a `static const` variable.
+    Constant(Constant),
+    /// An enum, or a typedef of one.
+    Enumeration(Arc<EnumClass>),
+    /// A struct or union, or a typedef of one, by its key.
+    Record(String),
+    /// A typedef of any other type.
+    Type(Typedef),
+}
+
+/// The names and what they stand for. No two things have one name.
 pub struct Names {
-    constants: HashMap<String, Constant>,
     enumerations: HashMap<String, Arc<EnumClass>>,
-    /// Enums by their names in Python.
-    classes: HashMap<String, Arc<EnumClass>>,
-    /// Enums by their enumerators' names.
-    members: HashMap<String, Arc<EnumClass>>,
+    table: HashMap<String, Name>,
+    /// The names of records by their keys.
+    records: HashMap<String, String>,
+    /// The names of enums by their keys.
+    classes: HashMap<String, String>,
+    /// The names that `dir()` shows.
+    listed: HashSet<String>,
 }
 
 impl Names {
-    /// Takes the constants out of the model and finds its enums.
-    pub fn new(model: &mut Model) -> Self {
-        let enumerations = EnumClass::all(model);
-        let (mut classes, mut members) = (HashMap::new(), HashMap::new());
-        for class in enumerations.values() {
-            classes.extend(class.name().map(|name| (name.to_owned(), class.clone())));
-            let enumerators = class.enumeration().enumerators.iter();
-            members.extend(enumerators.map(|enumerator| (enumerator.name.clone(), class.clone())));
+    /// The names of a model, of which `bindings` has the functions. Where C has several things of
+    /// one name, the first of these has it in Python: functions, variables, enumerators, macros,
+    /// typedefs. A tag that loses its name to any of them keeps `struct`: `struct_stat`.
+    pub fn new(model: &Model, bindings: &Bindings) -> Self {
+        let mut names = Self {
+            enumerations: EnumClass::all(model),
+            table: HashMap::new(),
+            records: HashMap::new(),
+            classes: HashMap::new(),
+            listed: HashSet::new(),
+        };
+        let bound = bindings.functions.iter().map(|function| function.declaration.name.as_str());
+        let skipped = bindings.skipped.iter().filter(|skipped| skipped.prototype.is_some());
+        let functions = bound.chain(skipped.map(|function| function.name.as_str())).collect();
+        let shown = shown(model, bindings);
+        let mut claim = Claim { functions, names: &mut names };
+        for global in &model.globals {
+            claim.name(&global.name, Name::Global(global.clone()), global.in_given_header);
         }
-        let constants = std::mem::take(&mut model.constants).into_iter();
-        let constants = constants.map(|constant| (constant.name.clone(), constant)).collect();
-        Self { constants, enumerations, classes, members }
+        for enumeration in &model.enumerations {
+            let class = claim.names.enumerations[&enumeration.key].clone();
+            for member in &enumeration.enumerators {
+                let name = Name::Member(class.clone(), member.name.clone());
+                claim.name(&member.name, name, shown.contains(enumeration.key.as_str()));
+            }
+        }
+        for constant in &model.constants {
+            claim.name(&constant.name, Name::Constant(constant.clone()), constant.in_given_header);
+        }
+        for typedef in &model.typedefs {
+            claim.typedef(typedef, &shown);
+        }
+        for enumeration in &model.enumerations {
+            let class = claim.names.enumerations[&enumeration.key].clone();
+            let name = claim.tag(&enumeration.key, &Name::Enumeration(class), &shown);
+            claim.names.classes.extend(name.map(|name| (enumeration.key.clone(), name)));
+        }
+        for record in &model.records {
+            let name = claim.tag(&record.key, &Name::Record(record.key.clone()), &shown);
+            claim.names.records.extend(name.map(|name| (record.key.clone(), name)));
+        }
+        names
     }
 
     /// Enums by the keys that types refer to them by.
@@ -40,32 +104,158 @@ impl Names {
         &self.enumerations
     }
 
-    /// What a name stands for; `None` where it stands for nothing here.
-    pub fn resolve(&self, py: Python<'_>, module: &str, name: &str) -> PyResult<Option<Py<PyAny>>> {
-        if let Some(class) = self.members.get(name) {
-            return Ok(Some(class.member(py, module, name)?.unbind()));
-        }
-        if let Some(constant) = self.constants.get(name) {
-            return Ok(Some(match &constant.value {
+    /// The name in Python of the enum of that key; `None` for one without a name.
+    pub fn enumeration(&self, key: &str) -> Option<&str> {
+        self.classes.get(key).map(String::as_str)
+    }
+
+    /// Records' names in Python by the keys that types refer to them by.
+    pub fn records(&self) -> &HashMap<String, String> {
+        &self.records
+    }
+
+    /// What a name stands for: one in Python, or a keyword as C has it.
+    pub fn get(&self, name: &str) -> Option<&Name> {
+        self.table.get(name).or_else(|| self.table.get(&*without_keyword(name)))
+    }
+
+    /// What `name` stands for, as an object; `None` for variables, and where it stands for nothing.
+    pub fn resolve(&self, py: Python<'_>, types: &Arc<Types>, name: &str) -> PyResult<Option<Py<PyAny>>> {
+        let module = &types.module;
+        Ok(Some(match self.get(name) {
+            None | Some(Name::Global(_)) => return Ok(None),
+            Some(Name::Member(class, member)) => class.member(py, module, member)?.unbind(),
+            Some(Name::Constant(constant)) => match &constant.value {
+                ConstantValue::Pointer(address, type_name) => pointer(py, types, *address, type_name)?,
                 ConstantValue::Integer(value) => value.into_pyobject(py)?.into_any().unbind(),
                 ConstantValue::Float(value) => PyFloat::new(py, *value).into_any().unbind(),
                 ConstantValue::String(value) => PyBytes::new(py, value).into_any().unbind(),
-            }));
-        }
-        match self.classes.get(name) {
-            Some(class) => Ok(Some(class.class(py, module)?.unbind())),
-            None => Ok(None),
-        }
+            },
+            Some(Name::Enumeration(class)) => class.class(py, module)?.unbind(),
+            Some(Name::Record(key)) => record_class::of_key(py, types, key)?.into_any().unbind(),
+            Some(Name::Type(typedef)) => {
+                CTypeObject::new(typedef, types).into_pyobject(py)?.into_any().unbind()
+            }
+        }))
     }
 
-    /// The names that the given headers declare themselves.
-    pub fn of_given_headers(&self) -> Vec<String> {
-        let constants = self.constants.values().filter(|constant| constant.in_given_header);
-        let mut names: Vec<String> = constants.map(|constant| constant.name.clone()).collect();
-        for class in self.enumerations.values().filter(|class| class.enumeration().in_given_header) {
-            names.extend(class.name().map(str::to_owned));
-            names.extend(class.enumeration().enumerators.iter().map(|enumerator| enumerator.name.clone()));
-        }
-        names
+    /// The names that `dir()` shows: those of the given headers, and what bound functions reach.
+    pub fn listed(&self) -> &HashSet<String> {
+        &self.listed
     }
+}
+
+/// Who may have which name.
+struct Claim<'a> {
+    functions: HashSet<&'a str>,
+    names: &'a mut Names,
+}
+
+impl Claim<'_> {
+    /// Gives a name to what asks first; tells whether it has it.
+    fn name(&mut self, c_name: &str, what: Name, listed: bool) -> bool {
+        let name = python_name(c_name);
+        if self.functions.contains(c_name) || self.names.table.contains_key(&name) {
+            return false;
+        }
+        if listed {
+            self.names.listed.insert(name.clone());
+        }
+        self.names.table.insert(name, what);
+        true
+    }
+
+    fn typedef(&mut self, typedef: &Typedef, shown: &HashSet<&str>) {
+        let what = match &typedef.ty.kind {
+            TypeKind::Unsupported(_) | TypeKind::Void => return,
+            TypeKind::Record(key) => Name::Record(key.clone()),
+            TypeKind::Enumeration(key, _) => match self.names.enumerations.get(key) {
+                Some(class) => Name::Enumeration(class.clone()),
+                None => return,
+            },
+            _ => Name::Type(typedef.clone()),
+        };
+        // What is known by its typedef alone is shown where its record is.
+        let listed = typedef.in_given_header || shown.contains(typedef.name.as_str());
+        self.name(&typedef.name, what, listed);
+    }
+
+    /// The name in Python of what has this key, `None` for what has neither tag nor typedef.
+    fn tag(&mut self, key: &str, what: &Name, shown: &HashSet<&str>) -> Option<String> {
+        if key.contains('(') {
+            return None;
+        }
+        let plain = key.rsplit(' ').next().unwrap_or(key);
+        let listed = shown.contains(key);
+        let name = python_name(plain);
+        if self.names.table.get(&name).is_some_and(|taken| taken.is(what)) {
+            // A typedef of that name has said so already.
+            self.names.listed.extend(listed.then(|| name.clone()));
+            return Some(name);
+        }
+        let with_kind = key.replace(' ', "_");
+        [plain, &with_kind].into_iter().find(|name| self.name(name, what.clone(), listed)).map(python_name)
+    }
+}
+
+impl Name {
+    /// Whether both are one record or one enum.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Record(one), Self::Record(other)) => one == other,
+            (Self::Enumeration(one), Self::Enumeration(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+/// The keys of the records and enums to show.
+fn shown<'a>(model: &'a Model, bindings: &'a Bindings) -> HashSet<&'a str> {
+    let records = model.records.iter().filter(|record| record.in_given_header);
+    let enumerations = model.enumerations.iter().filter(|enumeration| enumeration.in_given_header);
+    let typedefs = model.typedefs.iter().filter(|typedef| typedef.in_given_header);
+    let globals = model.globals.iter().filter(|global| global.in_given_header);
+    let functions = bindings.functions.iter().map(|function| &function.declaration);
+    let types: Vec<&Type> = functions
+        .flat_map(|function| {
+            function.parameters.iter().map(|parameter| &parameter.ty).chain([&function.result])
+        })
+        .chain(records.clone().flat_map(|record| record.fields.iter().map(|field| &field.ty)))
+        .chain(typedefs.map(|typedef| &typedef.ty))
+        .chain(globals.map(|global| &global.ty))
+        .collect();
+    let mut shown = model.reached(types);
+    shown.extend(records.map(|record| record.key.as_str()));
+    shown.extend(enumerations.map(|enumeration| enumeration.key.as_str()));
+    shown
+}
+
+/// A constant that is an address; its type is spelt as the header has it.
+fn pointer(py: Python<'_>, types: &Arc<Types>, address: u64, type_name: &str) -> PyResult<Py<PyAny>> {
+    let ty = types
+        .named(type_name)
+        .map_err(|error| new_argument_error(py, error.message(type_name, "the headers")))?;
+    let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
+        return Err(new_argument_error(py, format!("'{type_name}' is no pointer")));
+    };
+    // SAFETY: a new reference, or NULL with an exception set.
+    unsafe {
+        let pointer = Pointer::give(py, address as usize, target, types.checked);
+        Bound::from_owned_ptr_or_err(py, pointer).map(Bound::unbind)
+    }
+}
+
+/// The name of something in the module: keywords, and the module's own names, get a trailing underscore.
+pub fn python_name(name: &str) -> String {
+    if OWN_NAMES.contains(&name) { format!("{name}_") } else { without_keyword(name).into_owned() }
+}
+
+/// The name, with a trailing underscore if it is a keyword.
+pub fn without_keyword(name: &str) -> Cow<'_, str> {
+    if KEYWORDS.contains(&name) { Cow::Owned(format!("{name}_")) } else { Cow::Borrowed(name) }
+}
+
+/// The name in C of what [`python_name`] gave an underscore; `None` for any other.
+pub fn reserved_name(name: &str) -> Option<&str> {
+    name.strip_suffix('_').filter(|plain| KEYWORDS.contains(plain) || OWN_NAMES.contains(plain))
 }

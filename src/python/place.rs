@@ -17,6 +17,7 @@ use super::failure::{refusal, short_repr};
 use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::pointer::Pointer;
 use super::record::Record;
+use super::record_class;
 use super::reference::Ref;
 use crate::binding::{Scalar, Wide};
 use crate::bracket::{Root, note_release};
@@ -123,7 +124,7 @@ impl Place {
                     Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
                 }
             }
-            Shape::Record { .. } => Ok(Py::new(py, Record::at(self.clone()))?.into_any()),
+            Shape::Record { .. } => record_class::object(py, self.clone()),
             Shape::Array { text: true, count, .. } if *count > 0 => {
                 let bytes = self.bytes(*count);
                 let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
@@ -212,11 +213,7 @@ impl Place {
                 return Err(new_argument_error(value.py(), message));
             };
             let name = name.to_str()?;
-            let found = match &self.ty.shape {
-                Shape::Record { fields, by_name } => by_name.get(name).map(|index| &fields[*index]),
-                _ => None,
-            };
-            let Some(field) = found else {
+            let Some(field) = self.ty.shape.field(name) else {
                 let at = if path == self.ty.name { String::new() } else { format!("{path}: ") };
                 let message = format!("{at}'{}' has no field '{name}'", self.ty.name);
                 return Err(new_argument_error(value.py(), message));
@@ -490,7 +487,7 @@ impl Place {
     pub fn object(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.ty.shape {
             Shape::Scalar { .. } | Shape::Wide { .. } => Ok(Py::new(py, Ref::at(self))?.into_any()),
-            Shape::Record { .. } => Ok(Py::new(py, Record::at(self))?.into_any()),
+            Shape::Record { .. } => record_class::object(py, self),
             Shape::Array { .. } => Ok(Py::new(py, Array::at(self))?.into_any()),
             Shape::Opaque(reason) => Err(PyTypeError::new_err(reason.clone())),
         }

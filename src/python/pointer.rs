@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple};
+use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple, PyType};
 
 use super::create;
 use super::ctype::{Pointee, Shape};
 use super::exceptions;
 use super::place::Place;
 use super::record::field;
+use super::type_object::alias;
 use super::types::TypeId;
 use crate::bracket::Root;
 
@@ -181,6 +182,11 @@ fn index_of(index: &Bound<'_, PyAny>) -> PyResult<usize> {
 
 #[pymethods]
 impl Pointer {
+    #[classmethod]
+    fn __class_getitem__(cls: &Bound<'_, PyType>, item: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        alias(cls, item)
+    }
+
     fn __int__(&self) -> PyResult<usize> {
         self.live()
     }

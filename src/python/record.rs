@@ -1,15 +1,19 @@
-use pyo3::exceptions::PyAttributeError;
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyType};
 
 use super::ctype::{Field, Shape};
+use super::names::without_keyword;
 use super::place::Place;
 use super::pointer::Pointer;
+use super::record_class::Given;
+use super::type_object::{new_value, of_class};
 
 /// A C struct or union: its fields are attributes, read and written in the record's own memory.
 ///
 /// Pass it where a function takes a pointer to it. pointer("field") is the address that a pointer
 /// field holds, where reading the field would convert it.
-#[pyclass(frozen, module = "pythy")]
+#[pyclass(frozen, subclass, module = "pythy")]
 pub struct Record {
     place: Place,
 }
@@ -32,15 +36,36 @@ impl Record {
 
 /// A field of the record at a place.
 pub fn field<'a>(place: &'a Place, name: &str) -> PyResult<&'a Field> {
-    let found = match &place.ty.shape {
-        Shape::Record { fields, by_name } => by_name.get(name).map(|index| &fields[*index]),
-        _ => None,
-    };
-    found.ok_or_else(|| PyAttributeError::new_err(format!("'{}' has no field '{name}'", place.ty.name)))
+    place
+        .ty
+        .shape
+        .field(name)
+        .ok_or_else(|| PyAttributeError::new_err(format!("'{}' has no field '{name}'", place.ty.name)))
 }
 
 #[pymethods]
 impl Record {
+    /// lib.point(other, x=1) is lib.new("struct point", other, x=1).
+    #[new]
+    #[classmethod]
+    #[pyo3(signature = (value=None, /, **fields))]
+    fn __new__(
+        class: &Bound<'_, PyType>,
+        value: Option<Bound<'_, PyAny>>,
+        fields: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        if let Some(place) =
+            value.as_ref().and_then(|value| value.cast::<Given>().ok()).and_then(|given| given.get().take())
+        {
+            return Ok(Self { place });
+        }
+        let Some(ty) = of_class(class)? else {
+            let message = "pythy.Record has no fields of its own: make records with lib.new(\"struct name\")";
+            return Err(PyTypeError::new_err(message));
+        };
+        new_value(ty, value, fields).map(Self::at)
+    }
+
     fn __getattr__(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
         self.place.get_field(py, self.field(name)?)
     }
@@ -69,7 +94,7 @@ impl Record {
     fn __dir__(&self) -> Vec<String> {
         let mut names = vec!["pointer".to_owned()];
         if let Shape::Record { fields, .. } = &self.place.ty.shape {
-            names.extend(fields.iter().map(|field| field.name.clone()));
+            names.extend(fields.iter().map(|field| without_keyword(&field.name).into_owned()));
         }
         names
     }

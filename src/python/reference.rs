@@ -1,8 +1,10 @@
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use super::place::Place;
 use super::pointer::Pointer;
+use super::type_object::alias;
 
 /// One C value in memory of its own, for parameters through which C hands something back.
 ///
@@ -26,6 +28,11 @@ impl Ref {
 
 #[pymethods]
 impl Ref {
+    #[classmethod]
+    fn __class_getitem__(cls: &Bound<'_, PyType>, item: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        alias(cls, item)
+    }
+
     /// The value, converted as results are: char * to bytes, other pointers to Pointer, NULL to None.
     #[getter]
     fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {

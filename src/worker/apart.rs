@@ -8,8 +8,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::error::HeaderResult;
-use crate::header::{self, Options};
-use crate::model::Interface;
+use crate::header::{self, Options, Parsed};
 use crate::{Error, Result};
 
 #[derive(Serialize, Deserialize)]
@@ -18,9 +17,9 @@ struct Request {
     options: Options,
 }
 
-/// What [`header::parse`] gives, from the worker at `worker`; `libclang` as for
+/// What [`header::read`] gives, from the worker at `worker`; `libclang` as for
 /// [`header::set_libclang`].
-pub fn parse_apart(worker: &Path, libclang: Option<PathBuf>, options: &Options) -> Result<Interface> {
+pub fn parse_apart(worker: &Path, libclang: Option<PathBuf>, options: &Options) -> Result<Parsed> {
     let failed = |message: String| Error::HeaderReader { path: worker.to_owned(), message };
     // Under Valgrind, starting what is not there looks like a program that ended.
     if !worker.is_file() {
@@ -45,7 +44,7 @@ pub fn parse_apart(worker: &Path, libclang: Option<PathBuf>, options: &Options) 
     if !output.status.success() {
         return Err(failed(format!("ended with {}", output.status)));
     }
-    let answer: HeaderResult<Interface> =
+    let answer: HeaderResult<Parsed> =
         postcard::from_bytes(&output.stdout).map_err(|error| failed(format!("gives no answer ({error})")))?;
     Ok(answer?)
 }
@@ -58,6 +57,6 @@ pub fn serve_parse() -> std::result::Result<(), String> {
     if let Some(libclang) = libclang {
         header::set_libclang(libclang);
     }
-    let answer = postcard::to_stdvec(&header::parse(&options)).map_err(|error| error.to_string())?;
+    let answer = postcard::to_stdvec(&header::read(&options)).map_err(|error| error.to_string())?;
     std::io::stdout().lock().write_all(&answer).map_err(|error| error.to_string())
 }

@@ -78,6 +78,7 @@ def test_the_worker_links_no_python(wheel: Path, tmp_path: Path):
 def test_the_wheel_works_in_a_clean_environment_of(interpreter: str, wheel: Path, tmp_path: Path):
     python = clean_environment(tmp_path / "venv", interpreter, wheel)
     assert run(python, "-I", "-c", USE_THE_PACKAGE, cwd=tmp_path).split() == ["pythy-worker", "0.1.0"]
+    assert run(tmp_path / "venv" / "bin" / "pythy", "--version", cwd=tmp_path) == "pythy 0.1.0\n"
 
 
 def test_pip_install_of_the_tree_works(tmp_path: Path):

@@ -1,5 +1,6 @@
 """What the tests are made of: C given as text, and scripts that run under Valgrind."""
 
+import functools
 import json
 import os
 import shutil
@@ -14,6 +15,14 @@ import pythy
 
 # Valgrind takes 5 to 10 seconds to start Python: one run should answer many questions.
 VALGRIND_TIMEOUT = 300
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """No test reads what the user's own use of pythy has cached, and none adds to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @dataclass(frozen=True)
@@ -154,3 +163,76 @@ def validate():
     schema = json.loads(Path(pythy.__file__).with_name("report.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema).validate
+
+
+@dataclass(frozen=True)
+class DebianLibrary:
+    """A line of debian_libraries.txt."""
+
+    name: str
+    package: str
+    file: str
+    headers: tuple[str, ...]
+    flags: tuple[str, ...]
+
+    @classmethod
+    def of(cls, line: str) -> "DebianLibrary":
+        name, package, file, *rest = line.split()
+        flags = [word for word in rest if word.startswith("-")]
+        headers = [word for word in rest if not word.startswith("-")]
+        return cls(name, package, file, tuple(headers), tuple(flags))
+
+    @property
+    def path(self) -> Path:
+        """The library that a program linked with ``file`` gets."""
+        asked = subprocess.run(["cc", f"-print-file-name={self.file}"], stdout=subprocess.PIPE, text=True)
+        return Path(asked.stdout.strip()).resolve()
+
+    def interface(self, **options):
+        include_dirs = [flag[2:] for flag in self.flags if flag.startswith("-I")]
+        defines = dict(flag[2:].split("=", 1) for flag in self.flags if flag.startswith("-D"))
+        given = {"include_dirs": include_dirs, "defines": defines, **options}
+        return pythy.create_interface(list(self.headers), self.path, **given)
+
+
+def debian_libraries() -> list[DebianLibrary]:
+    """All lines of debian_libraries.txt."""
+    text = Path(__file__).with_name("debian_libraries.txt").read_text()
+    text = "".join(line for line in text.splitlines(keepends=True) if line.strip() and line[0] != "#")
+    return [DebianLibrary.of(line) for line in text.replace("\n ", " ").splitlines()]
+
+
+@functools.cache
+def installed_packages() -> frozenset[str]:
+    """Those packages of debian_libraries.txt that are there."""
+    if shutil.which("dpkg-query") is None:
+        return frozenset()
+    packages = [library.package for library in debian_libraries()]
+    command = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n", *packages]
+    asked = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return frozenset(line.split()[1] for line in asked.stdout.splitlines() if line.startswith("ii "))
+
+
+def pytest_generate_tests(metafunc):
+    if "debian_library" in metafunc.fixturenames:
+        metafunc.parametrize("debian_library", debian_libraries(), ids=lambda library: library.name)
+
+
+@pytest.fixture(scope="session")
+def debian():
+    """``debian("zlib")``: the :class:`DebianLibrary` of that name, or a skipped test."""
+    libraries = {library.name: library for library in debian_libraries()}
+
+    def get(name: str) -> DebianLibrary:
+        package = libraries[name].package
+        if package not in installed_packages():
+            pytest.skip(f"{package} is not installed (Debian, Ubuntu: apt-get install {package})")
+        return libraries[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def installed_debian_libraries() -> list[DebianLibrary]:
+    """Those libraries of debian_libraries.txt whose packages are there."""
+    return [library for library in debian_libraries() if library.package in installed_packages()]

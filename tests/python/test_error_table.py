@@ -61,7 +61,6 @@ HEADER = """
     int by_value(struct pair value);
     struct pair pair_of(int x);
     typedef __int128 huge; __int128 wide(__int128 value);
-    static inline int inner(int value) { return value; }
     int variable(void);
 """
 
@@ -280,7 +279,6 @@ TABLE = [
     # Names that the header has and the module has not.
     skipped("gone", line_of("gone"), "it is not exported by {dir}/code.so"),
     skipped("wide", line_of("wide"), "it takes '__int128', which pythy cannot pass yet"),
-    skipped("inner", line_of("inner"), "it is static: its code is in the header, not in the library"),
     Bad(
         "unknown name",
         lambda at: at.lib.never_declared,

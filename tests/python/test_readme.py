@@ -44,7 +44,8 @@ def run(tmp_path):
             (tmp_path / block["name"]).write_text(block["text"])
 
     def run(command):
-        words = [sys.executable if word == "python" else word for word in command.split()]
+        programs = {"python": [sys.executable], "pythy": [sys.executable, "-m", "pythy"]}
+        words = [part for word in command.split() for part in programs.get(word, [word])]
         environment = {**os.environ, "DEBUGINFOD_URLS": "", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         ran = subprocess.run(
             words,
@@ -66,12 +67,14 @@ def test_the_readme_has_the_examples_that_these_tests_are_about():
         *("words.h", "words.c", "words.py"),
         *("shape.h", "shape.c", "shape.py"),
         *("events.h", "events.c", "events.py"),
+        "shapes.py",
     ]
     assert [command.split()[0] for command, _ in commands()] == [
         *("cc", "python"),
         *("cc", "python", "valgrind"),
         *("cc", "python"),
         *("cc", "python"),
+        *("pythy", "pythy", "grep"),
     ]
 
 

@@ -3,6 +3,7 @@
 import ast
 import inspect
 from importlib.resources import files
+from types import ModuleType
 
 import pytest
 import pythy
@@ -13,7 +14,8 @@ CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDe
 FUNCTIONS = {node.name: node for node in STUB.body if isinstance(node, ast.FunctionDef)}
 # What a class gets from `object` or from the interpreter.
 # `__getattr__` of an extension type is its `__getattribute__`.
-INHERITED = set(dir(object)) | {"__module__", "__dict__", "__weakref__", "__getattr__"}
+# `__class_getitem__` is `Generic`'s to type checkers.
+INHERITED = set(dir(object)) | {"__module__", "__dict__", "__weakref__", "__getattr__", "__class_getitem__"}
 
 
 def members(node: ast.ClassDef) -> set[str]:
@@ -29,14 +31,16 @@ def test_the_package_is_marked_as_typed():
 
 
 def test_the_stub_has_the_names_of_the_module():
-    values = {node.target.id for node in STUB.body if isinstance(node, ast.AnnAssign)}
+    annotated = [node for node in STUB.body if isinstance(node, ast.AnnAssign)]
+    values = {node.target.id for node in annotated if ast.unparse(node.annotation) != "TypeAlias"}
     module = {name for name in vars(_native) if not name.startswith("__") or name == "__version__"}
     assert CLASSES.keys() | FUNCTIONS.keys() | values == module
 
 
 def test_the_package_exports_what_it_says():
     assert sorted(pythy.__all__) == pythy.__all__
-    assert {name for name in vars(pythy) if not name.startswith("_")} - {"findings"} <= set(pythy.__all__)
+    public = {name for name, value in vars(pythy).items() if not isinstance(value, ModuleType)}
+    assert {name for name in public if not name.startswith("_")} <= set(pythy.__all__)
     for name in pythy.__all__:
         assert getattr(pythy, name) is getattr(_native, name)
 
@@ -55,7 +59,8 @@ def test_each_function_has_the_parameters_of_its_stub(name):
     positional = [argument.arg for argument in arguments.posonlyargs + arguments.args]
     keyword = [argument.arg for argument in arguments.kwonlyargs]
     parameters = inspect.signature(getattr(_native, name)).parameters.values()
-    assert [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD] == positional
+    by_position = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    assert by_position == positional
     assert [p.name for p in parameters if p.kind is p.KEYWORD_ONLY] == keyword
 
 
@@ -63,4 +68,5 @@ def test_each_function_has_the_parameters_of_its_stub(name):
 def test_each_docstring_begins_as_in_the_stub(name):
     first = inspect.getdoc(getattr(_native, name)).splitlines()[0]
     stub = docstring({**CLASSES, **FUNCTIONS}[name]).splitlines()[0].replace("``", "").replace("`", "")
-    assert first.replace("`", "").startswith(stub)
+    # What is longer than a line in Rust is one sentence here.
+    assert first.replace("`", "").startswith(stub.removesuffix("."))

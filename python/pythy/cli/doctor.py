@@ -1,0 +1,102 @@
+"""Check what pythy needs on this machine, and say what to do where it is missing."""
+
+import argparse
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pythy
+
+# The exit code for a Valgrind that is missing or unusable.
+NO_VALGRIND = 3
+
+# Whether something is as it must be, what it is, and how it is or what to do.
+Check = tuple[bool, str, str]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`pythy doctor` takes nothing."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each check; returns 0 when all is well."""
+    found = valgrind()
+    others = [interpreter(), libclang(), worker(), headers()]
+    for good, what, said in (found, *others):
+        print(f"{'ok  ' if good else 'FAIL'}  {what}: {said}")
+    if not found[0]:
+        return NO_VALGRIND
+    return 0 if all(good for good, _, _ in others) else 1
+
+
+def valgrind() -> Check:
+    """The first Valgrind on PATH."""
+    path, version = shutil.which("valgrind"), pythy.valgrind_version()
+    if path is None:
+        return False, "Valgrind", "not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
+    if version is None:
+        return False, "Valgrind", f"{path} --version fails; install Valgrind anew"
+    return True, "Valgrind", f"{version} ({path})"
+
+
+def interpreter() -> Check:
+    """What `valgrind python` would run."""
+    version = sys.version.split()[0]
+    for name in ("python", "python3"):
+        path = shutil.which(name)
+        if path is not None and not _is_elf(Path(path)):
+            said = f"{path} is a script: Valgrind would run its shell, so write 'valgrind {sys.executable}'"
+            return False, "Python", said
+    return True, "Python", f"{version} ({sys.executable})"
+
+
+def libclang() -> Check:
+    """The libclang that headers are read with."""
+    for path in _libclangs():
+        try:
+            ctypes.CDLL(str(path))
+        except OSError as error:
+            return (
+                False,
+                "libclang",
+                f"{path} cannot be loaded ({error}); pip install --force-reinstall libclang",
+            )
+        return True, "libclang", str(path)
+    return False, "libclang", "missing; pip install 'libclang>=18.1,<19', or set LIBCLANG_PATH"
+
+
+def worker() -> Check:
+    """The program that reads headers under Valgrind."""
+    path = Path(pythy.__file__).with_name("bin") / "pythy-worker"
+    try:
+        ran = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return False, "worker", f"{path} does not run ({error}); install pythy anew"
+    return True, "worker", ran.stdout.strip()
+
+
+def headers() -> Check:
+    """The headers of the C library, which almost every other includes."""
+    if Path("/usr/include/stdio.h").is_file():
+        return True, "C headers", "/usr/include"
+    return False, "C headers", "no /usr/include/stdio.h (Debian, Ubuntu: apt-get install libc6-dev)"
+
+
+def _is_elf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def _libclangs() -> Iterator[Path]:
+    chosen = os.environ.get("LIBCLANG_PATH")
+    if chosen:
+        path = Path(chosen)
+        yield path / "libclang.so" if path.is_dir() else path
+    for directory in sys.path:
+        path = Path(directory) / "clang" / "native" / "libclang.so"
+        if path.is_file():
+            yield path
