@@ -514,7 +514,9 @@ def test_the_help_of_a_command_is_its_docstring():
     ran = pythy_command("inspect", "--help", COLUMNS="80")
     assert ran.stdout.startswith("usage: pythy inspect [options] HEADER... LIBRARY\n\nShow what is bound,")
     listed = pythy_command("--help", COLUMNS="80").stdout
-    commands = [importlib.import_module(f"pythy.cli.{name}") for name in ("run", "inspect", "stubs", "doctor")]
+    commands = [
+        importlib.import_module(f"pythy.cli.{name}") for name in ("run", "inspect", "stubs", "doctor")
+    ]
     for command in commands:
         assert command.__doc__.splitlines()[0] in " ".join(listed.split())
 
