@@ -12,7 +12,7 @@ else:
 
 
 class InterfaceModule(ModuleType):
-    """A C interface: functions are there from the start, other names when they are asked for."""
+    """A C interface: its names are made when they are asked for."""
 
     def __getattr__(self, name: str) -> "Any":
         interface = self.__dict__.get("__interface__")

@@ -13,6 +13,7 @@ use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, Pointee, Types};
 use super::entry;
 use super::exceptions;
+use super::functions::Functions;
 use super::interface::{Interface, OWN_NAMES, variable};
 use super::names::{Names, python_name};
 use super::plan::{Parameter, Plan, ResultPlan};
@@ -75,6 +76,8 @@ pub fn create_interface<'py>(
     // The names have these.
     model.globals.clear();
     model.constants.clear();
+    // Code in a module of the user's reaches its globals without asking the module.
+    let all_at_once = module.is_some();
     let module = match module {
         Some(module) => module,
         None => PyModule::new(py, &name)?,
@@ -92,14 +95,8 @@ pub fn create_interface<'py>(
         closed: AtomicBool::new(false),
     };
     types.calls.get_or_init(|| calls);
-    let making = Making { library: library.path(), release_gil, checks, types: &types };
-    let mut functions = Vec::with_capacity(bindings.functions.len());
-    for function in bindings.functions {
-        let python_name = python_name(&function.declaration.name);
-        let builtin = making.builtin(&module.name()?, function)?;
-        module.setattr(python_name.as_str(), &builtin)?;
-        functions.push(builtin.unbind());
-    }
+    let functions = bindings.functions.into_iter();
+    let functions = functions.map(|function| (python_name(&function.declaration.name), function));
     let skipped = bindings.skipped.into_iter().map(|skipped| (skipped.name.clone(), skipped)).collect();
     let interface = Bound::new(
         py,
@@ -110,7 +107,7 @@ pub fn create_interface<'py>(
             types,
             names,
             skipped,
-            functions,
+            functions: Functions::new(functions.collect()),
             library: Mutex::new(Some(library)),
         },
     )?;
@@ -118,9 +115,25 @@ pub fn create_interface<'py>(
         module.setattr(*method, interface.getattr(*method)?)?;
     }
     module.setattr("__interface__", &interface)?;
+    if all_at_once {
+        interface.get().make_all(py)?;
+    }
     // C's variables are read and written through the module itself.
     module.setattr("__class__", py.import("pythy._module")?.getattr("InterfaceModule")?)?;
     Ok(module)
+}
+
+/// The builtin of a bound function.
+pub fn builtin<'py>(
+    module: &Bound<'py, PyString>,
+    function: BoundFunction,
+    types: &Arc<Types>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Some(Calls { library, release_gil, checks, .. }) = types.calls.get() else {
+        return Err(exceptions::Error::new_err(format!("the interface '{module}' is not ready yet")));
+    };
+    let making = Making { library, release_gil: *release_gil, checks: *checks, types };
+    making.builtin(module, function)
 }
 
 /// The headers as messages name them.

@@ -12,12 +12,11 @@ use pyo3::types::{
 };
 
 use super::array::Array;
-use super::callable::Callable;
 use super::callback::Callback;
 use super::ctype::{CType, Pointee, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
-use super::failure::closed;
+use super::functions::Functions;
 use super::handle::{self, Handle};
 use super::names::{Name, Names, reserved_name};
 use super::place::Place;
@@ -43,7 +42,7 @@ pub struct Interface {
     pub(super) types: Arc<Types>,
     pub(super) names: Names,
     pub(super) skipped: HashMap<String, Skipped>,
-    pub(super) functions: Vec<Py<PyAny>>,
+    pub(super) functions: Functions,
     pub(super) library: Mutex<Option<Library>>,
 }
 
@@ -58,9 +57,7 @@ impl Interface {
         if let Some(calls) = self.types.calls.get() {
             calls.closed.store(true, Ordering::Relaxed);
         }
-        for function in &self.functions {
-            Callable::redirect(function.bind(py), closed)?;
-        }
+        self.functions.close(py)?;
         let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         // Code that runs must stay, and under Valgrind so must the names of its stacks.
         if self.types.checked || entry::any_running() {
@@ -218,7 +215,9 @@ impl Interface {
 
     /// The names of the module that are made at their first use.
     fn listed(&self) -> HashSet<String> {
-        self.names.listed().clone()
+        let mut listed = self.names.listed().clone();
+        listed.extend(self.functions.names());
+        listed
     }
 
     /// Stores into a C variable; tells whether there is one of that name.
@@ -233,14 +232,15 @@ impl Interface {
 
     /// What the module says to a name that it does not have yet, or at all.
     fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        if let Some(builtin) = self.functions.make(&PyString::new(py, &self.name), name, &self.types)? {
+            self.remember(py, name, builtin.as_any())?;
+            return Ok(builtin.unbind());
+        }
         if let Some(place) = self.global(name)? {
             return self.read(py, place);
         }
         if let Some(value) = self.names.resolve(py, &self.types, name)? {
-            // The module answers by itself from now on.
-            if let Some(module) = self.module.bind(py).upgrade() {
-                module.cast::<PyModule>()?.dict().set_item(name, &value)?;
-            }
+            self.remember(py, name, value.bind(py))?;
             return Ok(value);
         }
         let plain = || self.skipped.get(reserved_name(name)?);
@@ -254,6 +254,25 @@ impl Interface {
 }
 
 impl Interface {
+    /// Puts all functions into the module.
+    pub fn make_all(&self, py: Python<'_>) -> PyResult<()> {
+        let module = PyString::new(py, &self.name);
+        for name in self.functions.names() {
+            if let Some(builtin) = self.functions.make(&module, &name, &self.types)? {
+                self.remember(py, &name, &builtin)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the module answer by itself from now on.
+    fn remember(&self, py: Python<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        match self.module.bind(py).upgrade() {
+            Some(module) => module.cast::<PyModule>()?.dict().set_item(name, value),
+            None => Ok(()),
+        }
+    }
+
     /// The C variable of that name, as long as the library is open.
     fn global(&self, name: &str) -> PyResult<Option<Place>> {
         let Some(Name::Global(global)) = self.names.get(name) else { return Ok(None) };

@@ -14,6 +14,7 @@ mod enumeration;
 mod errno;
 mod exceptions;
 mod failure;
+mod functions;
 mod handle;
 mod interface;
 mod names;

@@ -825,6 +825,12 @@ TABLE = [
         "[Errno 2] the report '{dir}/nowhere/report.json' cannot be written: No such file or directory (os error 2)",
     ),
     Bad(
+        "Error::ReportRead",
+        lambda at: pythy._native.read_report(at.dir / "code.h"),
+        pythy.Error,
+        "'{dir}/code.h' is no report of pythy's: expected value at line 1 column 1",
+    ),
+    Bad(
         "report",
         lambda at: unfinished_report().findings,
         pythy.Error,

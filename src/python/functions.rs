@@ -1,0 +1,62 @@
+//! The functions of an interface, which become builtins when they are asked for.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::callable::Callable;
+use super::create;
+use super::ctype::Types;
+use super::failure::closed;
+use crate::binding::BoundFunction;
+
+/// The functions of one interface. Most programs call a few of hundreds, and each builtin takes
+/// microseconds to make.
+pub struct Functions(Mutex<Inner>);
+
+struct Inner {
+    /// By their names in Python.
+    bound: HashMap<String, BoundFunction>,
+    made: Vec<Py<PyAny>>,
+}
+
+impl Functions {
+    /// None is made yet.
+    pub fn new(bound: HashMap<String, BoundFunction>) -> Self {
+        Self(Mutex::new(Inner { bound, made: Vec::new() }))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names of those that are not made yet.
+    pub fn names(&self) -> Vec<String> {
+        self.inner().bound.keys().cloned().collect()
+    }
+
+    /// Makes the builtin of this name; `None` where there is none, or it is made already.
+    pub fn make<'py>(
+        &self,
+        module: &Bound<'py, PyString>,
+        name: &str,
+        types: &Arc<Types>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(function) = self.inner().bound.remove(name) else { return Ok(None) };
+        let builtin = create::builtin(module, function, types)?;
+        if types.calls.get().is_some_and(|calls| calls.closed.load(Ordering::Relaxed)) {
+            Callable::redirect(&builtin, closed)?;
+        }
+        self.inner().made.push(builtin.clone().unbind());
+        Ok(Some(builtin))
+    }
+
+    /// Makes every further call of the builtins raise.
+    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let made: Vec<_> = self.inner().made.iter().map(|function| function.clone_ref(py)).collect();
+        made.iter().try_for_each(|function| Callable::redirect(function.bind(py), closed))
+    }
+}
