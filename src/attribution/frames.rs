@@ -52,6 +52,12 @@ impl Tables {
         if cut { Place::Cut } else { Place::Elsewhere }
     }
 
+    /// The innermost call that the stack lies in, whatever is above its C code, and that code's depth from
+    /// the innermost frame.
+    pub fn enclosing_call(&self, stack: &Stack) -> Option<(Slot, usize)> {
+        (0..stack.frames.len()).find_map(|depth| Some((self.slot_at(stack, depth)?, depth)))
+    }
+
     /// Whether pythy itself is on the stack, before any C code that it called.
     pub fn is_ours(&self, stack: &Stack) -> bool {
         self.place(stack) == Place::Elsewhere && stack.frames.iter().any(|frame| self.is_own(frame))

@@ -174,8 +174,12 @@ impl Join<'_> {
             Place::InLibrary | Place::Cut => {
                 (Some(self.journal.last()).filter(|last| *last > 0), Basis::Window, stack.frames.len())
             }
-            // Somebody stopped the program, or Python itself crashed.
-            Place::Elsewhere => return,
+            // A callback that is gone crashes in Python's code; else somebody stopped the program, or
+            // Python itself crashed.
+            Place::Elsewhere => match self.tables.enclosing_call(stack) {
+                Some((slot, depth)) => (self.number(slot, Seen::Outside), Basis::Call, depth),
+                None => return,
+            },
         };
         let mut what = signal.name.clone();
         if let Some(event) = &signal.event {

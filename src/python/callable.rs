@@ -177,7 +177,7 @@ impl Callable {
                 (ResultPlan::Pointer, Some(pointee), _) => {
                     Pointer::give(Python::assume_attached(), word as usize, pointee, checked)
                 }
-                (_, _, Some(enumeration)) => enumeration.give(word as i64),
+                (_, _, Some(enumeration)) => enumeration.give(word),
                 (result, ..) => to_python(result, word),
             }
         }

@@ -61,11 +61,12 @@ impl EnumClass {
     ///
     /// # Safety
     /// The GIL is held.
-    pub unsafe fn give(&self, value: i64) -> *mut ffi::PyObject {
+    pub unsafe fn give(&self, word: u64) -> *mut ffi::PyObject {
         // SAFETY: as the caller vouches.
         let py = unsafe { Python::assume_attached() };
         let member = self.made(py, "pythy").and_then(|made| {
-            let value = value.into_pyobject(py)?;
+            let signed = self.enumeration.underlying.is_signed();
+            let value = if signed { (word as i64).into_pyobject(py)? } else { word.into_pyobject(py)? };
             Ok(made.by_value.bind(py).get_item(&value)?.unwrap_or_else(|| value.into_any()))
         });
         match member {

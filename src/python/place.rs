@@ -108,7 +108,7 @@ impl Place {
                 // SAFETY: the GIL is held, and the word is of this type.
                 unsafe {
                     let object = match (enumeration, target, result) {
-                        (Some(enumeration), _, _) => enumeration.give(word as i64),
+                        (Some(enumeration), _, _) => enumeration.give(word),
                         (_, Some(target), ResultPlan::Pointer) => {
                             Pointer::give(py, word as usize, target, self.types.checked)
                         }
@@ -188,7 +188,7 @@ impl Place {
         // SAFETY: the GIL is held, and the word is of this type.
         unsafe {
             let object = match enumeration {
-                Some(enumeration) => enumeration.give(word as i64),
+                Some(enumeration) => enumeration.give(word),
                 None => to_python(*result, word),
             };
             Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)

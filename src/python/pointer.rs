@@ -118,7 +118,9 @@ impl Pointer {
                 self.target().pointer_name()
             )));
         };
-        Ok(Place::of_c(address.wrapping_add(index.wrapping_mul(size)), ty, types))
+        let address = index.checked_mul(size).and_then(|offset| address.checked_add(offset));
+        let beyond = || PyIndexError::new_err(format!("item {index} lies beyond the end of all memory"));
+        Ok(Place::of_c(address.ok_or_else(beyond)?, ty, types))
     }
 
     /// The builtin that calls the function here.
@@ -241,6 +243,11 @@ impl Pointer {
         let place = self.place(0)?;
         let field = field(&place, name)?;
         place.set_field(field, value)
+    }
+
+    /// Without it, iterating would take items for ever.
+    fn __iter__(&self) -> PyResult<Py<PyAny>> {
+        Err(PyTypeError::new_err("a pointer does not know how many items there are: use a slice, p[0:n]"))
     }
 
     fn __getitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {

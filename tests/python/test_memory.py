@@ -415,3 +415,26 @@ def test_nothing_that_is_dropped_grows(interface, work):
         """,
     )
     assert grown(lambda: work(lib)) < 4096
+
+
+def test_enums_of_64_bits_are_unsigned_where_c_has_them_so(interface):
+    lib = interface(
+        "enum huge { A = 0x8000000000000000, B = 0xffffffffffffffff }; enum huge same(enum huge h);"
+        " enum low { C = -5, D = 1 }; enum low low(enum low l); struct s { enum huge h; };",
+        "enum huge same(enum huge h) { return h; } enum low low(enum low l) { return l; }",
+    )
+    assert lib.same(lib.B) is lib.B
+    assert lib.same(lib.same(lib.A)) == 2**63
+    assert lib.new("struct s", h=lib.B).h is lib.B
+    assert lib.low(lib.C) is lib.C
+    assert lib.ref("enum huge", lib.A).value is lib.A
+
+
+def test_pointers_have_no_end_to_iterate_to(lib):
+    reference = lib.ref("int", 3)
+    pointer = lib.cast(reference, "int *")
+    for use in (iter, list, tuple):
+        with pytest.raises(TypeError, match="a pointer does not know how many items there are"):
+            use(pointer)
+    with pytest.raises(IndexError, match="item 4611686018427387904 lies beyond the end of all memory"):
+        pointer[2**62]

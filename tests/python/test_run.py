@@ -136,6 +136,21 @@ def test_a_crash_is_told_with_its_call_and_what_came_before(pythy_run, tmp_path,
     assert report["totals"]["crashes"] == 1
 
 
+def test_a_callback_that_is_gone_crashes_in_the_call_that_ran_it(tmp_path, build):
+    header = "typedef int (*hook)(int); void keep(hook f); int use(int n);"
+    built = build(
+        header, "static hook kept; void keep(hook f) { kept = f; } int use(int n) { return kept(n); }"
+    )
+    script = "lib.keep(lambda n: n)\nlib.use(1)\n"
+    run = command(tmp_path, built, script, "--report", "json:report.json")
+    ran = subprocess.run(run, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300)
+    assert ran.returncode > 128, ran.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    last = report["findings"][-1]
+    assert (last["category"], last["call"]["number"]) == ("crash", 2)
+    assert report["call_sites"][last["call"]["call_site"] - 1]["source"] == "lib.use(1)"
+
+
 def test_a_program_stopped_from_outside_has_not_crashed(tmp_path, built):
     script = """
         import signal, time
@@ -178,6 +193,10 @@ def test_what_cannot_be_run(pythy_run, tmp_path, built):
         "pythy run: error: argument --report: 'xml' is no type of report: term or json",
     )
     (tmp_path / "plain.py").write_text("print(1)\n")
+    assert refused("--report", "json:nowhere/report.json", "plain.py") == (
+        2,
+        "pythy: the report cannot go to 'nowhere/report.json': there is no such directory",
+    )
     assert refused("plain.py") == (
         0,
         "pythy: no report, because the program did not import pythy or ended by os._exit()",

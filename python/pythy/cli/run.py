@@ -83,6 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.module and not Path(program[0]).exists():
         print(f"pythy: there is no script '{program[0]}'", file=sys.stderr)
         return 2
+    for _, file in arguments.report or ():
+        if file is not None and not Path(file).parent.is_dir():
+            print(f"pythy: the report cannot go to '{file}': there is no such directory", file=sys.stderr)
+            return 2
     valgrind = shutil.which("valgrind")
     if valgrind is None or pythy.valgrind_version() is None:
         what = "is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
