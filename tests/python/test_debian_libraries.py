@@ -98,7 +98,9 @@ def exported(library: Path) -> set[str]:
 
 def functions(module) -> dict[str, object]:
     """The C functions of a module, by their names in C."""
-    builtins = {n: f for n, f in vars(module).items() if isinstance(f, types.BuiltinFunctionType)}
+    # All of them: hasattr() lets the module make what is made when it is asked for.
+    values = {name: getattr(module, name) for name in dir(module) if hasattr(module, name)}
+    builtins = {n: f for n, f in values.items() if isinstance(f, types.BuiltinFunctionType)}
     found = {name: f for name, f in builtins.items() if isinstance(f.__self__, types.ModuleType)}
     reserved = {*keyword.kwlist, *(builtins.keys() - found.keys())}
     plain = {name: name[:-1] if name.endswith("_") and name[:-1] in reserved else name for name in found}
