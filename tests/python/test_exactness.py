@@ -82,8 +82,8 @@ print(len(found), report.totals.leaked_bytes == sum(size for _, size in expected
 """
 
 
-# Known: with this allocator one of the 53 was missed in some runs of seed 2, always the same one. Something of
-# Python's still holds its address, and it is not known what.
+# Known: with this allocator one of the 53 was missed in some runs of seed 2, always the same one.
+# Something of Python's still holds its address, and it is not known what.
 missed = pytest.mark.xfail(
     strict=False, reason="one leak of 53 is missed in some runs: something holds its address"
 )
