@@ -35,6 +35,21 @@ impl Block {
         Some(Self { address, size: bytes.len() })
     }
 
+    /// Gives the block away as a plain address.
+    pub fn into_address(self) -> *mut c_void {
+        let address = self.address();
+        std::mem::forget(self);
+        address
+    }
+
+    /// The block behind an address, to be freed with it; its size is not known.
+    ///
+    /// # Safety
+    /// The address came from [`Block::into_address`], and nobody else takes it.
+    pub unsafe fn from_address(address: *mut c_void) -> Option<Self> {
+        Some(Self { address: NonNull::new(address.cast())?, size: 0 })
+    }
+
     /// Where it lies.
     pub fn address(&self) -> *mut c_void {
         self.address.as_ptr().cast()

@@ -16,7 +16,7 @@ use pyo3::types::PyTuple;
 
 use super::ctype::{CType, Shape, Types};
 use super::exceptions::new_argument_error;
-use super::place::{Owned, Place};
+use super::place::{Owned, Place, value_of};
 use super::plan::Failure;
 use super::types::TypeId;
 use crate::binding::Passing;
@@ -303,10 +303,11 @@ unsafe fn call(
     let mut values = Vec::with_capacity(data.parameters.len());
     for (index, ty) in data.parameters.iter().enumerate() {
         // SAFETY: as the caller vouches; the value is read at once.
-        let address = unsafe { *arguments.add(index) } as usize;
-        let place = Place::of_c(address, ty.clone(), data.types.clone());
-        let by_value = matches!(ty.shape, Shape::Record { .. });
-        values.push(if by_value { place.copied()?.object(py)? } else { place.get(py)? });
+        let bytes = unsafe {
+            let address = (*arguments.add(index)).cast::<u8>();
+            std::slice::from_raw_parts(address, ty.size.unwrap_or(0))
+        };
+        values.push(value_of(py, ty, &data.types, bytes)?);
     }
     let value = data.function.bind(py).call1(PyTuple::new(py, values)?)?;
     // SAFETY: as the caller vouches.
@@ -342,8 +343,8 @@ impl Data {
                 let place = Place::allocate(ty.clone(), self.types.clone())?;
                 place.initialise(WHAT, value)?;
                 match shape {
-                    Shape::Scalar { scalar, .. } => put(&place.word(*scalar).to_ne_bytes()),
-                    _ => put(&place.bytes(ty.size.unwrap_or(0))),
+                    Shape::Scalar { scalar, .. } => put(&place.word(*scalar)?.to_ne_bytes()),
+                    _ => put(&place.bytes(ty.size.unwrap_or(0))?),
                 }
                 self.keep_result(place);
             }

@@ -19,7 +19,7 @@ use super::names::{Names, python_name};
 use super::plan::{Parameter, Plan, ResultPlan};
 use crate::binding::{self, Bindings, BoundFunction, CallShape, Library, Route, Scalar, Signature, Skipped};
 use crate::bracket::HAS_SLOTS;
-use crate::call::Libffi;
+use crate::call::{Here, Libffi};
 use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::journal::Declaration;
 use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
@@ -86,7 +86,7 @@ pub fn create_interface<'py>(
     if let Some(mut session) = session::current() {
         session.add_library(&library);
     }
-    let types = Types::new(model, &names, module.name()?.to_string(), decode, checked);
+    let types = Types::new(model, &names, module.name()?.to_string(), decode, (Arc::new(Here), checked));
     let calls = Calls {
         header: options.headers.first().cloned().unwrap_or_default(),
         library: library.path().to_owned(),

@@ -14,6 +14,7 @@ use super::plan::{Plan, ResultPlan};
 use super::record_class::RecordClass;
 use super::types::TypeId;
 use crate::binding::{Passing, Scalar, Wide};
+use crate::call::Memory;
 use crate::model::{
     BadTypeName, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
 };
@@ -34,6 +35,8 @@ pub struct Types {
     pub decode: bool,
     /// Whether this process runs under Valgrind.
     pub checked: bool,
+    /// Where its values lie.
+    pub memory: Arc<dyn Memory>,
     /// How functions of the interface are called; known when it is bound.
     pub calls: OnceLock<Calls>,
 }
@@ -209,7 +212,13 @@ impl Pointee {
 
 impl Types {
     /// The types of a model.
-    pub fn new(model: Model, names: &Names, module: String, decode: bool, checked: bool) -> Arc<Self> {
+    pub fn new(
+        model: Model,
+        names: &Names,
+        module: String,
+        decode: bool,
+        (memory, checked): (Arc<dyn Memory>, bool),
+    ) -> Arc<Self> {
         let records =
             model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
         let classes = model.records.iter().filter_map(|record| {
@@ -227,6 +236,7 @@ impl Types {
             module,
             decode,
             checked,
+            memory,
             calls: OnceLock::new(),
         })
     }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use super::ctype::Types;
 use super::exceptions::new_argument_error;
 use super::pointer::Pointer;
-use crate::call::Block;
+use crate::call::Memory;
 
 /// A `void *` that stands for a Python object and keeps it alive, made by lib.new_handle(object).
 ///
@@ -18,7 +18,8 @@ use crate::call::Block;
 #[pyclass(frozen, extends = Pointer, module = "pythy")]
 pub struct Handle {
     /// Memory of our own, so that the address is nobody else's as long as this handle lives.
-    block: Block,
+    address: usize,
+    memory: Arc<dyn Memory>,
     object: Mutex<Option<Py<PyAny>>>,
 }
 
@@ -35,21 +36,21 @@ impl Handle {
     /// A new handle.
     pub fn of(py: Python<'_>, object: Bound<'_, PyAny>, types: &Arc<Types>) -> PyResult<Py<Self>> {
         // What C reads there is zero, not an address.
-        let block = Block::zeroed(size_of::<usize>())
-            .ok_or_else(|| PyMemoryError::new_err("no memory for a handle"))?;
-        let address = block.address() as usize;
+        let memory = types.memory.clone();
+        let address = memory.allocate(size_of::<usize>())?;
+        let address = address.ok_or_else(|| PyMemoryError::new_err("no memory for a handle"))?;
         let pointer = Pointer::new(address, &types.void(), types.checked);
         let mut objects = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
         objects.get_or_insert_default().insert(address, Borrowed(object.as_ptr()));
         drop(objects);
-        let handle = Self { block, object: Mutex::new(Some(object.unbind())) };
+        let handle = Self { address, memory, object: Mutex::new(Some(object.unbind())) };
         Py::new(py, PyClassInitializer::from(pointer).add_subclass(handle))
     }
 
     fn forget(&self) -> Option<Py<PyAny>> {
         let mut objects = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(objects) = &mut *objects {
-            objects.remove(&(self.block.address() as usize));
+            objects.remove(&self.address);
         }
         self.object.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -58,6 +59,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         drop(self.forget());
+        self.memory.free(self.address);
     }
 }
 

@@ -21,11 +21,13 @@ use super::record_class;
 use super::reference::Ref;
 use crate::binding::{Scalar, Wide};
 use crate::bracket::{Root, note_release};
-use crate::call::Block;
+use crate::call::Memory;
 
 /// Memory of pythy's own, and the Python objects whose memory is pointed to from there.
 pub struct Owned {
-    block: Block,
+    address: usize,
+    size: usize,
+    memory: Arc<dyn Memory>,
     _root: Option<Root>,
     kept: Mutex<HashMap<usize, Py<PyAny>>>,
 }
@@ -70,22 +72,23 @@ impl Place {
             PyTypeError::new_err(format!("'{name}' has no size{reason}"))
         })?;
         let no_memory = || PyMemoryError::new_err(format!("no memory for a '{}' of {size} bytes", ty.name));
-        let block = Block::zeroed(size).ok_or_else(no_memory)?;
-        let address = block.address() as usize;
+        let address = types.memory.allocate(size)?.ok_or_else(no_memory)?;
         let root = types.checked.then(|| Root::new(address));
-        let owner = Some(Arc::new(Owned { block, _root: root, kept: Mutex::default() }));
-        Ok(Self { address, ty, types, owner, read_only: false })
+        let memory = types.memory.clone();
+        let owner = Owned { address, size, memory, _root: root, kept: Mutex::default() };
+        Ok(Self { address, ty, types, owner: Some(Arc::new(owner)), read_only: false })
     }
 
     /// A copy in memory of its own.
     pub fn copied(&self) -> PyResult<Self> {
-        let copy = Self::allocate(self.ty.clone(), self.types.clone())?;
-        // SAFETY: both hold a value of this type, and one is new.
-        unsafe {
-            let size = self.ty.size.unwrap_or(0);
-            std::ptr::copy_nonoverlapping(self.address as *const u8, copy.address as *mut u8, size);
-        }
-        Ok(copy)
+        Self::holding(self.ty.clone(), self.types.clone(), &self.bytes(self.ty.size.unwrap_or(0))?)
+    }
+
+    /// These bytes in memory of their own.
+    pub fn holding(ty: Arc<CType>, types: Arc<Types>, bytes: &[u8]) -> PyResult<Self> {
+        let place = Self::allocate(ty, types)?;
+        place.put(bytes)?;
+        Ok(place)
     }
 
     /// A part of this value.
@@ -103,30 +106,11 @@ impl Place {
     /// of this very memory.
     pub fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.ty.shape {
-            Shape::Scalar { result, enumeration, target, scalar, .. } => {
-                let word = self.word(*scalar);
-                // SAFETY: the GIL is held, and the word is of this type.
-                unsafe {
-                    let object = match (enumeration, target, result) {
-                        (Some(enumeration), _, _) => enumeration.give(word),
-                        (_, Some(target), ResultPlan::Pointer) => {
-                            Pointer::give(py, word as usize, target, self.types.checked)
-                        }
-                        _ => to_python(*result, word),
-                    };
-                    Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
-                }
-            }
-            Shape::Wide { wide, .. } => {
-                // SAFETY: the GIL is held; a new reference, or NULL with an exception set.
-                unsafe {
-                    let object = wide_object(*wide, &self.bytes(wide.size()));
-                    Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
-                }
-            }
+            Shape::Scalar { scalar, .. } => value_of(py, &self.ty, &self.types, &self.bytes(scalar.size())?),
+            Shape::Wide { wide, .. } => value_of(py, &self.ty, &self.types, &self.bytes(wide.size())?),
             Shape::Record { .. } => record_class::object(py, self.clone()),
             Shape::Array { text: true, count, .. } if *count > 0 => {
-                let bytes = self.bytes(*count);
+                let bytes = self.bytes(*count)?;
                 let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
                 self.text(py, &bytes[..end])
             }
@@ -155,8 +139,7 @@ impl Place {
         match &self.ty.shape {
             Shape::Scalar { scalar, .. } => {
                 let word = self.word_of(what, value)?;
-                self.store(*scalar, word);
-                Ok(())
+                self.store(*scalar, word)
             }
             Shape::Wide { wide, plan } => self.set_wide(what, value, *wide, plan),
             Shape::Record { fields, .. } => self.set_record(what, value, fields, writing),
@@ -183,7 +166,7 @@ impl Place {
         else {
             return place.get(py);
         };
-        let bits = place.bit_field(first, width);
+        let bits = place.bit_field(first, width)?;
         let word = if is_signed(*scalar) { sign_extended(bits, width) } else { bits };
         // SAFETY: the GIL is held, and the word is of this type.
         unsafe {
@@ -243,8 +226,7 @@ impl Place {
             let message = format!("{what}: {} does not fit a bit-field of {width} bits", short_repr(value));
             return Err(PyOverflowError::new_err(message));
         }
-        place.store_bit_field(first, width, word);
-        Ok(())
+        place.store_bit_field(first, width, word)
     }
 
     fn set_wide(&self, what: &str, value: &Bound<'_, PyAny>, wide: Wide, plan: &Plan) -> PyResult<()> {
@@ -252,11 +234,8 @@ impl Place {
         // SAFETY: the GIL is held and the value is live.
         match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
             Ok(Argument::Record(bytes)) => {
-                // SAFETY: a number of this size lies at both places, as long as `views` lives.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(bytes as *const u8, self.address as *mut u8, wide.size());
-                }
-                Ok(())
+                // SAFETY: a number of this size lies there, as long as `views` lives.
+                self.put(unsafe { std::slice::from_raw_parts(bytes as *const u8, wide.size()) })
             }
             Ok(_) => Err(PyTypeError::new_err(format!("{what} is no number"))),
             Err(failure) => Err(self.refused(what, value, plan, failure)),
@@ -296,16 +275,14 @@ impl Place {
             let message = format!("{what} takes a '{}', not a '{}'", self.ty.name, other.ty.name);
             return Err(new_argument_error(value.py(), message));
         }
-        self.copy_from(value.py(), other);
-        Ok(())
+        self.copy_from(value.py(), other)
     }
 
     /// The bytes of another value of this type; the Python objects that they point to are kept here too.
-    fn copy_from(&self, py: Python<'_>, other: &Place) {
+    fn copy_from(&self, py: Python<'_>, other: &Place) -> PyResult<()> {
         let size = self.ty.size.unwrap_or(0);
-        // SAFETY: both places hold a value of this type; they may be the same.
-        unsafe { std::ptr::copy(other.address as *const u8, self.address as *mut u8, size) };
-        let (Some(from), Some(to)) = (&other.owner, &self.owner) else { return };
+        self.put(&other.bytes(size)?)?;
+        let (Some(from), Some(to)) = (&other.owner, &self.owner) else { return Ok(()) };
         let pointed_to: Vec<(usize, Py<PyAny>)> = {
             let kept = from.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let here = kept.iter().filter(|(at, _)| (other.address..other.address + size).contains(at));
@@ -317,6 +294,7 @@ impl Place {
         };
         // Not under the lock: this may run Python code.
         drop(before);
+        Ok(())
     }
 
     fn set_array(
@@ -336,18 +314,14 @@ impl Place {
             } else {
                 None
             };
-            if let Some(bytes) = bytes {
+            if let Some(mut bytes) = bytes {
                 if bytes.len() > count {
                     let message = format!("{what}: {} bytes do not fit {count}", bytes.len());
                     return Err(new_argument_error(py, message));
                 }
-                // SAFETY: the array has `count` bytes here; the rest of them becomes zero.
-                unsafe {
-                    let start = self.address as *mut u8;
-                    start.write_bytes(0, count);
-                    start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-                }
-                return Ok(());
+                // The rest of the array becomes zero.
+                bytes.resize(count, 0);
+                return self.put(&bytes);
             }
         }
         let items = if value.is_instance_of::<PyDict>() { None } else { value.try_iter().ok() };
@@ -431,56 +405,47 @@ impl Place {
     }
 
     /// The scalar here as a word.
-    pub fn word(&self, scalar: Scalar) -> u64 {
-        let mut word = [0; 8];
-        word[..scalar.size()].copy_from_slice(&self.bytes(scalar.size()));
-        let word = u64::from_le_bytes(word);
-        scalar.word(word, word)
+    pub fn word(&self, scalar: Scalar) -> PyResult<u64> {
+        Ok(word_in(scalar, &self.bytes(scalar.size())?))
     }
 
-    fn store(&self, scalar: Scalar, word: u64) {
+    fn store(&self, scalar: Scalar, word: u64) -> PyResult<()> {
         if scalar == Scalar::Pointer {
             note_release();
         }
-        // SAFETY: a scalar of this size lies here.
-        unsafe {
-            let bytes = word.to_le_bytes();
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.address as *mut u8, scalar.size());
-        }
+        self.put(&word.to_le_bytes()[..scalar.size()])
     }
 
     /// A copy of the first `count` bytes here.
-    pub fn bytes(&self, count: usize) -> Vec<u8> {
+    pub fn bytes(&self, count: usize) -> PyResult<Vec<u8>> {
         let mut bytes = vec![0; count];
-        // SAFETY: `count` bytes of this value lie here, as the type has it; C code that frees the
-        // memory behind a pointer breaks that as it would break any C program.
-        unsafe { std::ptr::copy_nonoverlapping(self.address as *const u8, bytes.as_mut_ptr(), count) };
-        bytes
+        self.types.memory.read(self.address, &mut bytes)?;
+        Ok(bytes)
     }
 
-    fn bit_field(&self, first: u32, width: u32) -> u64 {
-        let mut bits = [0; 16];
-        let count = (first + width).div_ceil(8) as usize;
-        bits[..count].copy_from_slice(&self.bytes(count));
-        (u128::from_le_bytes(bits) >> first) as u64 & mask(width)
+    /// Stores the first bytes here.
+    pub fn put(&self, bytes: &[u8]) -> PyResult<()> {
+        Ok(self.types.memory.write(self.address, bytes)?)
     }
 
-    fn store_bit_field(&self, first: u32, width: u32, value: u64) {
+    fn bit_field(&self, first: u32, width: u32) -> PyResult<u64> {
         let mut bits = [0; 16];
         let count = (first + width).div_ceil(8) as usize;
-        bits[..count].copy_from_slice(&self.bytes(count));
+        bits[..count].copy_from_slice(&self.bytes(count)?);
+        Ok((u128::from_le_bytes(bits) >> first) as u64 & mask(width))
+    }
+
+    fn store_bit_field(&self, first: u32, width: u32, value: u64) -> PyResult<()> {
+        let mut bits = [0; 16];
+        let count = (first + width).div_ceil(8) as usize;
+        bits[..count].copy_from_slice(&self.bytes(count)?);
         let others = u128::from_le_bytes(bits) & !(u128::from(mask(width)) << first);
         let bits = (others | u128::from(value & mask(width)) << first).to_le_bytes();
-        // SAFETY: the bit-field lies in these bytes.
-        unsafe { std::ptr::copy_nonoverlapping(bits.as_ptr(), self.address as *mut u8, count) };
+        self.put(&bits[..count])
     }
 
     fn text(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
-        // SAFETY: the GIL is held, and the bytes are readable.
-        unsafe {
-            let object = text_object(bytes.as_ptr().cast(), bytes.len(), self.types.decode);
-            Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
-        }
+        text(py, bytes, self.types.decode)
     }
 
     /// The object that stands for this memory.
@@ -494,10 +459,57 @@ impl Place {
     }
 }
 
+/// What bytes of a type are in Python; records and arrays get memory of their own.
+pub fn value_of(py: Python<'_>, ty: &Arc<CType>, types: &Arc<Types>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+    // SAFETY: the GIL is held, and the word is of this type; a new reference, or NULL with an exception set.
+    let owned = |object| unsafe { Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind) };
+    match &ty.shape {
+        Shape::Scalar { result, enumeration, target, scalar, .. } => {
+            let word = word_in(*scalar, bytes);
+            match (enumeration, target, result) {
+                // SAFETY: as above.
+                (Some(enumeration), _, _) => owned(unsafe { enumeration.give(word) }),
+                (_, Some(target), ResultPlan::Pointer) => {
+                    owned(Pointer::give(py, word as usize, target, types.checked))
+                }
+                (_, _, ResultPlan::Text { decode }) if word != 0 => {
+                    text(py, &types.memory.text(word as usize)?, *decode)
+                }
+                // SAFETY: as above; the text of NULL is `None`.
+                _ => owned(unsafe { to_python(*result, word) }),
+            }
+        }
+        // SAFETY: the GIL is held.
+        Shape::Wide { wide, .. } => owned(unsafe { wide_object(*wide, bytes) }),
+        _ => Place::holding(ty.clone(), types.clone(), bytes)?.object(py),
+    }
+}
+
+fn word_in(scalar: Scalar, bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..scalar.size()].copy_from_slice(&bytes[..scalar.size()]);
+    let word = u64::from_le_bytes(word);
+    scalar.word(word, word)
+}
+
+fn text(py: Python<'_>, bytes: &[u8], decode: bool) -> PyResult<Py<PyAny>> {
+    // SAFETY: the GIL is held, and the bytes are readable.
+    unsafe {
+        let object = text_object(bytes.as_ptr().cast(), bytes.len(), decode);
+        Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.memory.free(self.address);
+    }
+}
+
 impl Owned {
     /// The whole block's size in bytes.
     pub fn size(&self) -> usize {
-        self.block.size()
+        self.size
     }
 
     /// Whether Python objects are kept for what lies here.
@@ -519,8 +531,8 @@ pub fn owned_block(object: &Bound<'_, PyAny>) -> Option<(usize, usize)> {
     } else {
         object.cast::<Array>().ok()?.get().place()
     };
-    let block = &place.owner.as_ref()?.block;
-    Some((block.address() as usize, block.size()))
+    let owner = place.owner.as_ref()?;
+    Some((owner.address, owner.size))
 }
 
 fn is_signed(scalar: Scalar) -> bool {

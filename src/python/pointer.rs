@@ -62,7 +62,7 @@ impl Pointer {
     /// The pointer that a place holds, the inner `None` for NULL; the outer `None` where it is of another type.
     pub fn stored_in(py: Python<'_>, place: &Place) -> PyResult<Option<Option<Py<Self>>>> {
         let Shape::Scalar { scalar, target: Some(target), .. } = &place.ty.shape else { return Ok(None) };
-        match place.word(*scalar) {
+        match place.word(*scalar)? {
             0 => Ok(Some(None)),
             word => Ok(Some(Some(Py::new(py, Self::new(word as usize, target, place.types.checked))?))),
         }
