@@ -61,7 +61,7 @@ fn they_call_into_the_very_library() {
     let place = Place::new("calls", text);
     let (library, bindings) = place.bind();
     assert_eq!((call(&bindings, "based", 1), call(&bindings, "based", 1)), (42, 43));
-    let base = library.address("base").unwrap().cast::<i32>();
+    let base = library.address("base").unwrap().unwrap().cast::<i32>();
     // SAFETY: the library's own variable, and the library is loaded.
     assert_eq!(unsafe { base.read() }, 42);
     let [object] = &place.objects()[..] else { panic!("not one object") };

@@ -71,7 +71,7 @@ pub fn bind(interface: &mut Interface, library: &Library, headers: &[PathBuf]) -
     let declared = expected(&interface.functions);
     let mut bindings = Bindings { functions: Vec::new(), skipped: Vec::new() };
     for declaration in std::mem::take(&mut interface.functions) {
-        match resolve(&declaration, interface, library) {
+        match resolve(&declaration, interface, library)? {
             Ok((address, shape)) => {
                 bindings.functions.push(BoundFunction { declaration, address, shape });
             }
@@ -114,22 +114,24 @@ fn resolve(
     declaration: &Function,
     interface: &Interface,
     library: &Library,
-) -> std::result::Result<(*const c_void, CallShape), String> {
+) -> Result<std::result::Result<(*const c_void, CallShape), String>> {
+    let unusable = |why: String| Ok(Err(why));
     let symbol = declaration.symbol.as_deref().unwrap_or(&declaration.name);
     match library.symbols().get(symbol).map(|symbol| symbol.kind) {
         Some(SymbolKind::Function) => {}
-        Some(_) => return Err(format!("{} exports a variable of that name", library.path().display())),
+        Some(_) => return unusable(format!("{} exports a variable of that name", library.path().display())),
         None if declaration.linkage == Linkage::Static => {
-            let shape = CallShape::of(declaration, interface)?;
-            return Ok((static_code(declaration, library)?, shape));
+            let shape = CallShape::of(declaration, interface);
+            return Ok(shape.and_then(|shape| Ok((static_code(declaration, library)?, shape))));
         }
-        None => return Err(format!("it is not exported by {}", library.path().display())),
+        None => return unusable(format!("it is not exported by {}", library.path().display())),
     }
-    let shape = CallShape::of(declaration, interface)?;
-    let address = library
-        .address(symbol)
-        .ok_or_else(|| format!("the dynamic loader does not find it in {}", library.path().display()))?;
-    Ok((address, shape))
+    let shape = match CallShape::of(declaration, interface) {
+        Ok(shape) => shape,
+        Err(why) => return unusable(why),
+    };
+    let missing = || format!("the dynamic loader does not find it in {}", library.path().display());
+    Ok(library.address(symbol)?.map(|address| (address, shape)).ok_or_else(missing))
 }
 
 /// The code of a function that is in the header only.

@@ -5,6 +5,7 @@ mod bindings;
 mod compiler;
 mod convention;
 mod library;
+mod loader;
 mod shim;
 mod signature;
 mod symbols;
@@ -12,7 +13,8 @@ mod wide;
 
 pub use bindings::{Bindings, BoundFunction, CallShape, Skipped, bind};
 pub use convention::{Convention, Eightbyte, Passing, RecordClass};
-pub use library::{Library, SymbolAt, symbol_at};
+pub use library::Library;
+pub use loader::{Handle, Here, Loaded, Loader, SymbolAt};
 pub use shim::Shim;
 pub use signature::{Place, Registers, Route, Scalar, Signature};
 pub use symbols::{Symbol, SymbolKind, Symbols};

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CallShape;
 use super::compiler::Compiler;
-use super::library::{self, Library};
+use super::{Handle, Library, Loader, Symbols};
 use crate::Error;
 use crate::error::HeaderError;
 use crate::header::{Cache, Dependencies, Key, Options, Parsed};
@@ -21,17 +22,25 @@ use crate::model::{Function, Linkage};
 ///
 /// A pointer, not a function that calls it: so the code, its name and its line numbers are the header's own, and no
 /// type has to be written back as C.
-#[derive(Debug)]
 pub struct Shim {
     loaded: Option<Loaded>,
     /// Why a function is not in there, as the rest of a sentence about it.
     refused: HashMap<String, String>,
 }
 
-#[derive(Debug)]
 struct Loaded {
-    handle: libloading::os::unix::Library,
+    loader: Arc<dyn Loader>,
+    handle: Handle,
     path: PathBuf,
+    /// The variables that point to the functions, by their names.
+    pointers: Symbols,
+    base: usize,
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.loader.unload(self.handle);
+    }
 }
 
 /// A shim in the cache.
@@ -87,9 +96,12 @@ impl Shim {
         if let Some(reason) = self.refused.get(name) {
             return Some(Err(reason));
         }
-        let pointer = library::symbol(&self.loaded.as_ref()?.handle, &format!("{PREFIX}{name}"))?;
-        // SAFETY: a variable of the shim with this name is a pointer, and the shim is loaded.
-        Some(Ok(unsafe { pointer.cast::<*const c_void>().read() }))
+        let loaded = self.loaded.as_ref()?;
+        let pointer = loaded.pointers.get(&format!("{PREFIX}{name}"))?.offset?;
+        match loaded.loader.pointer_at(loaded.base.wrapping_add(pointer)) {
+            Ok(code) => Some(Ok(code as *const c_void)),
+            Err(_) => Some(Err("its code cannot be looked up, because the process that has it is gone")),
+        }
     }
 
     /// The shared object, whose code is the library's as far as findings are concerned.
@@ -256,13 +268,16 @@ impl<'a> Shop<'a> {
     }
 
     fn load(&self, path: &Path) -> Result<Loaded, String> {
-        let handle = library::load(path).map_err(|error| match error {
+        let unusable = |error: Error| match error {
             Error::LibraryLoad { message, .. } => {
                 message.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&message).to_owned()
             }
             other => other.to_string(),
-        })?;
-        let loaded = Loaded { handle, path: path.to_owned() };
+        };
+        let pointers = Symbols::read(path).map_err(unusable)?;
+        let loader = self.library.loader().clone();
+        let super::Loaded { handle, base, .. } = loader.load(path).map_err(unusable)?;
+        let loaded = Loaded { loader, handle, path: path.to_owned(), pointers, base };
         if self.is_of_the_library(&loaded) {
             return Ok(loaded);
         }
@@ -276,8 +291,9 @@ impl<'a> Shop<'a> {
         let mut names = self.library.symbols().names().peekable();
         names.peek().is_none()
             || names.any(|name| {
-                let address = library::symbol(&loaded.handle, name);
-                address.is_some() && address == self.library.address(name)
+                let found = loaded.loader.symbol(loaded.handle, name).ok().flatten();
+                let own = self.library.address(name).ok().flatten();
+                found.is_some() && found == own.map(|address| address as usize)
             })
     }
 }

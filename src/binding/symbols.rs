@@ -21,6 +21,8 @@ pub struct Symbol {
     pub kind: SymbolKind,
     /// Size in bytes; 0 where the library does not tell.
     pub size: u64,
+    /// Where it lies, counted from where the library is loaded; `None` where only the loader can tell.
+    pub offset: Option<usize>,
 }
 
 /// What a symbol names.
@@ -95,7 +97,13 @@ impl Symbols {
             };
             let Ok(name) = names.get(symbol.st_name(endian)) else { continue };
             if let Ok(name) = std::str::from_utf8(name) {
-                symbols.insert(name.to_owned(), Symbol { kind, size: symbol.st_size(endian).into() });
+                let value: u64 = symbol.st_value(endian).into();
+                let plain = matches!(symbol.st_type(), elf::STT_FUNC | elf::STT_OBJECT);
+                let offset = plain.then_some(value as usize);
+                let symbol = Symbol { kind, size: symbol.st_size(endian).into(), offset };
+                // Of several versions the loader chooses.
+                let several = |known: &mut Symbol| *known = Symbol { offset: None, ..symbol };
+                symbols.entry(name.to_owned()).and_modify(several).or_insert(symbol);
             }
         }
         Ok(Self(symbols))

@@ -90,6 +90,7 @@ pub fn create_interface<'py>(
     let calls = Calls {
         header: options.headers.first().cloned().unwrap_or_default(),
         library: library.path().to_owned(),
+        loader: library.loader().clone(),
         release_gil,
         checks,
         closed: AtomicBool::new(false),
@@ -230,7 +231,7 @@ pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<
     let mut model = parsed.interface;
     let mut bindings = binding::bind(&mut model, &library, &options.headers)?;
     for mut global in std::mem::take(&mut model.globals) {
-        if let Some((_, size)) = variable(&library, &global) {
+        if let Some((_, size)) = variable(&library, &global)? {
             measure(&mut global.ty, size, &model);
             model.globals.push(global);
         } else {
@@ -423,7 +424,7 @@ pub fn function_at(
         exceptions::new_argument_error(py, format!("a '{qualified}' cannot be called: {why}"))
     })?;
     let journal_id = session::current().map_or(0, |mut session| {
-        let symbol = binding::symbol_at(address);
+        let symbol = calls.loader.symbol_at(address).ok().flatten();
         session.add_declaration(Declaration {
             name: symbol.as_ref().map_or(qualified, |symbol| symbol.name.clone()),
             prototype: declaration.prototype.clone(),

@@ -13,7 +13,7 @@ use super::names::{Names, reserved_name};
 use super::plan::{Plan, ResultPlan};
 use super::record_class::RecordClass;
 use super::types::TypeId;
-use crate::binding::{Passing, Scalar, Wide};
+use crate::binding::{Loader, Passing, Scalar, Wide};
 use crate::call::Memory;
 use crate::model::{
     BadTypeName, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
@@ -47,6 +47,8 @@ pub struct Calls {
     pub header: PathBuf,
     /// The library.
     pub library: PathBuf,
+    /// Who has loaded it.
+    pub loader: Arc<dyn Loader>,
     /// Whether the GIL is released around each call.
     pub release_gil: bool,
     /// What is looked for after each call.

@@ -281,7 +281,7 @@ impl Interface {
             let message = format!("the variable '{name}' was used after its interface was closed");
             return Err(exceptions::Error::new_err(message));
         };
-        let Some((address, _)) = variable(library, global) else { return Ok(None) };
+        let Some((address, _)) = variable(library, global)? else { return Ok(None) };
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
         Ok(Some(Place::of_c(address, ty, types)))
     }
@@ -333,10 +333,11 @@ fn spelt(given: &Bound<'_, PyAny>, ty: &CType) -> String {
 }
 
 /// Address and size of a variable that the library exports.
-pub fn variable(library: &Library, global: &Global) -> Option<(usize, u64)> {
+pub fn variable(library: &Library, global: &Global) -> crate::Result<Option<(usize, u64)>> {
     let name = global.symbol.as_deref().unwrap_or(&global.name);
-    let symbol = library.symbols().get(name).filter(|symbol| symbol.kind != SymbolKind::Function)?;
-    Some((library.address(name)? as usize, symbol.size))
+    let symbol = library.symbols().get(name).filter(|symbol| symbol.kind != SymbolKind::Function);
+    let Some(symbol) = symbol else { return Ok(None) };
+    Ok(library.address(name)?.map(|address| (address as usize, symbol.size)))
 }
 
 impl Drop for Interface {
