@@ -119,7 +119,17 @@ pub unsafe extern "C" fn closed(
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this with the GIL, on a builtin of ours.
-    let (py, callable) = unsafe { (Python::assume_attached(), super::callable::callable(object)) };
+    unsafe { refuse_closed(super::callable::callable(object)) }
+}
+
+/// Sets the exception for a call of a closed interface; returns NULL.
+///
+/// # Safety
+/// The GIL is held.
+#[cold]
+pub unsafe fn refuse_closed(callable: &Callable) -> *mut ffi::PyObject {
+    // SAFETY: as the caller vouches.
+    let py = unsafe { Python::assume_attached() };
     let message = format!("{} was called after its interface was closed", called(callable));
     exceptions::Error::new_err(message).restore(py);
     std::ptr::null_mut()

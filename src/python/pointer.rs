@@ -139,7 +139,7 @@ impl Pointer {
         let Some((types, calls)) = calls else {
             return Err(exceptions::Error::new_err("the interface of this function pointer is gone"));
         };
-        if calls.closed.load(Ordering::Relaxed) {
+        if types.closed() {
             let message = format!("a '{}' was called after its interface was closed", kind());
             return Err(exceptions::Error::new_err(message));
         }
