@@ -306,7 +306,7 @@ unsafe fn call(
         let address = unsafe { *arguments.add(index) } as usize;
         let place = Place::of_c(address, ty.clone(), data.types.clone());
         let by_value = matches!(ty.shape, Shape::Record { .. });
-        values.push(if by_value { place.copied()?.object(py)? } else { place.get(py)? });
+        values.push(if by_value { place.copied()?.object(py)? } else { place.value(py)? });
     }
     let value = data.function.bind(py).call1(PyTuple::new(py, values)?)?;
     // SAFETY: as the caller vouches.

@@ -305,7 +305,9 @@ unsafe fn record(id: TypeId, object: *mut ffi::PyObject) -> Result<Argument, Fai
     let object = unsafe { Borrowed::from_ptr(Python::assume_attached(), object) };
     let record = object.cast::<Record>().map_err(|_| Failure::Type)?;
     let place = record.get().place();
-    if place.ty.id == id {
+    if place.check_open().is_err() {
+        Err(Failure::Closed)
+    } else if place.ty.id == id {
         Ok(Argument::Record(place.address))
     } else {
         Err(Failure::WrongRecord(place.ty.id))

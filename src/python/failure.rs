@@ -80,6 +80,10 @@ pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: F
         Failure::Released => {
             return exceptions::Error::new_err(format!("{subject} has been released"));
         }
+        Failure::Closed => {
+            let message = format!("{subject} is in C's memory, whose interface was closed");
+            return exceptions::Error::new_err(message);
+        }
         Failure::Raised => return PyErr::fetch(py),
     };
     new_argument_error(py, format!("{subject} {detail}"))

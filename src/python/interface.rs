@@ -161,9 +161,10 @@ impl Interface {
         size: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (address, whole, is_const) = match what.cast::<Pointer>() {
-            Ok(pointer) => (pointer.call_method0("__int__")?.extract()?, None, pointer.get().is_to_const()),
+            Ok(pointer) => (pointer.get().open_address()?, None, pointer.get().is_to_const()),
             Err(_) => {
                 let place = self.place_of(what)?;
+                place.check_open()?;
                 (place.address, place.ty.size, place.is_const())
             }
         };

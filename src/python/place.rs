@@ -12,7 +12,7 @@ use super::buffer::Views;
 use super::callback::Callback;
 use super::convert::{text_object, to_c, to_python, wide_object};
 use super::ctype::{CType, Field, Shape, Types};
-use super::exceptions::new_argument_error;
+use super::exceptions::{self, new_argument_error};
 use super::failure::{refusal, short_repr};
 use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::pointer::Pointer;
@@ -27,7 +27,14 @@ use crate::call::Block;
 pub struct Owned {
     block: Block,
     _root: Option<Root>,
-    kept: Mutex<HashMap<usize, Py<PyAny>>>,
+    kept: Mutex<HashMap<usize, Kept>>,
+}
+
+/// An object that is pointed to.
+struct Kept {
+    /// The address that was stored; C code may have stored another since.
+    word: u64,
+    object: Py<PyAny>,
 }
 
 /// A value in memory.
@@ -102,6 +109,27 @@ impl Place {
     /// The value for Python: scalars converted, text fields as bytes, records and arrays as views
     /// of this very memory.
     pub fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.check_open()?;
+        self.value(py)
+    }
+
+    /// Refuses memory that was C's own, once its interface is closed: it may be gone with the library.
+    pub fn check_open(&self) -> PyResult<()> {
+        let points_there = || {
+            let Shape::Scalar { scalar, result: ResultPlan::Text { .. }, .. } = &self.ty.shape else { return false };
+            let word = self.word(*scalar);
+            word != 0 && !self.keeps(word)
+        };
+        if !self.types.closed() || (self.owner.is_some() && !points_there()) {
+            return Ok(());
+        }
+        let whose = if self.owner.is_some() { "the text of " } else { "" };
+        let message = format!("{whose}a '{}' in C's memory was used after its interface was closed", self.ty.name);
+        Err(exceptions::Error::new_err(message))
+    }
+
+    /// The same of memory that is known to be there: an argument of a callback.
+    pub fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.ty.shape {
             Shape::Scalar { result, enumeration, target, scalar, .. } => {
                 let word = self.word(*scalar);
@@ -151,7 +179,7 @@ impl Place {
     }
 
     fn write(&self, what: &str, value: &Bound<'_, PyAny>, writing: Writing) -> PyResult<()> {
-        self.check_const(what, value.py(), writing)?;
+        self.check_writable(what, value.py(), writing)?;
         match &self.ty.shape {
             Shape::Scalar { scalar, .. } => {
                 let word = self.word_of(what, value)?;
@@ -167,7 +195,10 @@ impl Place {
         }
     }
 
-    fn check_const(&self, what: &str, py: Python<'_>, writing: Writing) -> PyResult<()> {
+    fn check_writable(&self, what: &str, py: Python<'_>, writing: Writing) -> PyResult<()> {
+        if self.owner.is_none() {
+            self.check_open()?;
+        }
         if writing == Writing::New || !self.is_const() {
             return Ok(());
         }
@@ -183,6 +214,7 @@ impl Place {
         else {
             return place.get(py);
         };
+        self.check_open()?;
         let bits = place.bit_field(first, width);
         let word = if is_signed(*scalar) { sign_extended(bits, width) } else { bits };
         // SAFETY: the GIL is held, and the word is of this type.
@@ -236,7 +268,7 @@ impl Place {
         let (Some((first, width)), Shape::Scalar { scalar, .. }) = (field.bits, &field.ty.shape) else {
             return place.write(&what, value, writing);
         };
-        place.check_const(&what, value.py(), writing)?;
+        place.check_writable(&what, value.py(), writing)?;
         let word = place.word_of(&what, value)?;
         let kept = if is_signed(*scalar) { sign_extended(word, width) } else { word & mask(width) };
         if kept != word {
@@ -296,6 +328,7 @@ impl Place {
             let message = format!("{what} takes a '{}', not a '{}'", self.ty.name, other.ty.name);
             return Err(new_argument_error(value.py(), message));
         }
+        other.check_open()?;
         self.copy_from(value.py(), other);
         Ok(())
     }
@@ -306,14 +339,15 @@ impl Place {
         // SAFETY: both places hold a value of this type; they may be the same.
         unsafe { std::ptr::copy(other.address as *const u8, self.address as *mut u8, size) };
         let (Some(from), Some(to)) = (&other.owner, &self.owner) else { return };
-        let pointed_to: Vec<(usize, Py<PyAny>)> = {
+        let pointed_to: Vec<(usize, Kept)> = {
             let kept = from.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let here = kept.iter().filter(|(at, _)| (other.address..other.address + size).contains(at));
-            here.map(|(at, object)| (self.address + (at - other.address), object.clone_ref(py))).collect()
+            let copy = |kept: &Kept| Kept { word: kept.word, object: kept.object.clone_ref(py) };
+            here.map(|(at, kept)| (self.address + (at - other.address), copy(kept))).collect()
         };
         let before: Vec<_> = {
             let mut kept = to.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            pointed_to.into_iter().map(|(at, object)| kept.insert(at, object)).collect()
+            pointed_to.into_iter().map(|(at, pointed_to)| kept.insert(at, pointed_to)).collect()
         };
         // Not under the lock: this may run Python code.
         drop(before);
@@ -389,7 +423,7 @@ impl Place {
         // SAFETY: the GIL is held and the value is live.
         match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
             Ok(Argument::Word(word)) => {
-                self.keep(value.clone().unbind(), word != 0 && plan.is_pointer());
+                self.keep(value.clone().unbind(), if plan.is_pointer() { word } else { 0 });
                 Ok(word)
             }
             // Records are stored as such, never as a word.
@@ -407,7 +441,7 @@ impl Place {
                     Ok(view) => view.into_any().unbind(),
                     Err(_) => value.clone().unbind(),
                 };
-                self.keep(holder, true);
+                self.keep(holder, address as u64);
                 Ok(address as u64)
             }
             Err(failure) => Err(self.refused(what, value, plan, failure)),
@@ -419,15 +453,25 @@ impl Place {
         refusal(&format!("{what} ({})", self.ty.name), plan, value, failure)
     }
 
-    /// Keeps what is pointed to from here as long as this memory lives, or forgets what was.
-    fn keep(&self, object: Py<PyAny>, pointed_to: bool) {
+    /// Keeps what is pointed to from here as long as this memory lives, or forgets what was, for 0.
+    fn keep(&self, object: Py<PyAny>, word: u64) {
         let Some(owner) = &self.owner else { return };
         let before = {
             let mut kept = owner.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if pointed_to { kept.insert(self.address, object) } else { kept.remove(&self.address) }
+            match word {
+                0 => kept.remove(&self.address),
+                word => kept.insert(self.address, Kept { word, object }),
+            }
         };
         // Not under the lock: this may run Python code.
         drop(before);
+    }
+
+    /// Whether what this address points to is kept for as long as this memory lives.
+    fn keeps(&self, word: u64) -> bool {
+        let Some(owner) = &self.owner else { return false };
+        let kept = owner.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&self.address).is_some_and(|kept| kept.word == word)
     }
 
     /// The scalar here as a word.

@@ -109,6 +109,8 @@ pub enum Failure {
     WrongRecord(TypeId),
     /// A pointer whose memory has been freed.
     Released,
+    /// Memory of C's, whose interface has been closed.
+    Closed,
     /// Python code of the argument's own raised; its exception stands.
     Raised,
 }

@@ -62,6 +62,9 @@ impl Pointer {
     /// The pointer that a place holds, the inner `None` for NULL; the outer `None` where it is of another type.
     pub fn stored_in(py: Python<'_>, place: &Place) -> PyResult<Option<Option<Py<Self>>>> {
         let Shape::Scalar { scalar, target: Some(target), .. } = &place.ty.shape else { return Ok(None) };
+        if place.owner.is_none() {
+            place.check_open()?;
+        }
         match place.word(*scalar) {
             0 => Ok(Some(None)),
             word => Ok(Some(Some(Py::new(py, Self::new(word as usize, target, place.types.checked))?))),
@@ -100,6 +103,16 @@ impl Pointer {
         self.address().ok_or_else(|| {
             exceptions::Error::new_err(format!("this '{}' has been released", self.target().pointer_name()))
         })
+    }
+
+    /// Where it points, for who looks there: not once the interface is closed, nor after release().
+    pub fn open_address(&self) -> PyResult<usize> {
+        let address = self.live()?;
+        if self.pointee.types().is_some_and(|types| types.closed()) {
+            let kind = self.target().pointer_name();
+            return Err(exceptions::Error::new_err(format!("a '{kind}' was used after its interface was closed")));
+        }
+        Ok(address)
     }
 
     fn place(&self, index: usize) -> PyResult<Place> {

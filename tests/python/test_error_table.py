@@ -59,7 +59,7 @@ HEADER = """
     int visit(int (*each)(int));
     extern const int limit;
     int by_value(struct pair value);
-    struct pair pair_of(int x);
+    struct pair pair_of(int x); extern struct pair both;
     typedef __int128 huge; __int128 wide(__int128 value);
     int variable(void);
 """
@@ -97,7 +97,7 @@ SOURCE = """
     void into(void *memory) { }
     int print(const char *format, ...) { return 0; }
     int visit(int (*each)(int)) { return each(1); }
-    const int limit = 2;
+    const int limit = 2; struct pair both = {1, 2};
     int by_value(struct pair value) { return value.x; }
     struct pair pair_of(int x) { struct pair p = {x, x}; return p; }
     __int128 wide(__int128 value) { return value; }
@@ -782,6 +782,12 @@ TABLE = [
         pythy.Error,
         "a 'int (*)(int)' was called after its interface was closed",
     ),
+    Bad(
+        "Failure::Closed",
+        lambda at: at.lib.by_value(at.closed_record),
+        pythy.Error,
+        "by_value() argument 1 'value' (struct pair) is in C's memory, whose interface was closed",
+    ),
     argument(
         "handle",
         lambda at: at.lib.from_handle(at.lib.box_new()),
@@ -890,13 +896,14 @@ def at(build, cc, tmp_path_factory):
     )
     cc(directory / "unresolved.c", directory / "unresolved.so")
     closed = pythy.create_interface(built.header, built.library)
-    closed_function = function(closed)
+    closed_function, closed_record = function(closed), closed.both
     closed.close()
     return SimpleNamespace(
         dir=directory,
         lib=pythy.create_interface(built.header, built.library),
         closed=closed,
         closed_function=closed_function,
+        closed_record=closed_record,
     )
 
 

@@ -3,6 +3,7 @@
 import array
 import gc
 import random
+import re
 import resource
 
 import pytest
@@ -161,6 +162,41 @@ def test_variables_are_read_and_written_in_the_library(lib):
     lib.close()
     with pytest.raises(pythy.Error, match="the variable 'counter' was used after its interface was closed"):
         lib.counter  # noqa: B018
+
+
+def test_memory_of_c_is_not_looked_at_after_close(lib):
+    """It may be gone with the library; what lib.new made is still there, but not what C's pointers in it lead to."""
+    record, array_, pointer = lib.origin, lib.table, lib.cast(lib.origin, "struct point *")
+    node = lib.new("node", text=b"kept", at=(1, 2), next=lib.push(None, 1.5))
+    copy = lib.new("node", lib.push(None, 1.5)[0])
+    lib.close()
+    gone = "a '{}' in C's memory was used after its interface was closed"
+    uses = {
+        "int": [
+            lambda: record.x,
+            lambda: record.__setattr__("x", 1),
+            lambda: array_[0],
+            lambda: array_[1:],
+            lambda: array_.__setitem__(0, 1),
+        ],
+        "struct point": [
+            lambda: lib.new("struct point", record),
+            lambda: pointer[0],
+            lambda: pointer.__setitem__(0, (1, 2)),
+            lambda: lib.buffer(record),
+        ],
+        "double": [lambda: node.next.value],
+    }
+    for name, all_of_it in uses.items():
+        for use in all_of_it:
+            with pytest.raises(pythy.Error, match=re.escape(gone.format(name))):
+                use()
+    with pytest.raises(pythy.Error, match=re.escape("the text of " + gone.format("char *"))):
+        copy.text  # noqa: B018
+    with pytest.raises(pythy.Error, match=r"a 'struct point \*' was used after its interface was closed"):
+        lib.buffer(pointer, 4)
+    assert repr(record) == "<struct point x=? y=?>"
+    assert (node.text, node.at.y, lib.new("struct point", x=3).x) == (b"kept", 2, 3)
 
 
 def test_enums_and_constants(lib):
