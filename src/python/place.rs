@@ -14,6 +14,7 @@ use super::convert::{text_object, to_c, to_python, wide_object};
 use super::ctype::{CType, Field, Shape, Types};
 use super::exceptions::{self, new_argument_error};
 use super::failure::{refusal, short_repr};
+use super::holder::Holder;
 use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::pointer::Pointer;
 use super::record::Record;
@@ -138,7 +139,9 @@ impl Place {
                     let object = match (enumeration, target, result) {
                         (Some(enumeration), _, _) => enumeration.give(word),
                         (_, Some(target), ResultPlan::Pointer) => {
-                            Pointer::give(py, word as usize, target, self.types.checked)
+                            let holder = self.holder_of(py, word);
+                            let pointer = holder.pointer(py, word as usize, target, self.types.checked)?;
+                            return Ok(pointer.map_or_else(|| py.None(), Py::into_any));
                         }
                         _ => to_python(*result, word),
                     };
@@ -423,7 +426,7 @@ impl Place {
         // SAFETY: the GIL is held and the value is live.
         match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
             Ok(Argument::Word(word)) => {
-                self.keep(value.clone().unbind(), if plan.is_pointer() { word } else { 0 });
+                self.keep(value, if plan.is_pointer() { word } else { 0 });
                 Ok(word)
             }
             // Records are stored as such, never as a word.
@@ -438,10 +441,10 @@ impl Place {
                 }
                 // A memoryview keeps a bytearray from being resized; bytes and str stay as they are.
                 let holder = match PyMemoryView::from(value) {
-                    Ok(view) => view.into_any().unbind(),
-                    Err(_) => value.clone().unbind(),
+                    Ok(view) => view.into_any(),
+                    Err(_) => value.clone(),
                 };
-                self.keep(holder, address as u64);
+                self.keep(&holder, address as u64);
                 Ok(address as u64)
             }
             Err(failure) => Err(self.refused(what, value, plan, failure)),
@@ -454,17 +457,36 @@ impl Place {
     }
 
     /// Keeps what is pointed to from here as long as this memory lives, or forgets what was, for 0.
-    fn keep(&self, object: Py<PyAny>, word: u64) {
+    fn keep(&self, object: &Bound<'_, PyAny>, word: u64) {
         let Some(owner) = &self.owner else { return };
+        // Memory need not keep itself: then it would never go.
+        let itself = matches!(Holder::of(object), Holder::Memory(memory) if Arc::ptr_eq(&memory, owner));
         let before = {
             let mut kept = owner.kept.lock().unwrap_or_else(PoisonError::into_inner);
             match word {
-                0 => kept.remove(&self.address),
-                word => kept.insert(self.address, Kept { word, object }),
+                word if word != 0 && !itself => {
+                    kept.insert(self.address, Kept { word, object: object.clone().unbind() })
+                }
+                _ => kept.remove(&self.address),
             }
         };
         // Not under the lock: this may run Python code.
         drop(before);
+    }
+
+    /// Who keeps what the address stored here points to.
+    pub fn holder_of(&self, py: Python<'_>, word: u64) -> Holder {
+        let Some(owner) = &self.owner else { return Holder::Nobody };
+        let kept = {
+            let kept = owner.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = kept.get(&self.address).filter(|kept| kept.word == word);
+            kept.map(|kept| kept.object.clone_ref(py))
+        };
+        match kept {
+            Some(object) => Holder::of(object.bind(py)),
+            None if owner.has(word as usize) => Holder::Memory(owner.clone()),
+            None => Holder::Nobody,
+        }
     }
 
     /// Whether what this address points to is kept for as long as this memory lives.
@@ -542,6 +564,12 @@ impl Owned {
     /// The whole block's size in bytes.
     pub fn size(&self) -> usize {
         self.block.size()
+    }
+
+    /// Whether the address is one of this block's, or its end.
+    fn has(&self, address: usize) -> bool {
+        let start = self.block.address() as usize;
+        (start..=start + self.block.size()).contains(&address)
     }
 
     /// Whether Python objects are kept for what lies here.

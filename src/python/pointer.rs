@@ -10,7 +10,7 @@ use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple, PyType};
 use super::create;
 use super::ctype::{Pointee, Shape};
 use super::exceptions;
-use super::place::Place;
+use super::place::{Owned, Place};
 use super::record::field;
 use super::type_object::alias;
 use super::types::TypeId;
@@ -30,6 +30,8 @@ pub struct Pointer {
     released: AtomicBool,
     free: Mutex<Option<Py<PyAny>>>,
     root: Option<Root>,
+    /// The memory of pythy's own that it points into, where that is known.
+    memory: Option<Arc<Owned>>,
 }
 
 impl Pointer {
@@ -42,6 +44,7 @@ impl Pointer {
             released: AtomicBool::new(false),
             free: Mutex::new(None),
             root: checked.then(|| Root::new(address)),
+            memory: None,
         }
     }
 
@@ -65,10 +68,24 @@ impl Pointer {
         if place.owner.is_none() {
             place.check_open()?;
         }
-        match place.word(*scalar) {
-            0 => Ok(Some(None)),
-            word => Ok(Some(Some(Py::new(py, Self::new(word as usize, target, place.types.checked))?))),
-        }
+        let word = place.word(*scalar);
+        place.holder_of(py, word).pointer(py, word as usize, target, place.types.checked).map(Some)
+    }
+
+    /// This pointer as one that keeps the memory it points into.
+    pub fn keeping(mut self, memory: Arc<Owned>) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
+    /// The memory of pythy's own that it keeps.
+    pub fn memory(&self) -> Option<Arc<Owned>> {
+        self.memory.clone()
+    }
+
+    /// Whether it frees what it points to.
+    pub fn is_owning(&self) -> bool {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Where it points; `None` once it is released.
@@ -94,9 +111,16 @@ impl Pointer {
             let message = "own(): this pointer is owned already; disown() it first";
             return Err(exceptions::new_argument_error(free.py(), message.to_owned()));
         }
-        let owning = Self::new(self.live()?, &self.pointee, self.root.is_some());
+        let owning = self.another(self.live()?);
         *owning.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(free.clone().unbind());
         Ok(owning)
+    }
+
+    /// Another pointer like this one, which frees nothing.
+    fn another(&self, address: usize) -> Self {
+        let mut another = Self::new(address, &self.pointee, self.root.is_some());
+        another.memory = self.memory.clone();
+        another
     }
 
     fn live(&self) -> PyResult<usize> {
@@ -133,7 +157,8 @@ impl Pointer {
         };
         let address = index.checked_mul(size).and_then(|offset| address.checked_add(offset));
         let beyond = || PyIndexError::new_err(format!("item {index} lies beyond the end of all memory"));
-        Ok(Place::of_c(address.ok_or_else(beyond)?, ty, types))
+        let owner = self.memory.clone();
+        Ok(Place { owner, ..Place::of_c(address.ok_or_else(beyond)?, ty, types) })
     }
 
     /// The builtin that calls the function here.
@@ -171,7 +196,7 @@ impl Pointer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(free), Some(address)) = (free, self.address()) else { return Ok(()) };
         self.released.store(true, Ordering::Relaxed);
-        let plain = Self::new(address, &self.pointee, self.root.is_some());
+        let plain = self.another(address);
         free.call1(py, (plain,)).map(drop)
     }
 }
@@ -307,7 +332,7 @@ impl Pointer {
 
     /// Gives up ownership: a pointer to the same that frees nothing.
     fn disown(&self) -> PyResult<Self> {
-        let plain = Self::new(self.live()?, &self.pointee, self.root.is_some());
+        let plain = self.another(self.live()?);
         self.free.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(plain)
     }
