@@ -8,6 +8,7 @@ mod direct;
 pub mod errno;
 mod frame;
 mod libffi;
+pub mod stack;
 pub mod wide;
 
 pub use block::Block;

@@ -201,3 +201,40 @@ def test_an_argument_that_closes_the_interface_is_refused(build, natively, gil, 
     script = CLOSING.format(gil=gil, call=call)
     expected = f"{name} was called after its interface was closed\n"
     assert natively(script, directory=built.directory).stdout == expected
+
+
+@pytest.mark.parametrize("gil", ["release", "hold"])
+def test_callbacks_nested_too_deeply_raise_before_the_stack_ends(build, natively, gil):
+    """Python's own limit says nothing about the C stack; a thread's may be small, too."""
+    built = build(HEADER, SOURCE)
+    script = f"""
+        import sys, threading
+        import pythy
+
+        lib = pythy.create_interface("code.h", "code.so", gil={gil!r})
+        sys.setrecursionlimit(10**6)
+        depth = 0
+
+        def again(a, b):
+            global depth
+            depth += 1
+            return lib.apply(again, a, b)
+
+        def nest():
+            global depth
+            depth = 0
+            try:
+                lib.apply(again, 1, 2)
+            except RecursionError as error:
+                print(error, depth > 100)
+
+        nest()
+        threading.stack_size(1024 * 1024)
+        thread = threading.Thread(target=nest)
+        thread.start()
+        thread.join()
+        print(lib.apply(lambda a, b: a + b, 1, 2))
+    """
+    run = natively(script, directory=built.directory)
+    deep = "callbacks are nested so deeply that the C stack is nearly used up True"
+    assert run.stdout.splitlines() == [deep, deep, "3"]
