@@ -168,9 +168,9 @@ POINTERS = {
     "of a cast": lambda lib: lib.cast(lib.cast(lib.new("struct point", x=7), "void *"), "struct point *"),
     "of a field": lambda lib: lib.new("struct point *[1]", [lib.new("struct point", x=7)])[0],
     "of a ref": lambda lib: lib.ref("struct point *", lib.new("struct point", x=7)).pointer,
-    "of the field of a copy": lambda lib: lib.new(
-        "struct holder", lib.new("struct holder", at=lib.new("struct point", x=7))
-    ).at,
+    "of the field of a copy": lambda lib: (
+        lib.new("struct holder", lib.new("struct holder", at=lib.new("struct point", x=7))).at
+    ),
     "of a view": lambda lib: lib.cast(lib.new("node", at=(7, 0)).at, "struct point *"),
     "into its own memory": lambda lib: looped(lib).pointer("next"),
     "owned": lambda lib: lib.cast(lib.own(lib.point_new(7), lib.point_free), "struct point *"),
@@ -263,7 +263,7 @@ def test_variables_are_read_and_written_in_the_library(lib):
 
 
 def test_memory_of_c_is_not_looked_at_after_close(lib):
-    """It may be gone with the library; what lib.new made is still there, but not what C's pointers in it lead to."""
+    """It may be gone with the library; what lib.new made is there, but not what pointers of C's in it lead to."""
     record, array_, pointer = lib.origin, lib.table, lib.cast(lib.origin, "struct point *")
     node = lib.new("node", text=b"kept", at=(1, 2), next=lib.push(None, 1.5))
     copy = lib.new("node", lib.push(None, 1.5)[0])
