@@ -40,7 +40,12 @@ impl CallShape {
         let by_value = |ty: &Type| matches!(ty.kind, TypeKind::Record(_)) || Wide::of(&ty.kind).is_some();
         let types = declaration.parameters.iter().map(|parameter| &parameter.ty);
         if declaration.variadic || types.chain([&declaration.result]).any(by_value) {
-            Convention::of(declaration, interface).map(Self::General)
+            let general = Convention::of(declaration, interface).map(Self::General);
+            // Where variable arguments cannot be passed, it can still be called without any.
+            general.or_else(|why| match declaration.is_unprototyped() {
+                true => Signature::of(declaration).map(Self::Scalars).map_err(|_| why),
+                false => Err(why),
+            })
         } else {
             Signature::of(declaration).map(Self::Scalars)
         }

@@ -9,6 +9,7 @@ pub mod errno;
 mod frame;
 mod libffi;
 mod memory;
+pub mod stack;
 pub mod wide;
 
 pub use block::Block;

@@ -24,7 +24,8 @@ impl<'tu> Lowering<'tu> {
             symbol: symbol(entity, name),
             parameters: self.parameters(entity),
             result: self.ty(entity.get_result_type()?),
-            variadic: entity.is_variadic(),
+            // What is said to be unknown may be anything, promoted as variable arguments are.
+            variadic: entity.is_variadic() || prototype::is_missing(entity),
             linkage: linkage(entity),
             prototype: prototype::of_function(entity, name)?,
             comment: place.source.comments().of_function(name, place.span).map(Into::into),
@@ -72,8 +73,8 @@ fn merge(known: &mut Function, later: Function) {
     *known = best;
 }
 
-/// A comment counts most, then names for the parameters, then standing in a given header.
-fn quality(function: &Function) -> (bool, usize, bool) {
+/// Known parameters count most, then a comment, names for the parameters, then standing in a given header.
+fn quality(function: &Function) -> (bool, bool, usize, bool) {
     let named = function.parameters.iter().filter(|parameter| parameter.name.is_some()).count();
-    (function.comment.is_some(), named, function.in_given_header)
+    (!function.is_unprototyped(), function.comment.is_some(), named, function.in_given_header)
 }

@@ -10,9 +10,14 @@ pub(super) fn of_function(entity: &Entity<'_>, name: &str) -> Option<String> {
     let parameters = parameters.iter().filter_map(|parameter| {
         Some(declare(parameter.get_type()?, &parameter.get_name().unwrap_or_default()))
     });
-    let known = entity.get_type()?.get_canonical_type().get_kind() != TypeKind::FunctionNoPrototype;
-    let list = parameter_list(parameters.collect(), entity.is_variadic(), known);
+    let list = parameter_list(parameters.collect(), entity.is_variadic(), !is_missing(entity));
     Some(declare(entity.get_result_type()?, &format!("{name}{list}")))
+}
+
+/// Whether a function is declared as `f()`, which before C23 says nothing about its parameters.
+pub(super) fn is_missing(entity: &Entity<'_>) -> bool {
+    let kind = entity.get_type().map(|ty| ty.get_canonical_type().get_kind());
+    kind == Some(TypeKind::FunctionNoPrototype)
 }
 
 /// The type as `declarator` would be declared with it: `int` and `*p` give `int *p`. An empty

@@ -129,12 +129,11 @@ impl<'a> Parser<'a> {
     /// The parts in the order in which they are read from the hole outwards.
     fn declarator(&mut self, parameter: bool) -> Result<(Vec<Part>, bool)> {
         self.depth += 1;
-        if self.depth > Self::DEEPEST {
-            return Err(self.unexpected("a simpler type"));
-        }
+        Self::check_depth(self.depth)?;
         let mut pointers = Vec::new();
         while self.take("*") {
             pointers.push(Part::Pointer { is_const: self.qualifiers() });
+            Self::check_depth(pointers.len())?;
         }
         let mut named = false;
         let mut parts = Vec::new();
@@ -154,10 +153,16 @@ impl<'a> Parser<'a> {
             } else {
                 break;
             }
+            Self::check_depth(parts.len())?;
         }
         parts.extend(pointers.into_iter().rev());
+        Self::check_depth(parts.len())?;
         self.depth -= 1;
         Ok((parts, named))
+    }
+
+    fn check_depth(depth: usize) -> Result<()> {
+        if depth > Self::DEEPEST { Err(BadTypeName::TooDeep(Self::DEEPEST)) } else { Ok(()) }
     }
 
     fn array(&mut self, parameter: bool) -> Result<Part> {
@@ -391,6 +396,6 @@ mod tests {
             assert_eq!(refusal(name), format!("'{name}' is no C type: {says}"));
         }
         let deep = format!("int {}", "(".repeat(100_000));
-        assert!(refusal(&deep).contains("a simpler type expected at column"));
+        assert!(refusal(&deep).contains("is too deep"));
     }
 }

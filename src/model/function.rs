@@ -16,7 +16,7 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
     /// The result type.
     pub result: Type,
-    /// Whether `...` follows the parameters.
+    /// Whether `...` follows the parameters, or they are not known.
     pub variadic: bool,
     /// Whether the declaration can be linked against at all.
     pub linkage: Linkage,
@@ -29,6 +29,13 @@ pub struct Function {
     pub comment: Option<Arc<str>>,
     /// Whether one of the given headers declares it (not one that they include).
     pub in_given_header: bool,
+}
+
+impl Function {
+    /// Whether it is declared as `f()`, which before C23 says nothing about the parameters.
+    pub fn is_unprototyped(&self) -> bool {
+        self.variadic && self.parameters.is_empty()
+    }
 }
 
 /// One parameter of a [`Function`].

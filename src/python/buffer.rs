@@ -1,12 +1,13 @@
 //! The buffer protocol. CPython 3.10 exports these functions with the layout that became part of
 //! the stable ABI in 3.11, so they are declared here.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 
 use pyo3::ffi;
 
 use super::callback::Thunk;
+use super::plan::Items;
 use crate::binding::Wide;
 
 /// `Py_buffer` of the stable ABI.
@@ -31,8 +32,19 @@ unsafe extern "C" {
     fn PyBuffer_Release(view: *mut View);
 }
 
-/// `PyBUF_ND | PyBUF_STRIDES | PyBUF_C_CONTIGUOUS`, and the item size with it.
-const PYBUF_C_CONTIGUOUS: c_int = 0x8 | 0x10 | 0x20;
+/// `PyBUF_ND | PyBUF_STRIDES | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT`, and the item size with it.
+const PYBUF_C_CONTIGUOUS: c_int = 0x8 | 0x10 | 0x20 | 0x4;
+
+impl View {
+    /// What the items are, as the `struct` module writes it.
+    pub fn items(&self) -> Items {
+        if self.format.is_null() {
+            return Items::Integers;
+        }
+        // SAFETY: a C string that lives as long as the view.
+        Items::of_format(unsafe { CStr::from_ptr(self.format) }.to_bytes())
+    }
+}
 
 /// Whether the object has the buffer protocol.
 ///

@@ -5,6 +5,7 @@
 //! that carries the [`Callable`]: CPython prints functions of modules by their bare name.
 
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::PyMemoryError;
@@ -55,6 +56,8 @@ pub struct Callable {
     pub release_gil: bool,
     /// What is looked for after the call, under Valgrind.
     pub checks: Checks,
+    /// Whether the interface has been closed.
+    closed: Arc<AtomicBool>,
     /// The C name.
     pub name: String,
     /// The declaration as C.
@@ -104,7 +107,7 @@ impl Callable {
         libffi: Option<Libffi>,
         (enumeration, pointee): (Option<Arc<EnumClass>>, Option<Arc<Pointee>>),
         declaration: u32,
-        (release_gil, checks): (bool, Checks),
+        (release_gil, checks, closed): (bool, Checks, Arc<AtomicBool>),
         (name, prototype): (String, String),
         face: Face,
     ) -> Box<Self> {
@@ -122,6 +125,7 @@ impl Callable {
             declaration,
             release_gil,
             checks,
+            closed,
             name,
             prototype,
             method_name: face.name,
@@ -181,6 +185,13 @@ impl Callable {
                 (result, ..) => to_python(result, word),
             }
         }
+    }
+
+    /// Whether the library went while the arguments were converted: `__index__`, `__float__` and
+    /// `__buffer__` may run any code. Calls after that do not come so far (see [`Callable::redirect`]).
+    #[inline(always)]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Makes every further call go through `entry`: how a closed interface refuses.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use libffi::low;
 use libffi::middle::{Cif, Closure};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRecursionError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -21,6 +21,7 @@ use super::plan::Failure;
 use super::types::TypeId;
 use crate::binding::Passing;
 use crate::call::errno::{self, Errno};
+use crate::call::stack;
 use crate::call::{ffi_parameter, ffi_result};
 use crate::model::{FunctionType, Type, TypeKind};
 use crate::session;
@@ -272,7 +273,14 @@ unsafe extern "C" fn run(
         let state = ffi::PyGILState_Ensure();
         let py = Python::assume_attached();
         RUNNING.fetch_add(1, Ordering::Relaxed);
-        match call(py, data, arguments, result) {
+        let outcome = if stack::nearly_used_up() {
+            Err(PyRecursionError::new_err(
+                "callbacks are nested so deeply that the C stack is nearly used up",
+            ))
+        } else {
+            call(py, data, arguments, result)
+        };
+        match outcome {
             Ok(()) => {}
             Err(error) if !called_from_python => error.write_unraisable(py, Some(data.function.bind(py))),
             Err(error) if held.is_none() => {

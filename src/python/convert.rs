@@ -305,7 +305,9 @@ unsafe fn record(id: TypeId, object: *mut ffi::PyObject) -> Result<Argument, Fai
     let object = unsafe { Borrowed::from_ptr(Python::assume_attached(), object) };
     let record = object.cast::<Record>().map_err(|_| Failure::Type)?;
     let place = record.get().place();
-    if place.ty.id == id {
+    if place.check_open().is_err() {
+        Err(Failure::Closed)
+    } else if place.ty.id == id {
         Ok(Argument::Record(place.address))
     } else {
         Err(Failure::WrongRecord(place.ty.id))
@@ -321,8 +323,6 @@ pub unsafe fn variadic_to_c(
     object: *mut ffi::PyObject,
     views: &mut Views,
 ) -> Result<(Argument, bool), Failure> {
-    const ANYTHING: Target =
-        Target { id: TypeId::VOID, item_size: 1, element_size: 1, is_const: false, buffers: true };
     // SAFETY: as the caller vouches.
     unsafe {
         if ffi::PyFloat_Check(object) != 0 {
@@ -338,7 +338,7 @@ pub unsafe fn variadic_to_c(
         if let Ok(callback) = Borrowed::from_ptr(Python::assume_attached(), object).cast::<Callback>() {
             return Ok((Argument::Word(callback.get().address() as u64), false));
         }
-        text(&ANYTHING, object, views).map(|argument| (argument, false))
+        text(&Target::ANYTHING, object, views).map(|argument| (argument, false))
     }
 }
 
@@ -384,6 +384,10 @@ unsafe fn memory(
             && (view.len as usize).is_multiple_of(target.item_size);
         if item_size != target.item_size && target.id != TypeId::VOID && !parts {
             return Err(Failure::ItemSize(item_size));
+        }
+        let items = view.items();
+        if !target.takes(items, item_size) {
+            return Err(Failure::Items(items));
         }
         if view.readonly != 0 && !target.is_const {
             return Err(Failure::ReadOnly);

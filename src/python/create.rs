@@ -2,7 +2,6 @@
 
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyValueError;
@@ -93,7 +92,7 @@ pub fn create_interface<'py>(
         loader: library.loader().clone(),
         release_gil,
         checks,
-        closed: AtomicBool::new(false),
+        closed: Arc::default(),
     };
     types.calls.get_or_init(|| calls);
     let functions = bindings.functions.into_iter();
@@ -130,11 +129,10 @@ pub fn builtin<'py>(
     function: BoundFunction,
     types: &Arc<Types>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let Some(Calls { library, release_gil, checks, .. }) = types.calls.get() else {
+    let Some(calls) = types.calls.get() else {
         return Err(exceptions::Error::new_err(format!("the interface '{module}' is not ready yet")));
     };
-    let making = Making { library, release_gil: *release_gil, checks: *checks, types };
-    making.builtin(module, function)
+    Making { calls, types }.builtin(module, function)
 }
 
 /// The headers as messages name them.
@@ -308,9 +306,7 @@ fn worker(py: Python<'_>) -> PyResult<PathBuf> {
 
 /// What all functions of one interface have in common while they are made.
 struct Making<'a> {
-    library: &'a Path,
-    release_gil: bool,
-    checks: Checks,
+    calls: &'a Calls,
     types: &'a Arc<Types>,
 }
 
@@ -325,8 +321,8 @@ impl Making<'_> {
                 name: function.declaration.name.clone(),
                 prototype: function.declaration.prototype.clone(),
                 location: function.declaration.location.clone(),
-                library: self.library.to_owned(),
-                leaks: self.checks.leaks != LeakCheck::Off,
+                library: self.calls.library.clone(),
+                leaks: self.calls.checks.leaks != LeakCheck::Off,
             })
         });
         self.entered(module, function, journal_id)
@@ -351,7 +347,7 @@ impl Making<'_> {
             .collect();
         let result = ResultPlan::of(&declaration.result, self.types.decode);
         let bracketed = self.types.checked && entry::brackets_wanted();
-        let release = self.release_gil;
+        let release = self.calls.release_gil;
         let (signature, general, libffi, entry) = match shape {
             CallShape::Scalars(signature) if bracketed => {
                 let libffi = (!HAS_SLOTS).then(|| Libffi::new(signature.clone()));
@@ -382,7 +378,7 @@ impl Making<'_> {
             libffi,
             (enumeration, pointee),
             journal_id,
-            (self.release_gil, self.checks),
+            (release, self.calls.checks, self.calls.closed.clone()),
             names,
             face,
         )
@@ -433,10 +429,9 @@ pub fn function_at(
             leaks: calls.checks.leaks != LeakCheck::Off,
         })
     });
-    let (release_gil, checks) = (calls.release_gil, calls.checks);
-    let making = Making { library: &calls.library, release_gil, checks, types };
     let keepable = matches!(shape, CallShape::Scalars(_));
     let bound = BoundFunction { declaration, address: address as *const _, shape };
+    let making = Making { calls, types };
     Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use pyo3::prelude::*;
@@ -54,7 +54,7 @@ pub struct Calls {
     /// What is looked for after each call.
     pub checks: Checks,
     /// Whether the interface has been closed.
-    pub closed: AtomicBool,
+    pub closed: Arc<AtomicBool>,
 }
 
 /// One type.
@@ -241,6 +241,11 @@ impl Types {
             memory,
             calls: OnceLock::new(),
         })
+    }
+
+    /// Whether the interface has been closed.
+    pub fn closed(&self) -> bool {
+        self.calls.get().is_some_and(|calls| calls.closed.load(Ordering::Relaxed))
     }
 
     /// The class of the record of that key; `None` for one without a name.

@@ -13,7 +13,7 @@ use super::call_site;
 use super::callable::{Callable, Entry, callable};
 use super::callback::{self, any_pending, take_exception};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
-use super::failure::{bad_argument, bad_count, no_memory, short_repr};
+use super::failure::{bad_argument, bad_count, no_memory, refuse_closed, short_repr};
 use super::place::{Place, owned_block};
 use super::plan::{Argument, Failure, ResultPlan};
 use super::reference::Ref;
@@ -123,6 +123,9 @@ pub unsafe extern "C" fn direct<const RELEASE: bool>(
                 RegisterPlace::Stack(_) => {}
             }
         }
+        if callable.is_closed() {
+            return refuse_closed(callable);
+        }
         let result = callable.signature.result;
         let word = without_gil::<RELEASE, _>(|| {
             if result.is_float() {
@@ -160,6 +163,9 @@ unsafe extern "C" fn libffi<const RELEASE: bool>(
                 Ok(Argument::Record(_)) => return bad_argument(callable, index, argument, Failure::Type),
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             });
+        }
+        if callable.is_closed() {
+            return refuse_closed(callable);
         }
         let word = without_gil::<RELEASE, _>(|| invoke_by_libffi(callable, &words));
         if any_pending() && raised() {
@@ -217,6 +223,9 @@ pub unsafe extern "C" fn bracketed(
                 }
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             });
+        }
+        if callable.is_closed() {
+            return refuse_closed(callable);
         }
         let given = Given { arguments, count: count as usize, copies: &copies };
         let outputs = outputs(callable, &given);
@@ -504,6 +513,9 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                 }
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             }
+        }
+        if callable.is_closed() {
+            return refuse_closed(callable);
         }
         let mut frame = words.frame(callable.address, &general.convention.result);
         if CHECKED {

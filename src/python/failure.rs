@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use super::callable::Callable;
 use super::exceptions::{self, new_argument_error};
-use super::plan::{Failure, Plan};
+use super::plan::{Failure, Items, Plan, Target};
 
 /// Sets the exception for an argument that cannot be converted; returns NULL.
 ///
@@ -32,21 +32,34 @@ pub unsafe fn bad_argument(
 }
 
 fn explain(callable: &Callable, index: usize, object: &Bound<'_, PyAny>, failure: Failure) -> PyErr {
-    let py = object.py();
     let Some(parameter) = callable.parameters.get(index) else {
-        let message = format!(
-            "{} argument {} (one of '...') must be an int, a float, bytes, a str, a buffer, a pointer or None \
-             that C can take as it is, not {}",
-            called(callable),
-            index + 1,
-            type_name(object)
-        );
-        return new_argument_error(py, message);
+        let subject = format!("{} argument {} (one of '...')", called(callable), index + 1);
+        return refusal_of_variable(&subject, object, failure);
     };
     let name = parameter.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
     let called = called(callable);
     let subject = format!("{called} argument {}{name} ({})", index + 1, parameter.spelling);
     refusal(&subject, &parameter.plan, object, failure)
+}
+
+fn refusal_of_variable(subject: &str, object: &Bound<'_, PyAny>, failure: Failure) -> PyErr {
+    let detail = match failure {
+        Failure::Range => {
+            let (value, low, high) = (short_repr(object), i64::MIN, u64::MAX);
+            let message = format!("{subject}: {value} is out of range: it takes {low} to {high}");
+            return PyOverflowError::new_err(message);
+        }
+        Failure::Type if object.is_callable() => {
+            "must be made a function pointer: lib.callback(\"int (*)(int)\")(function), with the type that C expects"
+                .to_owned()
+        }
+        Failure::Type => format!(
+            "must be an int, a float, bytes, a str, a buffer, a pointer or None that C can take as it is, not {}",
+            type_name(object)
+        ),
+        failure => return refusal(subject, &Plan::Text(Target::ANYTHING), object, failure),
+    };
+    new_argument_error(object.py(), format!("{subject} {detail}"))
 }
 
 /// The exception that says why `subject`, which takes what `plan` does, cannot take this object.
@@ -75,10 +88,22 @@ pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: F
                 type_name(object)
             )
         }
+        Failure::Items(items) => {
+            let wanted = match plan {
+                Plan::Text(target) | Plan::Pointer(target) => target.items,
+                _ => Items::Other,
+            };
+            let (wanted, given) = (wanted.named(), items.named());
+            format!("must be a buffer of {wanted}; this {} has {given}", type_name(object))
+        }
         Failure::WrongTarget(target) => format!("must not be a pointer of type '{}'", target.pointer_name()),
         Failure::WrongRecord(ty) => format!("must not be a '{}'", ty.name()),
         Failure::Released => {
             return exceptions::Error::new_err(format!("{subject} has been released"));
+        }
+        Failure::Closed => {
+            let message = format!("{subject} is in C's memory, whose interface was closed");
+            return exceptions::Error::new_err(message);
         }
         Failure::Raised => return PyErr::fetch(py),
     };
@@ -119,7 +144,17 @@ pub unsafe extern "C" fn closed(
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this with the GIL, on a builtin of ours.
-    let (py, callable) = unsafe { (Python::assume_attached(), super::callable::callable(object)) };
+    unsafe { refuse_closed(super::callable::callable(object)) }
+}
+
+/// Sets the exception for a call of a closed interface; returns NULL.
+///
+/// # Safety
+/// The GIL is held.
+#[cold]
+pub unsafe fn refuse_closed(callable: &Callable) -> *mut ffi::PyObject {
+    // SAFETY: as the caller vouches.
+    let py = unsafe { Python::assume_attached() };
     let message = format!("{} was called after its interface was closed", called(callable));
     exceptions::Error::new_err(message).restore(py);
     std::ptr::null_mut()

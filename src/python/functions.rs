@@ -1,7 +1,6 @@
 //! The functions of an interface, which become builtins when they are asked for.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
@@ -47,7 +46,7 @@ impl Functions {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(function) = self.inner().bound.remove(name) else { return Ok(None) };
         let builtin = create::builtin(module, function, types)?;
-        if types.calls.get().is_some_and(|calls| calls.closed.load(Ordering::Relaxed)) {
+        if types.closed() {
             Callable::redirect(&builtin, closed)?;
         }
         self.inner().made.push(builtin.clone().unbind());

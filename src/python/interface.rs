@@ -18,6 +18,7 @@ use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::functions::Functions;
 use super::handle::{self, Handle};
+use super::holder::Holder;
 use super::names::{Name, Names, reserved_name};
 use super::place::Place;
 use super::plan::Plan;
@@ -103,13 +104,14 @@ impl Interface {
         ty.size.ok_or_else(|| PyTypeError::new_err(format!("'{}' has no size", ty.name)))
     }
 
-    /// The same address as a pointer of another type: cast(pointer, "struct point *").
+    /// The same address as a pointer of another type: cast(pointer, "struct point *"). It keeps what
+    /// lib.new made, a callback, a handle and an owned pointer as long as it lives.
     fn cast(
         &self,
         py: Python<'_>,
         value: &Bound<'_, PyAny>,
         type_name: &Bound<'_, PyAny>,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> PyResult<Option<Py<Pointer>>> {
         let (ty, _) = self.named(type_name)?;
         let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
             return Err(PyTypeError::new_err(format!(
@@ -117,20 +119,18 @@ impl Interface {
                 spelt(type_name, &ty)
             )));
         };
-        let address = if value.is_none() {
-            0
+        let (address, holder) = if value.is_none() {
+            (0, Holder::Nobody)
         } else if let Ok(pointer) = value.cast::<Pointer>() {
-            pointer.call_method0("__int__")?.extract()?
+            (pointer.call_method0("__int__")?.extract()?, Holder::of(value))
         } else if let Ok(address) = value.extract::<usize>() {
-            address
+            (address, Holder::Nobody)
         } else if let Ok(callback) = value.cast::<Callback>() {
-            callback.get().address()
+            (callback.get().address(), Holder::of(value))
         } else {
-            self.place_of(value)?.address
+            (self.place_of(value)?.address, Holder::of(value))
         };
-        let pointer = Pointer::give(py, address, target, self.types.checked);
-        // SAFETY: a new reference, or NULL with an exception set.
-        unsafe { Bound::from_owned_ptr_or_err(py, pointer) }.map(Bound::unbind)
+        holder.pointer(py, address, target, self.types.checked)
     }
 
     /// A pointer that frees what it points to, with the function given: at the end of a `with`
@@ -161,9 +161,10 @@ impl Interface {
         size: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (address, whole, is_const) = match what.cast::<Pointer>() {
-            Ok(pointer) => (pointer.call_method0("__int__")?.extract()?, None, pointer.get().is_to_const()),
+            Ok(pointer) => (pointer.get().open_address()?, None, pointer.get().is_to_const()),
             Err(_) => {
                 let place = self.place_of(what)?;
+                place.check_open()?;
                 (place.address, place.ty.size, place.is_const())
             }
         };

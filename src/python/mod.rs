@@ -16,6 +16,7 @@ mod exceptions;
 mod failure;
 mod functions;
 mod handle;
+mod holder;
 mod interface;
 mod names;
 mod place;

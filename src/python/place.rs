@@ -12,8 +12,9 @@ use super::buffer::Views;
 use super::callback::Callback;
 use super::convert::{text_object, to_c, to_python, wide_object};
 use super::ctype::{CType, Field, Shape, Types};
-use super::exceptions::new_argument_error;
+use super::exceptions::{self, new_argument_error};
 use super::failure::{refusal, short_repr};
+use super::holder::Holder;
 use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::pointer::Pointer;
 use super::record::Record;
@@ -29,7 +30,14 @@ pub struct Owned {
     size: usize,
     memory: Arc<dyn Memory>,
     _root: Option<Root>,
-    kept: Mutex<HashMap<usize, Py<PyAny>>>,
+    kept: Mutex<HashMap<usize, Kept>>,
+}
+
+/// An object that is pointed to.
+struct Kept {
+    /// The address that was stored; C code may have stored another since.
+    word: u64,
+    object: Py<PyAny>,
 }
 
 /// A value in memory.
@@ -105,7 +113,38 @@ impl Place {
     /// The value for Python: scalars converted, text fields as bytes, records and arrays as views
     /// of this very memory.
     pub fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.check_open()?;
+        self.value(py)
+    }
+
+    /// Refuses memory that was C's own, once its interface is closed: it may be gone with the library.
+    pub fn check_open(&self) -> PyResult<()> {
+        let points_there = || {
+            let Shape::Scalar { scalar, result: ResultPlan::Text { .. }, .. } = &self.ty.shape else {
+                return false;
+            };
+            self.word(*scalar).is_ok_and(|word| word != 0 && !self.keeps(word))
+        };
+        if !self.types.closed() || (self.owner.is_some() && !points_there()) {
+            return Ok(());
+        }
+        let whose = if self.owner.is_some() { "the text of " } else { "" };
+        let message =
+            format!("{whose}a '{}' in C's memory was used after its interface was closed", self.ty.name);
+        Err(exceptions::Error::new_err(message))
+    }
+
+    /// The same of memory that is known to be there: an argument of a callback.
+    pub fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.ty.shape {
+            Shape::Scalar { result: ResultPlan::Pointer, scalar, target: Some(target), .. }
+                if self.owner.is_some() =>
+            {
+                let word = self.word(*scalar)?;
+                let holder = self.holder_of(py, word);
+                let pointer = holder.pointer(py, word as usize, target, self.types.checked)?;
+                Ok(pointer.map_or_else(|| py.None(), Py::into_any))
+            }
             Shape::Scalar { scalar, .. } => value_of(py, &self.ty, &self.types, &self.bytes(scalar.size())?),
             Shape::Wide { wide, .. } => value_of(py, &self.ty, &self.types, &self.bytes(wide.size())?),
             Shape::Record { .. } => record_class::object(py, self.clone()),
@@ -135,7 +174,7 @@ impl Place {
     }
 
     fn write(&self, what: &str, value: &Bound<'_, PyAny>, writing: Writing) -> PyResult<()> {
-        self.check_const(what, value.py(), writing)?;
+        self.check_writable(what, value.py(), writing)?;
         match &self.ty.shape {
             Shape::Scalar { scalar, .. } => {
                 let word = self.word_of(what, value)?;
@@ -150,7 +189,10 @@ impl Place {
         }
     }
 
-    fn check_const(&self, what: &str, py: Python<'_>, writing: Writing) -> PyResult<()> {
+    fn check_writable(&self, what: &str, py: Python<'_>, writing: Writing) -> PyResult<()> {
+        if self.owner.is_none() {
+            self.check_open()?;
+        }
         if writing == Writing::New || !self.is_const() {
             return Ok(());
         }
@@ -166,6 +208,7 @@ impl Place {
         else {
             return place.get(py);
         };
+        self.check_open()?;
         let bits = place.bit_field(first, width)?;
         let word = if is_signed(*scalar) { sign_extended(bits, width) } else { bits };
         // SAFETY: the GIL is held, and the word is of this type.
@@ -219,7 +262,7 @@ impl Place {
         let (Some((first, width)), Shape::Scalar { scalar, .. }) = (field.bits, &field.ty.shape) else {
             return place.write(&what, value, writing);
         };
-        place.check_const(&what, value.py(), writing)?;
+        place.check_writable(&what, value.py(), writing)?;
         let word = place.word_of(&what, value)?;
         let kept = if is_signed(*scalar) { sign_extended(word, width) } else { word & mask(width) };
         if kept != word {
@@ -275,6 +318,7 @@ impl Place {
             let message = format!("{what} takes a '{}', not a '{}'", self.ty.name, other.ty.name);
             return Err(new_argument_error(value.py(), message));
         }
+        other.check_open()?;
         self.copy_from(value.py(), other)
     }
 
@@ -283,14 +327,15 @@ impl Place {
         let size = self.ty.size.unwrap_or(0);
         self.put(&other.bytes(size)?)?;
         let (Some(from), Some(to)) = (&other.owner, &self.owner) else { return Ok(()) };
-        let pointed_to: Vec<(usize, Py<PyAny>)> = {
+        let pointed_to: Vec<(usize, Kept)> = {
             let kept = from.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let here = kept.iter().filter(|(at, _)| (other.address..other.address + size).contains(at));
-            here.map(|(at, object)| (self.address + (at - other.address), object.clone_ref(py))).collect()
+            let copy = |kept: &Kept| Kept { word: kept.word, object: kept.object.clone_ref(py) };
+            here.map(|(at, kept)| (self.address + (at - other.address), copy(kept))).collect()
         };
         let before: Vec<_> = {
             let mut kept = to.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            pointed_to.into_iter().map(|(at, object)| kept.insert(at, object)).collect()
+            pointed_to.into_iter().map(|(at, pointed_to)| kept.insert(at, pointed_to)).collect()
         };
         // Not under the lock: this may run Python code.
         drop(before);
@@ -363,7 +408,7 @@ impl Place {
         // SAFETY: the GIL is held and the value is live.
         match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
             Ok(Argument::Word(word)) => {
-                self.keep(value.clone().unbind(), word != 0 && plan.is_pointer());
+                self.keep(value, if plan.is_pointer() { word } else { 0 });
                 Ok(word)
             }
             // Records are stored as such, never as a word.
@@ -378,10 +423,10 @@ impl Place {
                 }
                 // A memoryview keeps a bytearray from being resized; bytes and str stay as they are.
                 let holder = match PyMemoryView::from(value) {
-                    Ok(view) => view.into_any().unbind(),
-                    Err(_) => value.clone().unbind(),
+                    Ok(view) => view.into_any(),
+                    Err(_) => value.clone(),
                 };
-                self.keep(holder, true);
+                self.keep(&holder, address as u64);
                 Ok(address as u64)
             }
             Err(failure) => Err(self.refused(what, value, plan, failure)),
@@ -393,15 +438,44 @@ impl Place {
         refusal(&format!("{what} ({})", self.ty.name), plan, value, failure)
     }
 
-    /// Keeps what is pointed to from here as long as this memory lives, or forgets what was.
-    fn keep(&self, object: Py<PyAny>, pointed_to: bool) {
+    /// Keeps what is pointed to from here as long as this memory lives, or forgets what was, for 0.
+    fn keep(&self, object: &Bound<'_, PyAny>, word: u64) {
         let Some(owner) = &self.owner else { return };
+        // Memory need not keep itself: then it would never go.
+        let itself = matches!(Holder::of(object), Holder::Memory(memory) if Arc::ptr_eq(&memory, owner));
         let before = {
             let mut kept = owner.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if pointed_to { kept.insert(self.address, object) } else { kept.remove(&self.address) }
+            match word {
+                word if word != 0 && !itself => {
+                    kept.insert(self.address, Kept { word, object: object.clone().unbind() })
+                }
+                _ => kept.remove(&self.address),
+            }
         };
         // Not under the lock: this may run Python code.
         drop(before);
+    }
+
+    /// Who keeps what the address stored here points to.
+    pub fn holder_of(&self, py: Python<'_>, word: u64) -> Holder {
+        let Some(owner) = &self.owner else { return Holder::Nobody };
+        let kept = {
+            let kept = owner.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = kept.get(&self.address).filter(|kept| kept.word == word);
+            kept.map(|kept| kept.object.clone_ref(py))
+        };
+        match kept {
+            Some(object) => Holder::of(object.bind(py)),
+            None if owner.has(word as usize) => Holder::Memory(owner.clone()),
+            None => Holder::Nobody,
+        }
+    }
+
+    /// Whether what this address points to is kept for as long as this memory lives.
+    fn keeps(&self, word: u64) -> bool {
+        let Some(owner) = &self.owner else { return false };
+        let kept = owner.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&self.address).is_some_and(|kept| kept.word == word)
     }
 
     /// The scalar here as a word.
@@ -510,6 +584,11 @@ impl Owned {
     /// The whole block's size in bytes.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// Whether the address is one of this block's, or its end.
+    fn has(&self, address: usize) -> bool {
+        (self.address..=self.address + self.size).contains(&address)
     }
 
     /// Whether Python objects are kept for what lies here.

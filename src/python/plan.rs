@@ -42,10 +42,63 @@ pub struct Target {
     pub item_size: usize,
     /// Where the items are arrays, the size of an element, which a buffer's items may have too.
     pub element_size: usize,
+    /// What its numbers are.
+    pub items: Items,
     /// Whether C promises not to write: then read-only buffers will do.
     pub is_const: bool,
     /// Whether bytes and buffers are taken at all.
     pub buffers: bool,
+}
+
+/// What the items of memory are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Items {
+    /// Whole numbers, signed or not.
+    Integers,
+    /// Real floating-point numbers.
+    Floats,
+    /// Complex numbers.
+    Complex,
+    /// Numbers whose bytes are in the other order than this machine's.
+    Swapped,
+    /// Python objects.
+    Objects,
+    /// Anything else, which is taken for what is wanted.
+    Other,
+}
+
+impl Items {
+    /// What a format of the `struct` module says; `Zd` is a complex number.
+    pub fn of_format(format: &[u8]) -> Self {
+        let swapped = if cfg!(target_endian = "big") { b"<".as_slice() } else { b">!" };
+        let (order, code) = match format {
+            [order @ (b'@' | b'=' | b'<' | b'>' | b'!'), code @ ..] => (Some(order), code),
+            code => (None, code),
+        };
+        match code {
+            [b'O', ..] => Self::Objects,
+            _ if order.is_some_and(|order| swapped.contains(order)) => Self::Swapped,
+            [b'b' | b'B' | b'h' | b'H' | b'i' | b'I' | b'l' | b'L' | b'q' | b'Q' | b'n' | b'N'] => {
+                Self::Integers
+            }
+            [b'u' | b'w' | b'?' | b'P'] => Self::Integers,
+            [b'e' | b'f' | b'd' | b'g'] => Self::Floats,
+            [b'Z', ..] => Self::Complex,
+            _ => Self::Other,
+        }
+    }
+
+    /// The items for messages.
+    pub fn named(self) -> &'static str {
+        match self {
+            Self::Integers => "integers",
+            Self::Floats => "floating-point numbers",
+            Self::Complex => "complex numbers",
+            Self::Swapped => "numbers in the other byte order",
+            Self::Objects => "Python objects",
+            Self::Other => "items of that type",
+        }
+    }
 }
 
 /// One parameter of a bound function.
@@ -103,12 +156,16 @@ pub enum Failure {
     NotContiguous,
     /// A buffer whose items have another size.
     ItemSize(usize),
+    /// A buffer whose items are of another kind.
+    Items(Items),
     /// A pointer to something else.
     WrongTarget(TypeId),
     /// A record of another type.
     WrongRecord(TypeId),
     /// A pointer whose memory has been freed.
     Released,
+    /// Memory of C's, whose interface has been closed.
+    Closed,
     /// Python code of the argument's own raised; its exception stands.
     Raised,
 }
@@ -200,15 +257,38 @@ impl Plan {
 }
 
 impl Target {
+    /// What a pointer among variable arguments points to.
+    pub const ANYTHING: Target = Target {
+        id: TypeId::VOID,
+        item_size: 1,
+        element_size: 1,
+        items: Items::Other,
+        is_const: false,
+        buffers: true,
+    };
+
     fn of(target: &Type) -> Self {
-        let (item_size, element_size) = item_sizes(target).unwrap_or((0, 0));
+        let (item_size, element_size, items) = item_sizes(target).unwrap_or((0, 0, Items::Other));
         let is_const = target.is_const;
         Self {
             id: TypeId::of(&target.canonical()),
             item_size,
             element_size,
+            items,
             is_const,
             buffers: item_size > 0,
+        }
+    }
+
+    /// Whether memory of such items, of that size, is what it points to.
+    pub fn takes(&self, items: Items, size: usize) -> bool {
+        match (items, self.items) {
+            // Single bytes are anything, and anything may be handed over as void.
+            _ if size == 1 || self.id == TypeId::VOID => true,
+            (Items::Swapped | Items::Objects, _) => false,
+            // A complex number is an array of two.
+            (Items::Complex, Items::Floats) => size == 2 * self.element_size,
+            (given, wanted) => given == wanted || given == Items::Other || wanted == Items::Other,
         }
     }
 
@@ -218,19 +298,25 @@ impl Target {
     }
 }
 
-/// The size of a number, or of an array of numbers and of its elements; `None` for other types.
-fn item_sizes(ty: &Type) -> Option<(usize, usize)> {
+/// The size of a number, or of an array of numbers and of its elements, and what these are; `None` for
+/// other types.
+fn item_sizes(ty: &Type) -> Option<(usize, usize, Items)> {
     match &ty.kind {
-        TypeKind::Void => Some((1, 1)),
+        TypeKind::Void => Some((1, 1, Items::Other)),
         TypeKind::Pointer(_) | TypeKind::FunctionPointer(_) => None,
         TypeKind::Array(element, count) => {
-            let (size, innermost) = item_sizes(element)?;
-            Some((size.checked_mul(usize::try_from((*count)?).ok()?)?, innermost))
+            let (size, innermost, items) = item_sizes(element)?;
+            Some((size.checked_mul(usize::try_from((*count)?).ok()?)?, innermost, items))
         }
         kind => {
             let wide = Wide::of(kind).map(Wide::size);
             let size = wide.or_else(|| Scalar::of(ty).ok().map(Scalar::size))?;
-            Some((size, size))
+            let items = match kind {
+                TypeKind::Float(_) => Items::Floats,
+                TypeKind::Complex(_) => Items::Complex,
+                _ => Items::Integers,
+            };
+            Some((size, size, items))
         }
     }
 }

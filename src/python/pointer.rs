@@ -10,7 +10,7 @@ use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple, PyType};
 use super::create;
 use super::ctype::{Pointee, Shape};
 use super::exceptions;
-use super::place::Place;
+use super::place::{Owned, Place};
 use super::record::field;
 use super::type_object::alias;
 use super::types::TypeId;
@@ -30,6 +30,8 @@ pub struct Pointer {
     released: AtomicBool,
     free: Mutex<Option<Py<PyAny>>>,
     root: Option<Root>,
+    /// The memory of pythy's own that it points into, where that is known.
+    memory: Option<Arc<Owned>>,
 }
 
 impl Pointer {
@@ -42,6 +44,7 @@ impl Pointer {
             released: AtomicBool::new(false),
             free: Mutex::new(None),
             root: checked.then(|| Root::new(address)),
+            memory: None,
         }
     }
 
@@ -62,10 +65,27 @@ impl Pointer {
     /// The pointer that a place holds, the inner `None` for NULL; the outer `None` where it is of another type.
     pub fn stored_in(py: Python<'_>, place: &Place) -> PyResult<Option<Option<Py<Self>>>> {
         let Shape::Scalar { scalar, target: Some(target), .. } = &place.ty.shape else { return Ok(None) };
-        match place.word(*scalar)? {
-            0 => Ok(Some(None)),
-            word => Ok(Some(Some(Py::new(py, Self::new(word as usize, target, place.types.checked))?))),
+        if place.owner.is_none() {
+            place.check_open()?;
         }
+        let word = place.word(*scalar)?;
+        place.holder_of(py, word).pointer(py, word as usize, target, place.types.checked).map(Some)
+    }
+
+    /// This pointer as one that keeps the memory it points into.
+    pub fn keeping(mut self, memory: Arc<Owned>) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
+    /// The memory of pythy's own that it keeps.
+    pub fn memory(&self) -> Option<Arc<Owned>> {
+        self.memory.clone()
+    }
+
+    /// Whether it frees what it points to.
+    pub fn is_owning(&self) -> bool {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Where it points; `None` once it is released.
@@ -91,15 +111,34 @@ impl Pointer {
             let message = "own(): this pointer is owned already; disown() it first";
             return Err(exceptions::new_argument_error(free.py(), message.to_owned()));
         }
-        let owning = Self::new(self.live()?, &self.pointee, self.root.is_some());
+        let owning = self.another(self.live()?);
         *owning.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(free.clone().unbind());
         Ok(owning)
+    }
+
+    /// Another pointer like this one, which frees nothing.
+    fn another(&self, address: usize) -> Self {
+        let mut another = Self::new(address, &self.pointee, self.root.is_some());
+        another.memory = self.memory.clone();
+        another
     }
 
     fn live(&self) -> PyResult<usize> {
         self.address().ok_or_else(|| {
             exceptions::Error::new_err(format!("this '{}' has been released", self.target().pointer_name()))
         })
+    }
+
+    /// Where it points, for who looks there: not once the interface is closed, nor after release().
+    pub fn open_address(&self) -> PyResult<usize> {
+        let address = self.live()?;
+        if self.pointee.types().is_some_and(|types| types.closed()) {
+            let kind = self.target().pointer_name();
+            return Err(exceptions::Error::new_err(format!(
+                "a '{kind}' was used after its interface was closed"
+            )));
+        }
+        Ok(address)
     }
 
     fn place(&self, index: usize) -> PyResult<Place> {
@@ -120,7 +159,8 @@ impl Pointer {
         };
         let address = index.checked_mul(size).and_then(|offset| address.checked_add(offset));
         let beyond = || PyIndexError::new_err(format!("item {index} lies beyond the end of all memory"));
-        Ok(Place::of_c(address.ok_or_else(beyond)?, ty, types))
+        let owner = self.memory.clone();
+        Ok(Place { owner, ..Place::of_c(address.ok_or_else(beyond)?, ty, types) })
     }
 
     /// The builtin that calls the function here.
@@ -139,7 +179,7 @@ impl Pointer {
         let Some((types, calls)) = calls else {
             return Err(exceptions::Error::new_err("the interface of this function pointer is gone"));
         };
-        if calls.closed.load(Ordering::Relaxed) {
+        if types.closed() {
             let message = format!("a '{}' was called after its interface was closed", kind());
             return Err(exceptions::Error::new_err(message));
         }
@@ -158,7 +198,7 @@ impl Pointer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(free), Some(address)) = (free, self.address()) else { return Ok(()) };
         self.released.store(true, Ordering::Relaxed);
-        let plain = Self::new(address, &self.pointee, self.root.is_some());
+        let plain = self.another(address);
         free.call1(py, (plain,)).map(drop)
     }
 }
@@ -294,7 +334,7 @@ impl Pointer {
 
     /// Gives up ownership: a pointer to the same that frees nothing.
     fn disown(&self) -> PyResult<Self> {
-        let plain = Self::new(self.live()?, &self.pointee, self.root.is_some());
+        let plain = self.another(self.live()?);
         self.free.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(plain)
     }

@@ -10,7 +10,7 @@ use super::callable::{Entry, callable};
 use super::callback::any_pending;
 use super::convert;
 use super::entry::{direct, raised, without_gil};
-use super::failure::{bad_argument, bad_count};
+use super::failure::{bad_argument, bad_count, refuse_closed};
 use super::plan::{Failure, Parameter, Plan, ResultPlan};
 use super::reference::Ref;
 use crate::binding::Scalar;
@@ -182,6 +182,9 @@ unsafe extern "C" fn stub1<A: Take, R: Give, const RELEASE: bool>(
             return bad_count(callable, count, !keywords.is_null());
         }
         let a = argument!(A, object, callable, arguments, 0);
+        if callable.is_closed() {
+            return refuse_closed(callable);
+        }
         let function: unsafe extern "C" fn(A) -> R =
             std::mem::transmute::<*const c_void, _>(callable.address);
         let result = without_gil::<RELEASE, _>(|| function(a));
@@ -206,6 +209,9 @@ unsafe extern "C" fn stub2<A: Take, B: Take, R: Give, const RELEASE: bool>(
         }
         let a = argument!(A, object, callable, arguments, 0);
         let b = argument!(B, object, callable, arguments, 1);
+        if callable.is_closed() {
+            return refuse_closed(callable);
+        }
         let function: unsafe extern "C" fn(A, B) -> R =
             std::mem::transmute::<*const c_void, _>(callable.address);
         let result = without_gil::<RELEASE, _>(|| function(a, b));

@@ -147,3 +147,94 @@ def test_closing_while_the_library_runs_unloads_nothing_under_its_feet(lib):
     assert lib.apply(close, 5, 6) == 5
     with pytest.raises(pythy.Error, match=r"apply\(\) was called after its interface was closed"):
         lib.apply(close, 5, 6)
+
+
+CLOSING = """
+    import pythy
+
+    lib = pythy.create_interface("code.h", "code.so", gil={gil!r})
+
+    class Closing:
+        def __index__(self):
+            lib.close()
+            return 1
+
+        def __float__(self):
+            return float(self.__index__())
+
+    try:
+        {call}
+    except pythy.Error as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("gil", ["release", "hold"])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("lib.one(Closing())", "one()"),
+        ("lib.two(1.0, Closing())", "two()"),
+        ("lib.three(Closing(), 1, 1)", "three()"),
+        ("lib.many(*[1] * 8, Closing())", "many()"),
+        ("lib.wide(Closing())", "wide()"),
+        ("lib.cast(lib.address_of_one(), 'int (*)(int)')(Closing())", "'int (*)(int)'"),
+    ],
+)
+def test_an_argument_that_closes_the_interface_is_refused(build, natively, gil, call, name):
+    """Converting an argument may run any Python code; C code that is gone must not be called then."""
+    built = build(
+        """
+        int one(int a); double two(double a, double b); long three(short a, long b, long c);
+        long many(long, long, long, long, long, long, long, long, long);
+        long double wide(long double a); void *address_of_one(void);
+        """,
+        """
+        int one(int a) { return a; }
+        double two(double a, double b) { return a + b; }
+        long three(short a, long b, long c) { return a + b + c; }
+        long many(long a, long b, long c, long d, long e, long f, long g, long h, long i) { return i; }
+        long double wide(long double a) { return a; }
+        void *address_of_one(void) { return one; }
+        """,
+    )
+    script = CLOSING.format(gil=gil, call=call)
+    expected = f"{name} was called after its interface was closed\n"
+    assert natively(script, directory=built.directory).stdout == expected
+
+
+@pytest.mark.parametrize("gil", ["release", "hold"])
+def test_callbacks_nested_too_deeply_raise_before_the_stack_ends(build, natively, gil):
+    """Python's own limit says nothing about the C stack; a thread's may be small, too."""
+    built = build(HEADER, SOURCE)
+    script = f"""
+        import sys, threading
+        import pythy
+
+        lib = pythy.create_interface("code.h", "code.so", gil={gil!r})
+        sys.setrecursionlimit(10**6)
+        depth = 0
+
+        def again(a, b):
+            global depth
+            depth += 1
+            return lib.apply(again, a, b)
+
+        def nest():
+            global depth
+            depth = 0
+            try:
+                lib.apply(again, 1, 2)
+            except RecursionError as error:
+                print(error, depth > 100)
+
+        nest()
+        threading.stack_size(1024 * 1024)
+        thread = threading.Thread(target=nest)
+        thread.start()
+        thread.join()
+        print(lib.apply(lambda a, b: a + b, 1, 2))
+    """
+    run = natively(script, directory=built.directory)
+    deep = "callbacks are nested so deeply that the C stack is nearly used up True"
+    assert run.stdout.splitlines() == [deep, deep, "3"]

@@ -541,3 +541,78 @@ def test_a_nul_inside_bytes_is_data(interface):
     assert lib.length(b"a\0b") == 1
     with pytest.raises(pythy.ArgumentError, match="must not be a str with a NUL character inside"):
         lib.length("a\0b")
+
+
+def test_buffers_are_matched_by_what_their_items_are(interface):
+    """The kind of number and its size; signs do not matter, nor do single bytes, which are anything."""
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    lib = interface(
+        """
+        #include <complex.h>
+        int first(const int *numbers); unsigned top(const unsigned *numbers); double real(const double *numbers);
+        double both(double _Complex *numbers); int byte(const unsigned char *bytes); int any(const void *memory);
+        """,
+        """
+        int first(const int *numbers) { return *numbers; }
+        unsigned top(const unsigned *numbers) { return *numbers; }
+        double real(const double *numbers) { return *numbers; }
+        double both(double _Complex *numbers) { return creal(*numbers) + cimag(*numbers); }
+        int byte(const unsigned char *bytes) { return *bytes; }
+        int any(const void *memory) { return *(const char *)memory; }
+        """,
+    )
+    integers = [array.array(code, [7]) for code in "iI"] + [numpy.array([7], code) for code in ("<i4", "=u4")]
+    for buffer in [*integers, (ctypes.c_int * 1)(7), array.array("u", "\7"), bytearray(b"\7\0\0\0")]:
+        assert (lib.first(buffer), lib.top(buffer), lib.any(buffer)) == (7, 7, 7)
+    for buffer in (array.array("d", [7]), numpy.array([7.0]), (ctypes.c_double * 1)(7)):
+        assert lib.real(buffer) == 7
+    assert lib.both(numpy.array([3 + 4j])) == 7
+    for buffer in (
+        b"\7",
+        bytearray(b"\7"),
+        array.array("b", [7]),
+        numpy.array([7], "i1"),
+        numpy.array([True]),
+    ):
+        assert lib.byte(buffer) == buffer[0]
+    said = r"must be a buffer of {}; this (ndarray|array|c_float_Array_1) has {}"
+    wrong = [
+        (lib.first, array.array("f", [1]), "integers", "floating-point numbers"),
+        (lib.top, (ctypes.c_float * 1)(1), "integers", "floating-point numbers"),
+        (lib.first, numpy.array([1], ">i4"), "integers", "numbers in the other byte order"),
+        (lib.real, array.array("q", [1]), "floating-point numbers", "integers"),
+        (lib.real, numpy.array([1j], "c8"), "floating-point numbers", "complex numbers"),
+        (lib.real, numpy.array([None]), "floating-point numbers", "Python objects"),
+        (lib.both, numpy.array([1], "g"), "complex numbers", "floating-point numbers"),
+    ]
+    for function, buffer, wanted, given in wrong:
+        with pytest.raises(pythy.ArgumentError, match=said.format(wanted, given)):
+            function(buffer)
+
+
+def test_a_function_without_a_prototype_takes_anything(interface):
+    """Before C23 `f()` says nothing about the parameters: what is given is promoted as for `...`."""
+    lib = interface(
+        "int none(); double sum(); int known(); int known(int a); int length();",
+        """
+        #include <string.h>
+        int none() { return 5; }
+        double sum(a, b, c) int a; double b; float c; { return a + b + c; }
+        int known(int a) { return a; }
+        int length(text) const char *text; { return strlen(text); }
+        """,
+    )
+    assert (lib.none(), lib.sum(1, 2.5, 0.25), lib.length(b"four"), lib.known(3)) == (5, 3.75, 4, 3)
+    with pytest.raises(
+        pythy.ArgumentError, match=r"known\(\) takes 1 argument, but 2 were given: int known\(int a\)"
+    ):
+        lib.known(1, 2)
+    with pytest.raises(pythy.ArgumentError, match=r"none\(\) takes no keyword arguments: int none\(\)"):
+        lib.none(a=1)
+
+
+def test_c23_says_that_there_are_no_parameters(interface):
+    lib = interface("int none();", "int none(void) { return 5; }", clang_args=["-std=c2x"])
+    assert lib.none() == 5
+    with pytest.raises(pythy.ArgumentError, match=r"none\(\) takes 0 arguments, but 1 was given"):
+        lib.none(1)

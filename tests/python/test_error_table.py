@@ -50,7 +50,7 @@ HEADER = """
     void fill(unsigned char *bytes, int value);
     int sum(const int *numbers, int count);
     void sort(int *numbers, int count);
-    int any(const void *memory);
+    int any(const void *memory); double mean(const double *numbers, int count);
     void into(void *memory);
 
     int gone(int value);
@@ -59,7 +59,7 @@ HEADER = """
     int visit(int (*each)(int));
     extern const int limit;
     int by_value(struct pair value);
-    struct pair pair_of(int x);
+    struct pair pair_of(int x); extern struct pair both;
     typedef __int128 huge; __int128 wide(__int128 value);
     int variable(void);
 """
@@ -93,11 +93,11 @@ SOURCE = """
     void fill(unsigned char *bytes, int value) { *bytes = value; }
     int sum(const int *numbers, int count) { return count; }
     void sort(int *numbers, int count) { }
-    int any(const void *memory) { return 0; }
+    int any(const void *memory) { return 0; } double mean(const double *numbers, int count) { return *numbers; }
     void into(void *memory) { }
     int print(const char *format, ...) { return 0; }
     int visit(int (*each)(int)) { return each(1); }
-    const int limit = 2;
+    const int limit = 2; struct pair both = {1, 2};
     int by_value(struct pair value) { return value.x; }
     struct pair pair_of(int x) { struct pair p = {x, x}; return p; }
     __int128 wide(__int128 value) { return value; }
@@ -479,6 +479,23 @@ TABLE = [
         "sort() argument 1 'numbers' (int *) must be a buffer of items of that type; "
         "this array has items of 2 bytes",
     ),
+    argument(
+        "Failure::Items",
+        lambda at: at.lib.sum(array.array("f", [1.0]), 1),
+        "sum() argument 1 'numbers' (const int *) must be a buffer of integers; "
+        "this array has floating-point numbers",
+    ),
+    argument(
+        "Failure::Items",
+        lambda at: at.lib.mean(array.array("q", [1]), 1),
+        "mean() argument 1 'numbers' (const double *) must be a buffer of floating-point numbers; "
+        "this array has integers",
+    ),
+    argument(
+        "Failure::Items",
+        lambda at: at.lib.ref("double *", array.array("Q", [1])),
+        "the value (double *) must be a buffer of floating-point numbers; this array has integers",
+    ),
     Bad("Failure::Raised", lambda at: at.lib.one(Faulty()), ZeroDivisionError, "of the argument's own"),
     Bad("Failure::Raised", lambda at: at.lib.twice(Faulty()), ZeroDivisionError, "of the argument's own"),
     Bad(
@@ -559,6 +576,21 @@ TABLE = [
         "type name",
         lambda at: at.lib.sizeof("int (*)(int)[3]"),
         "'int (*)(int)[3]' is no C type: there is no function that returns an array",
+    ),
+    argument(
+        "type name",
+        lambda at: at.lib.new("int" + "[1]" * 10_000),
+        f"'{('int' + '[1]' * 100)[:200]}…' is too deep: of pointers, arrays and functions in one another 64 will do",
+    ),
+    argument(
+        "type name",
+        lambda at: at.lib.sizeof("int " + "*" * 100_000),
+        f"'int {'*' * 196}…' is too deep: of pointers, arrays and functions in one another 64 will do",
+    ),
+    argument(
+        "type name",
+        lambda at: at.lib.sizeof("int " + "(*" * 65 + ")" * 65),
+        f"'int {'(*' * 65}{')' * 65}' is too deep: of pointers, arrays and functions in one another 64 will do",
     ),
     Bad("ref", lambda at: at.lib.ref("void"), TypeError, "'void' has no size: 'void' has no values"),
     Bad(
@@ -723,6 +755,25 @@ TABLE = [
         "that C can take as it is, not object",
     ),
     argument(
+        "variadic",
+        lambda at: at.lib.print(b"%p", lambda: 1),
+        "print() argument 2 (one of '...') must be made a function pointer: "
+        'lib.callback("int (*)(int)")(function), with the type that C expects',
+    ),
+    Bad(
+        "variadic",
+        lambda at: at.lib.print(b"%lu", 2**64),
+        OverflowError,
+        "print() argument 2 (one of '...'): 18446744073709551616 is out of range: "
+        "it takes -9223372036854775808 to 18446744073709551615",
+    ),
+    argument(
+        "variadic",
+        lambda at: at.lib.print(b"%s", "a\0b"),
+        "print() argument 2 (one of '...') must not be a str with a NUL character inside: "
+        "C would see the text end there",
+    ),
+    argument(
         "count",
         lambda at: at.lib.print(),
         "print() takes at least 1 argument, but 0 were given: int print(const char *format, ...)",
@@ -781,6 +832,12 @@ TABLE = [
         lambda at: at.closed_function(1),
         pythy.Error,
         "a 'int (*)(int)' was called after its interface was closed",
+    ),
+    Bad(
+        "Failure::Closed",
+        lambda at: at.lib.by_value(at.closed_record),
+        pythy.Error,
+        "by_value() argument 1 'value' (struct pair) is in C's memory, whose interface was closed",
     ),
     argument(
         "handle",
@@ -890,13 +947,14 @@ def at(build, cc, tmp_path_factory):
     )
     cc(directory / "unresolved.c", directory / "unresolved.so")
     closed = pythy.create_interface(built.header, built.library)
-    closed_function = function(closed)
+    closed_function, closed_record = function(closed), closed.both
     closed.close()
     return SimpleNamespace(
         dir=directory,
         lib=pythy.create_interface(built.header, built.library),
         closed=closed,
         closed_function=closed_function,
+        closed_record=closed_record,
     )
 
 

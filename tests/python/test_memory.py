@@ -3,7 +3,9 @@
 import array
 import gc
 import random
+import re
 import resource
+import weakref
 
 import pytest
 import pythy
@@ -34,6 +36,9 @@ HEADER = """
     struct node *push(struct node *head, double value);
     void free_list(struct node *head);
     int freed(void);
+    struct holder { struct point *at; unsigned char *data; };
+    struct point *point_new(int x);
+    void point_free(struct point *p);
     int sum(const int *values, size_t n);
     const char *text_of(const node *n);
     int out_node(struct node **out);
@@ -54,6 +59,8 @@ SOURCE = """
     }
     void free_list(struct node *h) { while (h) { node *n = h->next; free(h); h = n; count++; } }
     int freed(void) { return count; }
+    struct point *point_new(int x) { struct point *p = calloc(1, sizeof *p); p->x = x; return p; }
+    void point_free(struct point *p) { p->x = -1; free(p); }
     int sum(const int *v, size_t n) { int s = 0; for (size_t i = 0; i < n; i++) s += v[i]; return s; }
     const char *text_of(const node *n) { return n->text; }
     int out_node(struct node **out) { *out = push(0, 3.0); return 1; }
@@ -150,6 +157,98 @@ def test_casts_keep_the_address(lib):
     assert lib.cast(None, "void *") is None
 
 
+def churn(lib):
+    """Uses freed memory again."""
+    gc.collect()
+    return [lib.new("struct point", x=-1, y=-1) for _ in range(1000)]
+
+
+POINTERS = {
+    "of a record": lambda lib: lib.cast(lib.new("struct point", x=7), "struct point *"),
+    "of a cast": lambda lib: lib.cast(lib.cast(lib.new("struct point", x=7), "void *"), "struct point *"),
+    "of a field": lambda lib: lib.new("struct point *[1]", [lib.new("struct point", x=7)])[0],
+    "of a ref": lambda lib: lib.ref("struct point *", lib.new("struct point", x=7)).pointer,
+    "of the field of a copy": lambda lib: (
+        lib.new("struct holder", lib.new("struct holder", at=lib.new("struct point", x=7))).at
+    ),
+    "of a view": lambda lib: lib.cast(lib.new("node", at=(7, 0)).at, "struct point *"),
+    "into its own memory": lambda lib: looped(lib).pointer("next"),
+    "owned": lambda lib: lib.cast(lib.own(lib.point_new(7), lib.point_free), "struct point *"),
+    "of a buffer": lambda lib: lib.cast(
+        lib.new("struct holder", data=bytearray(b"\7\0\0\0" * 2)).pointer("data"), "struct point *"
+    ),
+}
+
+
+def looped(lib):
+    node = lib.new("node", at=(7, 0))
+    node.next = node
+    return lib.cast(node.at, "struct point *") and node
+
+
+@pytest.mark.parametrize("pointer", POINTERS.values(), ids=POINTERS)
+def test_a_pointer_keeps_the_memory_that_it_is_known_to_lead_to(lib, pointer):
+    kept = pointer(lib)
+    others = churn(lib)
+    view = kept[0]
+    assert (view.at if hasattr(view, "at") else view).x == 7
+    assert int(kept) not in {int(lib.cast(other, "void *")) for other in others}
+
+
+def test_a_view_through_a_pointer_keeps_the_memory_too(lib):
+    record = lib.cast(lib.new("struct point", x=7), "struct point *")[0]
+    assert churn(lib)
+    assert record.x == 7
+
+
+def test_what_c_stored_in_a_field_is_nobodys(lib):
+    """The record that was there before is not taken for it."""
+    array_ = lib.new("struct point *[1]", [lib.new("struct point", x=7)])
+    lib.cast(array_, "void **")[0] = lib.cast(4096, "void *")
+    assert int(array_[0]) == 4096
+
+
+def test_a_cast_keeps_a_callback_and_a_handle(interface):
+    lib = interface("int call(void *f);", "int call(void *f) { return ((int (*)(int))f)(20); }")
+    pointer = lib.cast(lib.callback("int (*)(int)")(lambda value: value + 1), "void *")
+    handle = lib.cast(lib.new_handle(["kept"]), "char *")
+    assert churn_callbacks(lib)
+    assert (lib.call(pointer), lib.from_handle(handle)) == (21, ["kept"])
+    assert isinstance(pointer, pythy.Pointer)
+    assert type(pointer).__name__ == "Pointer"
+
+
+def churn_callbacks(lib):
+    gc.collect()
+    return [lib.callback("int (*)(int)")(lambda value: -1) for _ in range(50)]
+
+
+def test_an_object_that_holds_a_cast_of_its_own_callback_is_collected(lib):
+    class User:
+        def __init__(self):
+            self.pointer = lib.cast(lib.callback("int (*)(int)")(self.method), "void *")
+
+        def method(self, value):
+            return value
+
+    watched = weakref.ref(User())
+    gc.collect()
+    assert watched() is None
+
+
+def test_a_record_that_points_to_itself_goes(lib):
+    node = looped(lib)
+    node.text = text = Text(b"mark")
+    watched = weakref.ref(text)
+    del node, text
+    gc.collect()
+    assert watched() is None
+
+
+class Text(bytearray):
+    """A buffer that can be watched."""
+
+
 def test_variables_are_read_and_written_in_the_library(lib):
     lib.counter = 41
     lib.bump()
@@ -161,6 +260,41 @@ def test_variables_are_read_and_written_in_the_library(lib):
     lib.close()
     with pytest.raises(pythy.Error, match="the variable 'counter' was used after its interface was closed"):
         lib.counter  # noqa: B018
+
+
+def test_memory_of_c_is_not_looked_at_after_close(lib):
+    """It may be gone with the library; what lib.new made is there, but not what pointers of C's in it lead to."""
+    record, array_, pointer = lib.origin, lib.table, lib.cast(lib.origin, "struct point *")
+    node = lib.new("node", text=b"kept", at=(1, 2), next=lib.push(None, 1.5))
+    copy = lib.new("node", lib.push(None, 1.5)[0])
+    lib.close()
+    gone = "a '{}' in C's memory was used after its interface was closed"
+    uses = {
+        "int": [
+            lambda: record.x,
+            lambda: record.__setattr__("x", 1),
+            lambda: array_[0],
+            lambda: array_[1:],
+            lambda: array_.__setitem__(0, 1),
+        ],
+        "struct point": [
+            lambda: lib.new("struct point", record),
+            lambda: pointer[0],
+            lambda: pointer.__setitem__(0, (1, 2)),
+            lambda: lib.buffer(record),
+        ],
+        "double": [lambda: node.next.value],
+    }
+    for name, all_of_it in uses.items():
+        for use in all_of_it:
+            with pytest.raises(pythy.Error, match=re.escape(gone.format(name))):
+                use()
+    with pytest.raises(pythy.Error, match=re.escape("the text of " + gone.format("char *"))):
+        copy.text  # noqa: B018
+    with pytest.raises(pythy.Error, match=r"a 'struct point \*' was used after its interface was closed"):
+        lib.buffer(pointer, 4)
+    assert repr(record) == "<struct point x=? y=?>"
+    assert (node.text, node.at.y, lib.new("struct point", x=3).x) == (b"kept", 2, 3)
 
 
 def test_enums_and_constants(lib):
