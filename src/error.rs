@@ -88,6 +88,75 @@ pub enum Error {
         message: String,
     },
 
+    // The worker, in isolated mode.
+    /// The installation's, or the system's: the worker does not start, or ends before it can be used.
+    #[error("the worker '{}' cannot be started: {message}", path.display())]
+    WorkerStart {
+        /// The program.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+
+    /// The installation's: a worker of another build.
+    #[error("the worker '{}' belongs to another build of pythy ({message}); reinstall pythy", path.display())]
+    WorkerBuild {
+        /// The program.
+        path: PathBuf,
+        /// In what they differ.
+        message: String,
+    },
+
+    /// The C code's, if it wrote into the worker's memory; else ours.
+    #[error("the worker does not make sense any more ({message}), perhaps because C code overwrote its memory; it has been ended")]
+    WorkerNonsense {
+        /// What was wrong with what it sent.
+        message: String,
+    },
+
+    /// The C code's: it ended the worker.
+    #[error("the C code ended the worker: {}", ending(*signal, *exit_code, said.as_deref()))]
+    WorkerCrashed {
+        /// The signal that ended it.
+        signal: Option<i32>,
+        /// The code that it ended with, if by no signal.
+        exit_code: Option<i32>,
+        /// What Valgrind said when it was Valgrind that gave up.
+        said: Option<String>,
+    },
+
+    /// The C code's, or the user's: a call took longer than it may.
+    #[error("the call took longer than {seconds} s; the worker has been ended")]
+    WorkerTimeout {
+        /// How long it might take.
+        seconds: f64,
+    },
+
+    /// The user's: something of a worker that has ended is used.
+    #[error("the worker has ended ({why}), and what was in its memory is gone")]
+    WorkerGone {
+        /// Why it ended.
+        why: String,
+    },
+
+    /// The user's: what has been asked of the worker cannot be done.
+    #[error("{message}")]
+    WorkerRefused {
+        /// What cannot be done, and why.
+        message: String,
+    },
+
+    /// The user's, or the C code's: no memory of this size.
+    #[error("the worker has no memory for {size} bytes")]
+    WorkerMemory {
+        /// The size.
+        size: u64,
+    },
+
+    /// The user's: interrupted while waiting for the worker.
+    #[error("interrupted; the worker has been ended")]
+    Interrupted,
+
     /// The user's: a file is no report, or cannot be read.
     #[error("'{}' is no report of pythy's: {message}", path.display())]
     ReportRead {
@@ -147,6 +216,41 @@ pub enum HeaderError {
         /// What the loader said.
         message: String,
     },
+}
+
+/// How the worker ended.
+fn ending(signal: Option<i32>, exit_code: Option<i32>, said: Option<&str>) -> String {
+    match (said, signal, exit_code) {
+        (Some(said), ..) => format!("Valgrind gave up: {said}"),
+        (None, Some(signal), _) => signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned),
+        (None, None, Some(code)) => format!("it called exit({code})"),
+        (None, None, None) => "nobody knows how".to_owned(),
+    }
+}
+
+/// The name of a signal that ends programs.
+pub fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGSYS => "SIGSYS",
+        _ => return None,
+    })
 }
 
 fn nor_in(searched: &[PathBuf]) -> String {

@@ -1,6 +1,8 @@
 //! Calls that words alone do not describe: records and wide numbers by value and variable arguments,
 //! under the System V x86-64 convention.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Scalar, Wide};
 use crate::model::{Function, Interface, Record, Type, TypeKind};
 
@@ -17,7 +19,7 @@ pub struct Convention {
 }
 
 /// How one value travels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Passing {
     /// As one word.
     Scalar(Scalar),
@@ -26,7 +28,7 @@ pub enum Passing {
 }
 
 /// Where a record's bytes go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordClass {
     /// Size in bytes.
     pub size: usize,
@@ -39,7 +41,7 @@ pub struct RecordClass {
 }
 
 /// The register class of 8 bytes of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Eightbyte {
     /// Padding only: in no register.
     Nothing,

@@ -1,7 +1,9 @@
+use serde::{Deserialize, Serialize};
+
 use crate::model::{FloatType, Function, IntegerType, Type, TypeKind};
 
 /// What a value is to the machine: width, signedness and register class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scalar {
     /// No result.
     Void,

@@ -1,0 +1,305 @@
+//! Frames over a socket, and the file that both sides share for what is too much for a frame.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use serde::{Deserialize, Serialize};
+
+use super::protocol::{Data, INLINE, MAX_FRAME};
+
+/// How much of a buffer is kept between frames.
+const KEPT: usize = 1 << 13;
+
+/// How long one waits before asking whether to go on.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// The length of a frame's length.
+const HEAD: usize = size_of::<u32>();
+
+/// One end of a conversation.
+#[derive(Debug)]
+pub struct Channel {
+    socket: OwnedFd,
+    shared: File,
+    input: Vec<u8>,
+    /// What of `input` has been read from the socket, and not yet from here.
+    start: usize,
+    end: usize,
+    output: Vec<u8>,
+}
+
+/// Why a conversation cannot go on.
+#[derive(Debug)]
+pub enum Broken {
+    /// The other side is gone.
+    Closed,
+    /// The other side talks nonsense: in what way.
+    Nonsense(String),
+    /// The system does not do what it should.
+    System(io::Error),
+    /// Whoever waited does not want to any more.
+    Stopped(Box<crate::Error>),
+}
+
+/// Shorthand.
+pub type Talk<T> = std::result::Result<T, Broken>;
+
+impl From<Errno> for Broken {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::PIPE | Errno::CONNRESET => Self::Closed,
+            other => Self::System(other.into()),
+        }
+    }
+}
+
+/// Asked whenever waiting is interrupted, and several times a second, whether to go on.
+pub trait Patience {
+    /// An error ends the waiting.
+    fn go_on(&mut self) -> Talk<()>;
+
+    /// How long the next wait may take at most; `None`: as long as the socket waits by itself.
+    fn rest(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Waits for ever.
+pub struct Forever;
+
+impl Patience for Forever {
+    fn go_on(&mut self) -> Talk<()> {
+        Ok(())
+    }
+}
+
+/// The two ends of a new socket.
+pub fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+}
+
+/// A file without a name.
+pub fn nameless_file(name: &str) -> io::Result<File> {
+    Ok(memfd_create(name, MemfdFlags::CLOEXEC)?.into())
+}
+
+impl Channel {
+    /// A conversation over this socket, with this file shared.
+    pub fn new(socket: OwnedFd, shared: File) -> Self {
+        Self { socket, shared, input: Vec::new(), start: 0, end: 0, output: Vec::new() }
+    }
+
+    /// The socket and the shared file.
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.socket.as_raw_fd(), self.shared.as_raw_fd()]
+    }
+
+    /// Makes waiting stop several times a second, to ask whether to go on.
+    pub fn wait_in_slices(&self) -> io::Result<()> {
+        set_socket_timeout(&self.socket, Timeout::Recv, Some(SLICE))?;
+        Ok(set_socket_timeout(&self.socket, Timeout::Send, Some(SLICE))?)
+    }
+
+    /// Begins a frame; what was begun before and not sent is dropped.
+    pub fn begin(&mut self) -> Frame<'_> {
+        self.output.clear();
+        self.output.resize(HEAD, 0);
+        Frame { bytes: &mut self.output, shared: &self.shared, taken: 0 }
+    }
+
+    /// Goes on with the frame that was begun, after `taken` bytes of the shared file.
+    pub fn frame(&mut self, taken: u64) -> Frame<'_> {
+        Frame { bytes: &mut self.output, shared: &self.shared, taken }
+    }
+
+    /// Sends the frame that was begun.
+    pub fn send(&mut self, patience: &mut dyn Patience) -> Talk<()> {
+        let length = self.output.len() - HEAD;
+        if length > MAX_FRAME {
+            return Err(Broken::System(io::Error::other(format!("a frame of {length} bytes is too long"))));
+        }
+        self.output[..HEAD].copy_from_slice(&(length as u32).to_le_bytes());
+        let mut sent = 0;
+        while sent < self.output.len() {
+            match rustix::net::send(&self.socket, &self.output[sent..], SendFlags::NOSIGNAL) {
+                Ok(bytes) => sent += bytes,
+                Err(Errno::INTR | Errno::AGAIN) => patience.go_on()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.output.clear();
+        self.output.shrink_to(KEPT);
+        Ok(())
+    }
+
+    /// The next frame.
+    pub fn receive(&mut self, patience: &mut dyn Patience) -> Talk<Parts<'_>> {
+        self.fill(HEAD, patience)?;
+        let head = self.input[self.start..].first_chunk::<HEAD>().copied().unwrap_or_default();
+        let length = u32::from_le_bytes(head) as usize;
+        if length > MAX_FRAME {
+            return Err(Broken::Nonsense(format!("a frame of {length} bytes")));
+        }
+        self.start += HEAD;
+        self.fill(length, patience)?;
+        let rest = &self.input[self.start..self.start + length];
+        self.start += length;
+        Ok(Parts { rest, shared: &self.shared })
+    }
+
+    /// Overwrites what the last frames have left behind.
+    pub fn forget(&mut self) {
+        self.input[..self.start].fill(0);
+    }
+
+    /// Reads until there are so many bytes.
+    fn fill(&mut self, wanted: usize, patience: &mut dyn Patience) -> Talk<()> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        let needed = self.start + wanted;
+        if self.input.len() < needed || self.input.len() > KEPT.max(needed) {
+            self.input.resize(needed.max(KEPT), 0);
+            self.input.shrink_to(KEPT);
+        }
+        while self.end < needed {
+            if let Some(rest) = patience.rest() {
+                self.wait(rest, patience)?;
+            }
+            match rustix::net::recv(&self.socket, &mut self.input[self.end..], RecvFlags::empty()) {
+                Ok((0, _)) => return Err(Broken::Closed),
+                Ok((bytes, _)) => self.end += bytes,
+                Err(Errno::INTR | Errno::AGAIN) => patience.go_on()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, rest: Duration, patience: &mut dyn Patience) -> Talk<()> {
+        let limit = Timespec::try_from(rest.min(SLICE)).map_err(|error| Broken::System(io::Error::other(error)))?;
+        match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&limit)) {
+            Ok(1..) => Ok(()),
+            Ok(0) | Err(Errno::INTR) => patience.go_on(),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A frame being written.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    bytes: &'a mut Vec<u8>,
+    shared: &'a File,
+    /// How much of the shared file is taken.
+    taken: u64,
+}
+
+impl Frame<'_> {
+    /// Adds a message.
+    pub fn put<T: Serialize>(&mut self, message: &T) -> Talk<()> {
+        let bytes = std::mem::take(self.bytes);
+        *self.bytes = postcard::to_extend(message, bytes)
+            .map_err(|error| Broken::System(io::Error::other(format!("a message cannot be written: {error}"))))?;
+        Ok(())
+    }
+
+    /// Adds bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Where data of this size are to go.
+    pub fn room_for(&self, size: usize) -> Data {
+        if self.bytes.len() + size <= INLINE {
+            Data::Inline(size as u64)
+        } else {
+            Data::Shared { offset: self.taken, size: size as u64 }
+        }
+    }
+
+    /// Puts data where [`Frame::room_for`] said.
+    pub fn data(&mut self, data: Data, bytes: &[u8]) -> Talk<()> {
+        match data {
+            Data::Inline(_) => self.bytes(bytes),
+            Data::Shared { offset, size } => {
+                self.shared.write_all_at(bytes, offset).map_err(Broken::System)?;
+                self.taken = offset + size;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A frame being read.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    rest: &'a [u8],
+    shared: &'a File,
+}
+
+impl<'a> Parts<'a> {
+    /// The next message.
+    pub fn take<T: Deserialize<'a>>(&mut self) -> Talk<T> {
+        let (message, rest) =
+            postcard::take_from_bytes(self.rest).map_err(|error| Broken::Nonsense(format!("no message: {error}")))?;
+        self.rest = rest;
+        Ok(message)
+    }
+
+    /// So many bytes as they are.
+    pub fn bytes(&mut self, size: usize) -> Talk<&'a [u8]> {
+        let Some((bytes, rest)) = self.rest.split_at_checked(size) else {
+            return Err(Broken::Nonsense(format!("{} bytes where {size} should be", self.rest.len())));
+        };
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    /// Fills memory with data of exactly this size.
+    pub fn data(&mut self, data: Data, into: &mut [u8]) -> Talk<()> {
+        if data.size() != into.len() as u64 {
+            return Err(Broken::Nonsense(format!("{} bytes of data where {} should be", data.size(), into.len())));
+        }
+        match data {
+            Data::Inline(_) => into.copy_from_slice(self.bytes(into.len())?),
+            Data::Shared { offset, .. } => self.shared.read_exact_at(into, offset).map_err(|error| {
+                Broken::Nonsense(format!("data that are not in the shared file: {error}"))
+            })?,
+        }
+        Ok(())
+    }
+
+    /// Data of unknown size.
+    pub fn data_of_any_size(&mut self, data: Data) -> Talk<Vec<u8>> {
+        let size = data.size();
+        let there = match data {
+            Data::Inline(_) => self.rest.len() as u64,
+            Data::Shared { offset, .. } => {
+                self.shared.metadata().map_err(Broken::System)?.len().saturating_sub(offset)
+            }
+        };
+        if size > there {
+            return Err(Broken::Nonsense(format!("{size} bytes of data where {there} are")));
+        }
+        let mut bytes = vec![0; size as usize];
+        self.data(data, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// That there is nothing more.
+    pub fn end(self) -> Talk<()> {
+        match self.rest.len() {
+            0 => Ok(()),
+            more => Err(Broken::Nonsense(format!("{more} bytes too many"))),
+        }
+    }
+}

@@ -1,0 +1,697 @@
+//! The parent's side: a worker, and what it does when asked.
+
+use std::cell::Cell;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::call::{CallRequest, CallbackCall, CallbackResult, Hooks, NoCallbacks, Returned};
+use super::channel::{Broken, Channel, Frame, Parts, Patience, Talk};
+use super::death::{Death, Ending};
+use super::launch::{Launch, NUM_CALLERS};
+use super::process::Process;
+use super::protocol::{
+    CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Refusal, Reply, Request, VERSION, Watched,
+};
+use super::turn::{Conversation, Turn};
+use crate::attribution::Tables;
+use crate::binding::SymbolAt;
+use crate::bracket::Slots;
+use crate::evidence::Event;
+use crate::{Error, Result};
+
+/// How long a worker may take to start.
+const START: Duration = Duration::from_secs(60);
+
+/// The longest text that is taken from a worker.
+const MAX_TEXT: u64 = 1 << 28;
+
+/// How many bytes of names go into one frame.
+const NAMES: usize = 1 << 16;
+
+/// How many notices go into one frame.
+const NOTICES: usize = 1 << 13;
+
+/// A worker. Cheap to clone; the process ends when the last clone goes.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    launch: Launch,
+    main: Conversation,
+    others: Conversation,
+    process: Mutex<Process>,
+    dead: AtomicBool,
+    hello: OnceLock<Hello>,
+    notices: Mutex<Vec<Notice>>,
+    roots: Mutex<RootNumbers>,
+    released: AtomicBool,
+    /// Asked while waiting in requests that have no hooks of their own.
+    interrupted: fn() -> Result<()>,
+    /// The process that started the worker.
+    owner: u32,
+    /// All descriptors that lead to it.
+    descriptors: Vec<RawFd>,
+}
+
+#[derive(Debug, Default)]
+struct RootNumbers {
+    free: Vec<u32>,
+    next: u32,
+}
+
+/// A library that a worker has loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// What the worker calls it.
+    pub library: u32,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// An address that is a root of the worker's leak checks for as long as this lives.
+#[derive(Debug)]
+pub struct Root {
+    client: Client,
+    index: u32,
+}
+
+thread_local! {
+    /// The worker for one of whose other threads a callback runs on this thread: its `Inner`'s address.
+    static SERVED: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Client {
+    /// Starts a worker, and does not wait for it. `interrupted` is asked while waiting for an answer,
+    /// several times a second and when a signal came; an error ends the worker and the waiting.
+    pub fn start(launch: &Launch, interrupted: fn() -> Result<()>) -> Result<Self> {
+        let launched = launch.spawn()?;
+        let descriptors = launched.descriptors();
+        let (main, others) = (Conversation::new(launched.main), Conversation::new(launched.others));
+        let process = Process::new(launched.child, launched.lifeline, &launched.xml, launched.log)?;
+        Ok(Self(Arc::new(Inner {
+            launch: launch.clone(),
+            main,
+            others,
+            process: Mutex::new(process),
+            dead: AtomicBool::new(false),
+            hello: OnceLock::new(),
+            notices: Mutex::default(),
+            roots: Mutex::default(),
+            released: AtomicBool::new(false),
+            interrupted,
+            owner: std::process::id(),
+            descriptors,
+        })))
+    }
+
+    /// Waits until the worker can be used. Every request does so by itself.
+    pub fn ready(&self) -> Result<()> {
+        self.hello().map(|_| ())
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.0.process().pid()
+    }
+
+    /// Whether it runs under Valgrind, and answers for it.
+    pub fn watched(&self) -> Result<Watched> {
+        Ok(self.hello()?.watched)
+    }
+
+    /// What addresses mean in the worker; the libraries are the caller's to add.
+    pub fn tables(&self) -> Result<Tables> {
+        let hello = self.hello()?;
+        Ok(Tables {
+            slots: hello.slots.map(|(outer, inner)| Slots::at(outer, inner)),
+            own_object: hello.own_object.clone(),
+            libraries: Vec::new(),
+            num_callers: NUM_CALLERS,
+        })
+    }
+
+    /// Valgrind's error count when the worker was ready.
+    pub fn first_count(&self) -> Result<u64> {
+        Ok(self.hello()?.count)
+    }
+
+    /// Loads a library: a path, or a name that the loader knows; and what was compiled for it.
+    pub fn open(&self, library: &Path, shim: Option<&Path>) -> Result<Opened> {
+        let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+        let request = Request::Open { library: bytes(library), shim: shim.map(bytes) };
+        self.plain(request, |reply, _| match reply {
+            Reply::Opened { library, path } => {
+                Ok(Ok(Opened { library, path: std::ffi::OsString::from_vec(path).into() }))
+            }
+            Reply::Refused(refusal) => Ok(Err(not_opened(refusal, library))),
+            other => unexpected(&other),
+        })
+    }
+
+    /// Where symbols of a library are, or of what was compiled for it; `None` for what is not there.
+    pub fn addresses(&self, library: u32, of_shim: bool, names: &[&str]) -> Result<Vec<Option<usize>>> {
+        let mut addresses = Vec::with_capacity(names.len());
+        let mut rest = names;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|name| {
+                bytes += name.len() + 8;
+                bytes <= NAMES
+            });
+            let (some, more) = rest.split_at(fits.count().max(1));
+            let names = some.iter().map(|name| (*name).to_owned()).collect();
+            let request = Request::Addresses { library, of_shim, names };
+            addresses.extend(self.plain(request, |reply, _| match reply {
+                Reply::Addresses(found) if found.len() == some.len() => Ok(Ok(found)),
+                other => unexpected(&other),
+            })?);
+            rest = more;
+        }
+        Ok(addresses.into_iter().map(|address| (address != 0).then_some(address as usize)).collect())
+    }
+
+    /// The exported symbol that begins at an address; `None` where none does.
+    pub fn symbol_at(&self, address: usize) -> Result<Option<SymbolAt>> {
+        self.plain(Request::SymbolAt(address as u64), |reply, _| match reply {
+            Reply::Symbol(symbol) => Ok(Ok(symbol.map(|(name, library)| SymbolAt {
+                name,
+                library: std::ffi::OsString::from_vec(library).into(),
+            }))),
+            other => unexpected(&other),
+        })
+    }
+
+    /// A block of so many zeros, of malloc's.
+    pub fn allocate(&self, size: usize) -> Result<usize> {
+        self.plain(Request::Allocate(size as u64), address)
+    }
+
+    /// Frees a block: with the next request.
+    pub fn free(&self, address: usize) {
+        self.notice(Notice::Free(address as u64));
+        self.note_release();
+    }
+
+    /// Reads memory of the worker's.
+    pub fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
+        let request = Request::Read { address: address as u64, size: into.len() as u64 };
+        self.plain(request, |reply, parts| match reply {
+            Reply::Data(data) => parts.data(data, into).map(Ok),
+            other => unexpected(&other),
+        })
+    }
+
+    /// Writes memory of the worker's.
+    pub fn write(&self, address: usize, bytes: &[u8]) -> Result<()> {
+        let write = |frame: &mut Frame<'_>| {
+            let data = frame.room_for(bytes.len());
+            frame.put(&Request::Write { address: address as u64, data })?;
+            frame.data(data, bytes)
+        };
+        self.converse(&mut self.no_callbacks(), None, write, |reply, _| done(&reply))
+    }
+
+    /// The bytes from an address on up to the NUL.
+    pub fn text(&self, address: usize) -> Result<Vec<u8>> {
+        self.plain(Request::Text(address as u64), |reply, parts| match reply {
+            Reply::Data(data) if data.size() <= MAX_TEXT => parts.data_of_any_size(data).map(Ok),
+            other => unexpected(&other),
+        })
+    }
+
+    /// Makes a function type one that callbacks may have, under a number of the caller's, small and new.
+    pub fn define(&self, id: u32, signature: &CallbackSignature) -> Result<()> {
+        let request = Request::Define { id, signature: signature.clone() };
+        self.plain(request, |reply, _| done(&reply))
+    }
+
+    /// A function pointer for C code to keep; when it is called, `id` says which.
+    pub fn make_callback(&self, id: u64, signature: u32) -> Result<usize> {
+        self.plain(Request::MakeCallback { id, signature }, address)
+    }
+
+    /// Frees what [`Client::make_callback`] made: with the next request.
+    pub fn drop_callback(&self, id: u64) {
+        self.notice(Notice::DropCallback(id));
+    }
+
+    /// Makes an address a root of leak checks: with the next request.
+    pub fn root(&self, address: usize) -> Root {
+        let mut roots = self.0.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = roots.free.pop().unwrap_or_else(|| {
+            roots.next += 1;
+            roots.next - 1
+        });
+        drop(roots);
+        self.notice(Notice::Root { index, address: address as u64 });
+        Root { client: self.clone(), index }
+    }
+
+    /// Python has let go of memory of the worker's.
+    pub fn note_release(&self) {
+        self.0.released.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether Python has let go of memory since this was asked last.
+    pub fn take_released(&self) -> bool {
+        self.0.released.swap(false, Ordering::Relaxed)
+    }
+
+    /// Looks for blocks that were lost since the last check; Valgrind's error count after it.
+    pub fn leak_check(&self) -> Result<u64> {
+        self.plain(Request::LeakCheck, |reply, _| match reply {
+            Reply::Checked { count } => Ok(Ok(count)),
+            other => unexpected(&other),
+        })
+    }
+
+    /// Calls a function.
+    pub fn call(&self, call: &mut CallRequest<'_>, hooks: &mut dyn Hooks) -> Result<Returned> {
+        let timeout = call.timeout;
+        let call = std::cell::RefCell::new(call);
+        let write = |frame: &mut Frame<'_>| call.borrow().write(frame);
+        let read = |reply, parts: &mut Parts<'_>| match reply {
+            Reply::Returned(head) => call.borrow_mut().read(head, parts).map(Ok),
+            Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size })),
+            other => unexpected(&other),
+        };
+        self.converse(hooks, timeout, write, read)
+    }
+
+    /// Runs the callbacks that come on other threads than the one that calls are made on, until the worker
+    /// ends. To be called on a thread of its own.
+    pub fn serve_callbacks(&self, hooks: &mut dyn Hooks) -> Result<()> {
+        let mut waiting = Waiting::new(self, hooks, None);
+        let served = self.serve_others(&mut waiting);
+        served.map_err(|broken| self.give_up(broken))
+    }
+
+    /// What Valgrind has reported since this was asked last.
+    pub fn events(&self) -> Result<Vec<Event>> {
+        self.0.process().events()
+    }
+
+    /// How it ended; `None` while it runs.
+    pub fn death(&self) -> Option<Death> {
+        self.0.process().death().cloned()
+    }
+
+    /// Ends the worker as a program ends: buffers are written, destructors run.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// Ends the worker at once.
+    pub fn kill(&self) {
+        self.0.bury(Some(Ending::Closed));
+    }
+
+    /// To be called in the child after a fork: the worker stays the parent's, nothing of it is left here.
+    pub fn abandon(&self) {
+        // Others may have held the locks when the process was forked, so none is taken.
+        let Ok(nothing) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") else { return };
+        for descriptor in &self.0.descriptors {
+            // SAFETY: the descriptors are the worker's, and stay open as long as the client lives.
+            unsafe { libc::dup3(nothing.as_raw_fd(), *descriptor, libc::O_CLOEXEC) };
+        }
+    }
+
+    fn hello(&self) -> Result<&Hello> {
+        if self.0.hello.get().is_none() {
+            self.ready_by(&mut self.no_callbacks())?;
+        }
+        self.0.hello.get().ok_or_else(|| Error::WorkerGone { why: "it never began".to_owned() })
+    }
+}
+
+/// The conversation itself.
+impl Client {
+    fn no_callbacks(&self) -> NoCallbacks {
+        NoCallbacks(self.0.interrupted)
+    }
+
+    fn plain<T>(
+        &self,
+        request: Request,
+        read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
+    ) -> Result<T> {
+        self.converse(&mut self.no_callbacks(), None, |frame| frame.put(&request), read)
+    }
+
+    fn notice(&self, notice: Notice) {
+        self.0.notices().push(notice);
+    }
+
+    /// Asks something, serves the callbacks that come, and reads the answer.
+    fn converse<T>(
+        &self,
+        hooks: &mut dyn Hooks,
+        timeout: Option<Duration>,
+        write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
+        read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
+    ) -> Result<T> {
+        self.ready_by(hooks)?;
+        let mut waiting = Waiting::new(self, hooks, timeout);
+        let answer = self.exchange(&mut waiting, write, read);
+        answer.unwrap_or_else(|broken| Err(self.give_up(broken)))
+    }
+
+    fn exchange<T>(
+        &self,
+        waiting: &mut Waiting<'_>,
+        write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
+        read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
+    ) -> Talk<Result<T>> {
+        let mut turn = self.conversation().turn(waiting)?;
+        waiting.begin();
+        self.send(&mut turn, waiting, write)?;
+        loop {
+            let mut parts = channel(&mut turn)?.receive(waiting)?;
+            match parts.take()? {
+                Message::Reply(reply) => {
+                    let answer = read(reply, &mut parts)?;
+                    parts.end()?;
+                    return Ok(answer);
+                }
+                Message::Callback(head) => {
+                    let call = CallbackCall::read(&head, parts)?;
+                    self.call_back(&mut turn, waiting, call)?;
+                }
+                Message::Failed(why) => return Err(Broken::Nonsense(why)),
+            }
+        }
+    }
+
+    /// Runs a callback without the turn, and sends its result.
+    fn call_back(&self, turn: &mut Turn<'_>, waiting: &mut Waiting<'_>, call: CallbackCall) -> Talk<()> {
+        let number = turn.open_callback();
+        let since = Instant::now();
+        let result = waiting.hooks.callback(call);
+        waiting.extend(since.elapsed());
+        turn.close_callback(number, waiting)?;
+        let CallbackResult { bytes, errno } = result.map_err(|error| Broken::Stopped(Box::new(error)))?;
+        self.send(turn, waiting, |frame| {
+            frame.put(&Request::Result { errno, size: bytes.len() as u32 })?;
+            frame.bytes(&bytes);
+            Ok(())
+        })
+    }
+
+    /// Sends the notices that have come together, and a request.
+    fn send(
+        &self,
+        turn: &mut Turn<'_>,
+        waiting: &mut Waiting<'_>,
+        write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
+    ) -> Talk<()> {
+        let channel = channel(turn)?;
+        let mut notices = std::mem::take(&mut *self.0.notices());
+        while notices.len() > NOTICES {
+            let later = notices.split_off(NOTICES);
+            let mut frame = channel.begin();
+            frame.put(&notices)?;
+            frame.put(&Request::Nothing)?;
+            channel.send(waiting)?;
+            notices = later;
+        }
+        let mut frame = channel.begin();
+        frame.put(&notices)?;
+        write(&mut frame)?;
+        channel.send(waiting)
+    }
+
+    fn serve_others(&self, waiting: &mut Waiting<'_>) -> Talk<()> {
+        let mut turn = self.0.others.turn(waiting)?;
+        loop {
+            let mut parts = channel(&mut turn)?.receive(waiting)?;
+            let Message::Callback(head) = parts.take()? else {
+                return Err(Broken::Nonsense("an answer that nobody has asked for".to_owned()));
+            };
+            let call = CallbackCall::read(&head, parts)?;
+            let outer = SERVED.replace(self.address());
+            let served = self.call_back(&mut turn, waiting, call);
+            SERVED.set(outer);
+            served?;
+        }
+    }
+
+    /// The conversation that this thread has: the main one, but in a callback on another thread of C's.
+    fn conversation(&self) -> &Conversation {
+        if SERVED.get() == self.address() { &self.0.others } else { &self.0.main }
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
+    fn ready_by(&self, hooks: &mut dyn Hooks) -> Result<()> {
+        self.0.alive()?;
+        if self.0.hello.get().is_some() {
+            return Ok(());
+        }
+        let mut waiting = Waiting::new(self, hooks, Some(START));
+        match self.shake_hands(&mut waiting) {
+            Ok(answer) => answer,
+            Err(Broken::Stopped(error)) => Err(self.give_up(Broken::Stopped(error))),
+            Err(broken) => Err(self.not_started(broken)),
+        }
+    }
+
+    fn shake_hands(&self, waiting: &mut Waiting<'_>) -> Talk<Result<()>> {
+        let mut turn = self.0.main.turn(waiting)?;
+        if self.0.hello.get().is_some() {
+            return Ok(Ok(()));
+        }
+        waiting.begin();
+        let channel = channel(&mut turn)?;
+        let mut frame = channel.begin();
+        frame.bytes(&MAGIC);
+        frame.bytes(&VERSION.to_le_bytes());
+        frame.put(&FINGERPRINT)?;
+        channel.send(waiting)?;
+        let mut parts = channel.receive(waiting)?;
+        if parts.bytes(MAGIC.len())? != MAGIC {
+            return Err(Broken::Nonsense("it does not say that it is a worker".to_owned()));
+        }
+        let version = parts.bytes(size_of_val(&VERSION))?.try_into().map_or(0, u32::from_le_bytes);
+        if version != VERSION {
+            return Ok(Err(self.other_build(format!("it speaks protocol {version}, not {VERSION}"))));
+        }
+        let hello: Hello = parts.take()?;
+        parts.end()?;
+        if hello.fingerprint != FINGERPRINT {
+            return Ok(Err(self.other_build(format!("{}, not {FINGERPRINT}", hello.fingerprint))));
+        }
+        let _ = self.0.hello.set(hello);
+        Ok(Ok(()))
+    }
+
+    fn other_build(&self, message: String) -> Error {
+        self.0.bury(Some(Ending::Nonsense(message.clone())));
+        Error::WorkerBuild { path: self.0.launch.worker.clone(), message }
+    }
+
+    fn not_started(&self, broken: Broken) -> Error {
+        let death = match broken {
+            Broken::Closed => self.0.bury(None),
+            Broken::Nonsense(message) => self.0.bury(Some(Ending::Nonsense(message))),
+            Broken::System(error) => self.0.bury(Some(Ending::Nonsense(error.to_string()))),
+            Broken::Stopped(error) => return *error,
+        };
+        let said = self.0.process().log();
+        let message = [death.to_string(), said.trim().to_owned()];
+        let message = message.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
+        Error::WorkerStart { path: self.0.launch.worker.clone(), message }
+    }
+
+    /// Ends the worker whose conversation is broken, and says what happened.
+    fn give_up(&self, broken: Broken) -> Error {
+        match broken {
+            Broken::Closed => self.0.bury(None).error(),
+            Broken::Nonsense(message) => {
+                self.0.bury(Some(Ending::Nonsense(message.clone())));
+                Error::WorkerNonsense { message }
+            }
+            Broken::System(error) => {
+                let message = error.to_string();
+                self.0.bury(Some(Ending::Nonsense(message.clone())));
+                Error::WorkerNonsense { message }
+            }
+            Broken::Stopped(error) => {
+                let ending = match *error {
+                    Error::WorkerTimeout { .. } => Ending::Timeout,
+                    Error::WorkerGone { .. } => return *error,
+                    _ => Ending::Interrupted,
+                };
+                self.0.bury(Some(ending));
+                *error
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notices(&self) -> MutexGuard<'_, Vec<Notice>> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// That it can be talked to.
+    fn alive(&self) -> Result<()> {
+        if self.owner != std::process::id() {
+            let why = "it belongs to the process that this one was forked from";
+            return Err(Error::WorkerGone { why: why.to_owned() });
+        }
+        if !self.dead.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(self.process().death().map_or_else(|| Error::WorkerGone { why: "it ended".to_owned() }, Death::later))
+    }
+
+    /// Waits for its end, or brings it about.
+    fn bury(&self, ending: Option<Ending>) -> Death {
+        let mut process = self.process();
+        self.dead.store(true, Ordering::Release);
+        process.end(ending)
+    }
+
+    /// Ends it in its own way if it is idle, else at once.
+    fn close(&self) {
+        if self.alive().is_err() {
+            return;
+        }
+        let quit = |mut turn: Turn<'_>| {
+            let channel = turn.channel()?;
+            let mut frame = channel.begin();
+            frame.put(&Vec::<Notice>::new()).ok()?;
+            frame.put(&Request::Quit).ok()?;
+            channel.send(&mut Once).ok()
+        };
+        let asked = self.hello.get().and_then(|_| self.main.turn_at_once()).and_then(quit);
+        let mut process = self.process();
+        self.dead.store(true, Ordering::Release);
+        if asked.is_some() {
+            process.wait();
+        }
+        process.end(Some(Ending::Closed));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            self.close();
+        }
+    }
+}
+
+impl Root {
+    /// The worker that it is in.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.client.notice(Notice::Root { index: self.index, address: 0 });
+        self.client.0.roots.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.index);
+        self.client.note_release();
+    }
+}
+
+/// How long somebody waits for an answer.
+struct Waiting<'a> {
+    client: &'a Client,
+    hooks: &'a mut dyn Hooks,
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(client: &'a Client, hooks: &'a mut dyn Hooks, timeout: Option<Duration>) -> Self {
+        Self { client, hooks, timeout, deadline: None }
+    }
+
+    /// From now on time counts.
+    fn begin(&mut self) {
+        self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+    }
+
+    /// Time that does not count.
+    fn extend(&mut self, by: Duration) {
+        self.deadline = self.deadline.map(|deadline| deadline + by);
+    }
+}
+
+impl Patience for Waiting<'_> {
+    fn go_on(&mut self) -> Talk<()> {
+        let stopped = |error| Broken::Stopped(Box::new(error));
+        self.client.0.alive().map_err(stopped)?;
+        self.hooks.interrupted().map_err(stopped)?;
+        if let (Some(timeout), Some(deadline)) = (self.timeout, self.deadline)
+            && Instant::now() >= deadline
+        {
+            return Err(stopped(Error::WorkerTimeout { seconds: timeout.as_secs_f64() }));
+        }
+        // A process that C code has forked off may hold the socket open after the worker's end.
+        if self.client.0.process().has_ended() { Err(Broken::Closed) } else { Ok(()) }
+    }
+
+    fn rest(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Does not wait.
+struct Once;
+
+impl Patience for Once {
+    fn go_on(&mut self) -> Talk<()> {
+        Err(Broken::Closed)
+    }
+}
+
+fn channel<'a>(turn: &'a mut Turn<'_>) -> Talk<&'a mut Channel> {
+    turn.channel().ok_or_else(|| Broken::Nonsense("nobody has the turn".to_owned()))
+}
+
+fn unexpected<T>(reply: &Reply) -> Talk<Result<T>> {
+    match reply {
+        Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size: *size })),
+        Reply::Refused(refusal) => Ok(Err(Error::WorkerRefused { message: refusal.to_string() })),
+        other => Err(Broken::Nonsense(format!("an answer to another question: {other:?}"))),
+    }
+}
+
+fn done(reply: &Reply) -> Talk<Result<()>> {
+    match reply {
+        Reply::Done => Ok(Ok(())),
+        other => unexpected(other),
+    }
+}
+
+fn address(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<usize>> {
+    match reply {
+        Reply::Address(address) => Ok(Ok(address as usize)),
+        other => unexpected(&other),
+    }
+}
+
+fn not_opened(refusal: Refusal, library: &Path) -> Error {
+    let path = library.to_owned();
+    match refusal {
+        Refusal::NotFound => Error::LibraryNotFound { path },
+        Refusal::NotALibrary(message) => Error::NotALibrary { path, message },
+        Refusal::NotLoaded(message) => Error::LibraryLoad { path, message },
+        Refusal::Other(message) => Error::WorkerRefused { message },
+    }
+}

@@ -1,0 +1,86 @@
+//! How a worker ended.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use crate::Error;
+use crate::error::signal_name;
+
+/// How a worker ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// A signal, by its number, that C code brought about.
+    Signal(i32),
+    /// C code called `exit`.
+    Exit(i32),
+    /// Valgrind gave up: its words.
+    Valgrind(String),
+    /// It was ended from here.
+    Ended(Ending),
+}
+
+/// Why a worker was ended from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was closed.
+    Closed,
+    /// It took too long.
+    Timeout,
+    /// The user interrupted it.
+    Interrupted,
+    /// It sent nonsense.
+    Nonsense(String),
+}
+
+impl Death {
+    /// What an exit status and Valgrind's log tell of a worker that ended by itself.
+    pub fn of(status: ExitStatus, log: &str) -> Self {
+        match (valgrinds_last_words(log), status.signal()) {
+            (Some(words), _) => Self::Valgrind(words),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Exit(status.code().unwrap_or_default()),
+        }
+    }
+
+    /// The error of the call during which it happened.
+    pub fn error(&self) -> Error {
+        let crashed =
+            |signal, exit_code, said| Error::WorkerCrashed { signal, exit_code, said };
+        match self {
+            Self::Signal(signal) => crashed(Some(*signal), None, None),
+            Self::Exit(code) => crashed(None, Some(*code), None),
+            Self::Valgrind(said) => crashed(None, None, Some(said.clone())),
+            Self::Ended(_) => self.later(),
+        }
+    }
+
+    /// The error of whatever comes after it.
+    pub fn later(&self) -> Error {
+        Error::WorkerGone { why: self.to_string() }
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(signal) => match signal_name(*signal) {
+                Some(name) => write!(f, "by {name}"),
+                None => write!(f, "by signal {signal}"),
+            },
+            Self::Exit(code) => write!(f, "by exit({code})"),
+            Self::Valgrind(_) => write!(f, "as Valgrind gave up"),
+            Self::Ended(Ending::Closed) => write!(f, "it was closed"),
+            Self::Ended(Ending::Timeout) => write!(f, "a call took too long"),
+            Self::Ended(Ending::Interrupted) => write!(f, "it was interrupted"),
+            Self::Ended(Ending::Nonsense(message)) => write!(f, "it made no sense any more: {message}"),
+        }
+    }
+}
+
+/// What Valgrind said of an error of its own. Its log is nobody else's: no program writes there.
+fn valgrinds_last_words(log: &str) -> Option<String> {
+    let lines = log.lines().map(|line| line.trim());
+    let words: Vec<_> = lines.filter_map(|line| line.strip_prefix("valgrind: ")).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}

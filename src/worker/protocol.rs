@@ -1,0 +1,349 @@
+//! What parent and worker say to each other.
+//!
+//! A frame is a length (four bytes, the lowest first) and so many bytes: messages in postcard, one after
+//! the other, and raw bytes where a message says so. The conversation is strictly nested: the parent
+//! asks and the worker answers, but a call may call back first, and then it is the worker that waits for
+//! an answer, and serves the parent's requests until it comes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::binding::{RecordClass, Scalar};
+use crate::bracket::{Slot, Slots};
+
+/// The first bytes of the first frame each way, before the version.
+pub const MAGIC: [u8; 8] = *b"pythy\0\r\n";
+
+/// What both must agree on; the build's fingerprint comes on top.
+pub const VERSION: u32 = 1;
+
+/// The build: parent and worker come from the same sources, or do not talk.
+pub const FINGERPRINT: &str = env!("PYTHY_FINGERPRINT");
+
+/// The longest frame that anybody sends or takes.
+pub const MAX_FRAME: usize = 1 << 18;
+
+/// Data beyond this travel in the shared file.
+pub const INLINE: usize = 1 << 14;
+
+/// The worker's first words.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`FINGERPRINT`]
+    pub fingerprint: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where its slots begin, outer and inner.
+    pub slots: Option<(u64, u64)>,
+    /// Its own file, as Valgrind names it.
+    pub own_object: Option<String>,
+    /// Under what it runs.
+    pub watched: Watched,
+    /// Valgrind's error count.
+    pub count: u64,
+}
+
+/// Under what a worker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Watched {
+    /// Natively.
+    No,
+    /// Under Valgrind.
+    Yes,
+    /// Under Valgrind, which this build cannot ask anything.
+    Mutely,
+}
+
+/// What the parent says ahead of a request. Nobody answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// This entry of the table of roots holds that address from now on; 0: none.
+    Root {
+        /// The entry.
+        index: u32,
+        /// The address.
+        address: u64,
+    },
+    /// Frees a block.
+    Free(u64),
+    /// A callback is gone.
+    DropCallback(u64),
+}
+
+/// What the parent asks for, after a list of [`Notice`]s. Where bytes follow, it is said so.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Loads a library, and what was compiled for it. -> [`Reply::Opened`], [`Reply::Refused`]
+    Open {
+        /// A path, or a name that the loader knows.
+        library: Vec<u8>,
+        /// The compiled static functions.
+        shim: Option<Vec<u8>>,
+    },
+    /// Where symbols are. -> [`Reply::Addresses`]
+    Addresses {
+        /// The library.
+        library: u32,
+        /// Of what was compiled for it.
+        of_shim: bool,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The symbol that begins at an address. -> [`Reply::Symbol`]
+    SymbolAt(u64),
+    /// A block of zeros. -> [`Reply::Address`], [`Reply::NoMemory`]
+    Allocate(u64),
+    /// -> [`Reply::Data`]
+    Read {
+        /// From where.
+        address: u64,
+        /// How many bytes.
+        size: u64,
+    },
+    /// Data follow. -> [`Reply::Done`]
+    Write {
+        /// To where.
+        address: u64,
+        /// The data.
+        data: Data,
+    },
+    /// The bytes up to the NUL. -> [`Reply::Data`]
+    Text(u64),
+    /// A function type that callbacks may have from now on. -> [`Reply::Done`], [`Reply::Refused`]
+    Define {
+        /// Its number.
+        id: u32,
+        /// Its parameters and its result.
+        signature: CallbackSignature,
+    },
+    /// A function pointer. -> [`Reply::Address`], [`Reply::Refused`]
+    MakeCallback {
+        /// What the worker calls it when it is called.
+        id: u64,
+        /// Its type.
+        signature: u32,
+    },
+    /// Looks for what has been lost since the last time. -> [`Reply::Checked`]
+    LeakCheck,
+    /// Calls a function: then follow the copies ([`Data`] each), the arguments ([`Argument`] each) and the
+    /// outputs (address and size). -> [`Reply::Returned`], [`Reply::NoMemory`]
+    Call(Call),
+    /// A callback is over: as many bytes of its result follow. Only where one waits for it. No answer.
+    Result {
+        /// What C finds in `errno`.
+        errno: i32,
+        /// How many bytes; none for nothing, or where it raised: then C gets zeros.
+        size: u32,
+    },
+    /// Nothing but the notices before it. No answer.
+    Nothing,
+    /// Ends the worker as a program ends. No answer.
+    Quit,
+}
+
+/// Bytes on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Data {
+    /// So many follow at once.
+    Inline(u64),
+    /// In the shared file.
+    Shared {
+        /// Where.
+        offset: u64,
+        /// How many.
+        size: u64,
+    },
+}
+
+impl Data {
+    /// How many bytes.
+    pub fn size(self) -> u64 {
+        let (Self::Inline(size) | Self::Shared { size, .. }) = self;
+        size
+    }
+}
+
+/// The head of a call.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Call {
+    /// The function's address.
+    pub function: u64,
+    /// Its slot, see [`slot_number`].
+    pub slot: u64,
+    /// What it finds in `errno`.
+    pub errno: i32,
+    /// How its result is taken.
+    pub result: ResultKind,
+    /// Whether Valgrind is to look at what it returned and left in the outputs.
+    pub check_results: bool,
+    /// Whether what has been lost is looked for after it.
+    pub leak_check: bool,
+    /// How many blocks are made for it.
+    pub copies: u32,
+    /// How many arguments it has.
+    pub arguments: u32,
+    /// How many outputs are looked at.
+    pub outputs: u32,
+}
+
+/// How a result is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResultKind {
+    /// As a word.
+    Word(Scalar),
+    /// As a word that is a pointer to text, which is read as part of the call.
+    Text,
+    /// A record: in a new block, whose address is the word.
+    Record(RecordClass),
+    /// A wide number: its bytes.
+    Wide(RecordClass),
+}
+
+/// One argument of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Argument {
+    /// An integer or a pointer.
+    Integer(u64),
+    /// The bits of a `double`, or of a `float` in the low half.
+    Float(u64),
+    /// A record or wide number by value: as many bytes as its class says follow.
+    Value(RecordClass),
+    /// A record by value that lies in the worker's memory.
+    ValueAt(RecordClass, u64),
+    /// The address of a copy, by its index.
+    Copy(u32),
+    /// A function pointer for the time of the call.
+    Callback {
+        /// What the worker calls it when it is called.
+        id: u64,
+        /// Its type.
+        signature: u32,
+    },
+}
+
+/// The copy of an argument: before the call its data follow, if it has any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// Whether it is sent back.
+    pub writable: bool,
+    /// What is in it.
+    pub data: Data,
+}
+
+/// What callbacks of one function type take and give.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallbackSignature {
+    /// The parameters.
+    pub parameters: Vec<crate::binding::Passing>,
+    /// The result.
+    pub result: crate::binding::Passing,
+}
+
+/// What the worker sends after its first words.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Message {
+    /// The answer to the innermost request.
+    Reply(Reply),
+    /// A function pointer made here is called: the data of each argument follow, its size before each.
+    Callback(Callback),
+    /// It cannot go on: why.
+    Failed(String),
+}
+
+/// A function pointer is called.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Callback {
+    /// What the parent calls it.
+    pub id: u64,
+    /// `errno` in C.
+    pub errno: i32,
+    /// Valgrind's error count.
+    pub count: u64,
+    /// How many arguments follow.
+    pub arguments: u32,
+}
+
+/// The worker's answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// It cannot be done.
+    Refused(Refusal),
+    /// There is no memory of this size.
+    NoMemory(u64),
+    /// A library is loaded.
+    Opened {
+        /// What to call it.
+        library: u32,
+        /// Where it lies.
+        path: Vec<u8>,
+    },
+    /// Addresses, in the order of the question; 0 for none.
+    Addresses(Vec<u64>),
+    /// A symbol: its name and its library's path.
+    Symbol(Option<(String, Vec<u8>)>),
+    /// An address.
+    Address(u64),
+    /// Data follow.
+    Data(Data),
+    /// Valgrind's error count after a leak check.
+    Checked {
+        /// How many there are now.
+        count: u64,
+    },
+    /// A call is over: then follow its wide result (32 bytes, where it has one), text ([`Data`]), and for each
+    /// copy its address and, where it is writable, [`Data`].
+    Returned(Returned),
+}
+
+/// Why something cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// There is no such library.
+    NotFound,
+    /// The file is no library.
+    NotALibrary(String),
+    /// The loader's words.
+    NotLoaded(String),
+    /// Something else.
+    Other(String),
+}
+
+/// The head of what a call gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    /// The result as a word.
+    pub word: u64,
+    /// `errno` after it.
+    pub errno: i32,
+    /// Errors counted during it, without those of calls nested in it.
+    pub errors: u64,
+    /// Loss records that a leak check after it has counted.
+    pub leaks: u64,
+    /// Valgrind's error count now.
+    pub count: u64,
+    /// Whether text follows.
+    pub text: bool,
+}
+
+/// A slot as a number.
+pub fn slot_number(slot: Slot) -> u64 {
+    match slot {
+        Slot::Call(number) => number % Slots::CYCLE,
+        Slot::Shared(index) => Slots::CYCLE + index % Slots::SHARED,
+    }
+}
+
+/// The slot that a number stands for.
+pub fn numbered_slot(number: u64) -> Slot {
+    if number < Slots::CYCLE { Slot::Call(number) } else { Slot::Shared(number - Slots::CYCLE) }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("there is no such library"),
+            Self::NotALibrary(message) | Self::NotLoaded(message) | Self::Other(message) => f.write_str(message),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Whose turn it is to talk, when several threads share a conversation.
+//!
+//! A thread has the turn from its request to the answer, but for the time that a callback of its call
+//! runs: then others may ask, and are served inside that call. The answer to a callback waits until no
+//! later callback is open.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::channel::{Channel, Patience, Talk};
+
+/// How long one waits for the turn before asking whether to go on.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// A conversation that several threads have with one thread of the worker's.
+#[derive(Debug)]
+pub struct Conversation {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None` while somebody talks.
+    channel: Option<Channel>,
+    /// How many callbacks are open.
+    open: usize,
+}
+
+/// The turn.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    conversation: &'a Conversation,
+    channel: Option<Channel>,
+}
+
+impl Conversation {
+    /// A conversation of nobody yet.
+    pub fn new(channel: Channel) -> Self {
+        Self { state: Mutex::new(State { channel: Some(channel), open: 0 }), changed: Condvar::new() }
+    }
+
+    /// Waits for the turn.
+    pub fn turn(&self, patience: &mut dyn Patience) -> Talk<Turn<'_>> {
+        let channel = self.wait(patience, |_| true)?;
+        Ok(Turn { conversation: self, channel: Some(channel) })
+    }
+
+    /// The turn, if nobody has it.
+    pub fn turn_at_once(&self) -> Option<Turn<'_>> {
+        let channel = self.state().channel.take()?;
+        Some(Turn { conversation: self, channel: Some(channel) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, patience: &mut dyn Patience, ready: impl Fn(&State) -> bool) -> Talk<Channel> {
+        let mut state = self.state();
+        loop {
+            if ready(&state) && let Some(channel) = state.channel.take() {
+                return Ok(channel);
+            }
+            let (locked, waited) =
+                self.changed.wait_timeout(state, SLICE).unwrap_or_else(PoisonError::into_inner);
+            state = locked;
+            if waited.timed_out() {
+                drop(state);
+                patience.go_on()?;
+                state = self.state();
+            }
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// The channel; `None` only while a callback is open.
+    pub fn channel(&mut self) -> Option<&mut Channel> {
+        self.channel.as_mut()
+    }
+
+    /// A callback begins: gives the turn away. The number is to be given back at its end.
+    pub fn open_callback(&mut self) -> usize {
+        let mut state = self.conversation.state();
+        state.channel = self.channel.take();
+        state.open += 1;
+        self.conversation.changed.notify_all();
+        state.open
+    }
+
+    /// A callback ends: waits for the turn and until it is the innermost.
+    pub fn close_callback(&mut self, number: usize, patience: &mut dyn Patience) -> Talk<()> {
+        let taken = self.conversation.wait(patience, |state| state.open == number);
+        match taken {
+            Ok(channel) => self.channel = Some(channel),
+            Err(broken) => {
+                self.conversation.state().open -= 1;
+                return Err(broken);
+            }
+        }
+        self.conversation.state().open -= 1;
+        Ok(())
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(channel) = self.channel.take() {
+            self.conversation.state().channel = Some(channel);
+            self.conversation.changed.notify_all();
+        }
+    }
+}
