@@ -315,7 +315,7 @@ unsafe fn call(
             let address = (*arguments.add(index)).cast::<u8>();
             std::slice::from_raw_parts(address, ty.size.unwrap_or(0))
         };
-        values.push(value_of(py, ty, &data.types, bytes)?);
+        values.push(value_of(py, ty, (&data.types, &data.home), bytes)?);
     }
     let value = data.function.bind(py).call1(PyTuple::new(py, values)?)?;
     // SAFETY: as the caller vouches.

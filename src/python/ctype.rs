@@ -9,12 +9,12 @@ use pyo3::prelude::*;
 
 use super::callable::Checks;
 use super::enumeration::EnumClass;
+use super::home::Homes;
 use super::names::{Names, reserved_name};
 use super::plan::{Plan, ResultPlan};
 use super::record_class::RecordClass;
 use super::types::TypeId;
 use crate::binding::{Loader, Passing, Scalar, Wide};
-use crate::call::Memory;
 use crate::model::{
     BadTypeName, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
 };
@@ -33,10 +33,8 @@ pub struct Types {
     pub module: String,
     /// Whether `char *` results are decoded.
     pub decode: bool,
-    /// Whether this process runs under Valgrind.
-    pub checked: bool,
     /// Where its values lie.
-    pub memory: Arc<dyn Memory>,
+    pub homes: Homes,
     /// How functions of the interface are called; known when it is bound.
     pub calls: OnceLock<Calls>,
 }
@@ -219,7 +217,7 @@ impl Types {
         names: &Names,
         module: String,
         decode: bool,
-        (memory, checked): (Arc<dyn Memory>, bool),
+        homes: Homes,
     ) -> Arc<Self> {
         let records =
             model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
@@ -237,8 +235,7 @@ impl Types {
             named: Mutex::default(),
             module,
             decode,
-            checked,
-            memory,
+            homes,
             calls: OnceLock::new(),
         })
     }

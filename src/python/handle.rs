@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 
 use super::ctype::Types;
 use super::exceptions::new_argument_error;
+use super::home::Home;
 use super::pointer::Pointer;
-use crate::call::Memory;
 
 /// A `void *` that stands for a Python object and keeps it alive, made by lib.new_handle(object).
 ///
@@ -19,7 +19,7 @@ use crate::call::Memory;
 pub struct Handle {
     /// Memory of our own, so that the address is nobody else's as long as this handle lives.
     address: usize,
-    memory: Arc<dyn Memory>,
+    home: Home,
     object: Mutex<Option<Py<PyAny>>>,
 }
 
@@ -36,14 +36,14 @@ impl Handle {
     /// A new handle.
     pub fn of(py: Python<'_>, object: Bound<'_, PyAny>, types: &Arc<Types>) -> PyResult<Py<Self>> {
         // What C reads there is zero, not an address.
-        let memory = types.memory.clone();
-        let address = memory.allocate(size_of::<usize>())?;
+        let home = types.homes.now()?;
+        let address = home.allocate(size_of::<usize>())?;
         let address = address.ok_or_else(|| PyMemoryError::new_err("no memory for a handle"))?;
-        let pointer = Pointer::new(address, &types.void(), types.checked);
+        let pointer = Pointer::new(address, &types.void(), &home);
         let mut objects = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
         objects.get_or_insert_default().insert(address, Borrowed(object.as_ptr()));
         drop(objects);
-        let handle = Self { address, memory, object: Mutex::new(Some(object.unbind())) };
+        let handle = Self { address, home, object: Mutex::new(Some(object.unbind())) };
         Py::new(py, PyClassInitializer::from(pointer).add_subclass(handle))
     }
 
@@ -59,7 +59,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         drop(self.forget());
-        self.memory.free(self.address);
+        self.home.free(self.address);
     }
 }
 

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use super::array::Array;
 use super::ctype::Pointee;
 use super::handle::Handle;
+use super::home::Home;
 use super::place::Owned;
 use super::pointer::Pointer;
 use super::record::Record;
@@ -64,12 +65,12 @@ impl Holder {
         py: Python<'_>,
         address: usize,
         pointee: &Arc<Pointee>,
-        checked: bool,
+        home: &Home,
     ) -> PyResult<Option<Py<Pointer>>> {
         if address == 0 {
             return Ok(None);
         }
-        let pointer = Pointer::new(address, pointee, checked);
+        let pointer = Pointer::new(address, pointee, home);
         Ok(Some(match self {
             Self::Nobody => Py::new(py, pointer)?,
             Self::Memory(memory) => Py::new(py, pointer.keeping(memory))?,

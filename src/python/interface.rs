@@ -61,7 +61,7 @@ impl Interface {
         self.functions.close(py)?;
         let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         // Code that runs must stay, and under Valgrind so must the names of its stacks.
-        if self.types.checked || entry::any_running() {
+        if self.types.homes.are_checked() || entry::any_running() {
             std::mem::forget(library);
         }
         Ok(())
@@ -284,7 +284,7 @@ impl Interface {
         };
         let Some((address, _)) = variable(library, global)? else { return Ok(None) };
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
-        Ok(Some(Place::of_c(address, ty, types)))
+        Ok(Some(Place::of_c(address, ty, types, home)))
     }
 
     /// What a variable is in Python; of one whose type only the library knows, a pointer to it.
@@ -293,7 +293,7 @@ impl Interface {
         let target = Pointee::to(&place.ty.declared, &self.types);
         // SAFETY: a new reference, or NULL with an exception set.
         unsafe {
-            let pointer = Pointer::give(py, place.address, &target, self.types.checked);
+            let pointer = Pointer::give(py, place.address, &target, &place.home);
             Bound::from_owned_ptr_or_err(py, pointer).map(Bound::unbind)
         }
     }

@@ -240,7 +240,7 @@ fn pointer(py: Python<'_>, types: &Arc<Types>, address: u64, type_name: &str) ->
     };
     // SAFETY: a new reference, or NULL with an exception set.
     unsafe {
-        let pointer = Pointer::give(py, address as usize, target, types.checked);
+        let pointer = Pointer::give(py, address as usize, target, &home);
         Bound::from_owned_ptr_or_err(py, pointer).map(Bound::unbind)
     }
 }

@@ -16,19 +16,18 @@ use super::exceptions::{self, new_argument_error};
 use super::failure::{refusal, short_repr};
 use super::holder::Holder;
 use super::plan::{Argument, Failure, Plan, ResultPlan};
+use super::home::{Home, Root};
 use super::pointer::Pointer;
 use super::record::Record;
 use super::record_class;
 use super::reference::Ref;
 use crate::binding::{Scalar, Wide};
-use crate::bracket::{Root, note_release};
-use crate::call::Memory;
 
 /// Memory of pythy's own, and the Python objects whose memory is pointed to from there.
 pub struct Owned {
     address: usize,
     size: usize,
-    memory: Arc<dyn Memory>,
+    home: Home,
     _root: Option<Root>,
     kept: Mutex<HashMap<usize, Kept>>,
 }
@@ -53,6 +52,8 @@ pub struct Place {
     pub owner: Option<Arc<Owned>>,
     /// Whether it is part of something const.
     pub read_only: bool,
+    /// The process that it lies in.
+    pub home: Home,
 }
 
 /// Whether what a value is written into is new, so that const parts of it get their value now.
@@ -64,8 +65,8 @@ enum Writing {
 
 impl Place {
     /// A value in memory that C code owns.
-    pub fn of_c(address: usize, ty: Arc<CType>, types: Arc<Types>) -> Self {
-        Self { address, ty, types, owner: None, read_only: false }
+    pub fn of_c(address: usize, ty: Arc<CType>, types: Arc<Types>, home: Home) -> Self {
+        Self { address, ty, types, owner: None, read_only: false, home }
     }
 
     /// New zeroed memory for a value of a type whose size is known.
@@ -80,11 +81,10 @@ impl Place {
             PyTypeError::new_err(format!("'{name}' has no size{reason}"))
         })?;
         let no_memory = || PyMemoryError::new_err(format!("no memory for a '{}' of {size} bytes", ty.name));
-        let address = types.memory.allocate(size)?.ok_or_else(no_memory)?;
-        let root = types.checked.then(|| Root::new(address));
-        let memory = types.memory.clone();
-        let owner = Owned { address, size, memory, _root: root, kept: Mutex::default() };
-        Ok(Self { address, ty, types, owner: Some(Arc::new(owner)), read_only: false })
+        let home = types.homes.now()?;
+        let owner = Owned::new(&home, size)?.ok_or_else(no_memory)?;
+        let address = owner.address;
+        Ok(Self { address, ty, types, owner: Some(Arc::new(owner)), read_only: false, home })
     }
 
     /// A copy in memory of its own.
@@ -107,6 +107,7 @@ impl Place {
             types: self.types.clone(),
             owner: self.owner.clone(),
             read_only: self.is_const(),
+            home: self.home.clone(),
         }
     }
 
@@ -142,11 +143,11 @@ impl Place {
             {
                 let word = self.word(*scalar)?;
                 let holder = self.holder_of(py, word);
-                let pointer = holder.pointer(py, word as usize, target, self.types.checked)?;
+                let pointer = holder.pointer(py, word as usize, target, &self.home)?;
                 Ok(pointer.map_or_else(|| py.None(), Py::into_any))
             }
-            Shape::Scalar { scalar, .. } => value_of(py, &self.ty, &self.types, &self.bytes(scalar.size())?),
-            Shape::Wide { wide, .. } => value_of(py, &self.ty, &self.types, &self.bytes(wide.size())?),
+            Shape::Scalar { scalar, .. } => value_of(py, &self.ty, (&self.types, &self.home), &self.bytes(scalar.size())?),
+            Shape::Wide { wide, .. } => value_of(py, &self.ty, (&self.types, &self.home), &self.bytes(wide.size())?),
             Shape::Record { .. } => record_class::object(py, self.clone()),
             Shape::Array { text: true, count, .. } if *count > 0 => {
                 let bytes = self.bytes(*count)?;
@@ -485,7 +486,7 @@ impl Place {
 
     fn store(&self, scalar: Scalar, word: u64) -> PyResult<()> {
         if scalar == Scalar::Pointer {
-            note_release();
+            self.home.note_release();
         }
         self.put(&word.to_le_bytes()[..scalar.size()])
     }
@@ -493,13 +494,13 @@ impl Place {
     /// A copy of the first `count` bytes here.
     pub fn bytes(&self, count: usize) -> PyResult<Vec<u8>> {
         let mut bytes = vec![0; count];
-        self.types.memory.read(self.address, &mut bytes)?;
+        self.home.read(self.address, &mut bytes)?;
         Ok(bytes)
     }
 
     /// Stores the first bytes here.
     pub fn put(&self, bytes: &[u8]) -> PyResult<()> {
-        Ok(self.types.memory.write(self.address, bytes)?)
+        Ok(self.home.write(self.address, bytes)?)
     }
 
     fn bit_field(&self, first: u32, width: u32) -> PyResult<u64> {
@@ -534,7 +535,12 @@ impl Place {
 }
 
 /// What bytes of a type are in Python; records and arrays get memory of their own.
-pub fn value_of(py: Python<'_>, ty: &Arc<CType>, types: &Arc<Types>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+pub fn value_of(
+    py: Python<'_>,
+    ty: &Arc<CType>,
+    (types, home): (&Arc<Types>, &Home),
+    bytes: &[u8],
+) -> PyResult<Py<PyAny>> {
     // SAFETY: the GIL is held, and the word is of this type; a new reference, or NULL with an exception set.
     let owned = |object| unsafe { Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind) };
     match &ty.shape {
@@ -544,10 +550,10 @@ pub fn value_of(py: Python<'_>, ty: &Arc<CType>, types: &Arc<Types>, bytes: &[u8
                 // SAFETY: as above.
                 (Some(enumeration), _, _) => owned(unsafe { enumeration.give(word) }),
                 (_, Some(target), ResultPlan::Pointer) => {
-                    owned(Pointer::give(py, word as usize, target, types.checked))
+                    owned(Pointer::give(py, word as usize, target, home))
                 }
                 (_, _, ResultPlan::Text { decode }) if word != 0 => {
-                    text(py, &types.memory.text(word as usize)?, *decode)
+                    text(py, &home.text(word as usize)?, *decode)
                 }
                 // SAFETY: as above; the text of NULL is `None`.
                 _ => owned(unsafe { to_python(*result, word) }),
@@ -576,11 +582,18 @@ fn text(py: Python<'_>, bytes: &[u8], decode: bool) -> PyResult<Py<PyAny>> {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.memory.free(self.address);
+        self.home.free(self.address);
     }
 }
 
 impl Owned {
+    /// New zeroed memory; `None` where there is none.
+    fn new(home: &Home, size: usize) -> crate::Result<Option<Self>> {
+        let Some(address) = home.allocate(size)? else { return Ok(None) };
+        let (home, root) = (home.clone(), home.root(address));
+        Ok(Some(Self { address, size, home, _root: root, kept: Mutex::default() }))
+    }
+
     /// The whole block's size in bytes.
     pub fn size(&self) -> usize {
         self.size

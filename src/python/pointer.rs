@@ -10,11 +10,11 @@ use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple, PyType};
 use super::create;
 use super::ctype::{Pointee, Shape};
 use super::exceptions;
+use super::home::{Home, Root};
 use super::place::{Owned, Place};
 use super::record::field;
 use super::type_object::alias;
 use super::types::TypeId;
-use crate::bracket::Root;
 
 /// A C pointer with its type, as C code returned it. Never NULL: that is `None`.
 ///
@@ -29,31 +29,33 @@ pub struct Pointer {
     pointee: Arc<Pointee>,
     released: AtomicBool,
     free: Mutex<Option<Py<PyAny>>>,
-    root: Option<Root>,
+    home: Home,
+    _root: Option<Root>,
     /// The memory of pythy's own that it points into, where that is known.
     memory: Option<Arc<Owned>>,
 }
 
 impl Pointer {
-    /// A pointer that is not NULL. `checked`: under Valgrind, where live handles are leak-check roots.
+    /// A pointer that is not NULL.
     #[inline]
-    pub fn new(address: usize, pointee: &Arc<Pointee>, checked: bool) -> Self {
+    pub fn new(address: usize, pointee: &Arc<Pointee>, home: &Home) -> Self {
         Self {
             masked: !address,
             pointee: pointee.clone(),
             released: AtomicBool::new(false),
             free: Mutex::new(None),
-            root: checked.then(|| Root::new(address)),
+            home: home.clone(),
+            _root: home.root(address),
             memory: None,
         }
     }
 
     /// A new pointer object, or `None` for NULL; NULL with an exception set where it cannot be made.
-    pub fn give(py: Python<'_>, address: usize, pointee: &Arc<Pointee>, checked: bool) -> *mut ffi::PyObject {
+    pub fn give(py: Python<'_>, address: usize, pointee: &Arc<Pointee>, home: &Home) -> *mut ffi::PyObject {
         if address == 0 {
             return py.None().into_ptr();
         }
-        match Py::new(py, Self::new(address, pointee, checked)) {
+        match Py::new(py, Self::new(address, pointee, home)) {
             Ok(pointer) => pointer.into_ptr(),
             Err(error) => {
                 error.restore(py);
@@ -69,7 +71,7 @@ impl Pointer {
             place.check_open()?;
         }
         let word = place.word(*scalar)?;
-        place.holder_of(py, word).pointer(py, word as usize, target, place.types.checked).map(Some)
+        place.holder_of(py, word).pointer(py, word as usize, target, &place.home).map(Some)
     }
 
     /// This pointer as one that keeps the memory it points into.
@@ -92,6 +94,12 @@ impl Pointer {
     #[inline]
     pub fn address(&self) -> Option<usize> {
         (!self.released.load(Ordering::Relaxed)).then_some(!self.masked)
+    }
+
+    /// The process that it points into.
+    #[inline]
+    pub fn home(&self) -> &Home {
+        &self.home
     }
 
     /// What it points to.
@@ -118,7 +126,7 @@ impl Pointer {
 
     /// Another pointer like this one, which frees nothing.
     fn another(&self, address: usize) -> Self {
-        let mut another = Self::new(address, &self.pointee, self.root.is_some());
+        let mut another = Self::new(address, &self.pointee, &self.home);
         another.memory = self.memory.clone();
         another
     }
