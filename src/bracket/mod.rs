@@ -5,6 +5,8 @@ mod requests;
 mod roots;
 mod slots;
 
-pub use requests::{change_option, check_argument, check_result, count_errors, leak_check_added};
+pub use requests::{
+    change_option, check_argument, check_result, count_errors, leak_check_added, make_defined,
+};
 pub use roots::{Root, note_release, take_released};
 pub use slots::{HAS_SLOTS, Slot, Slots, dispatch, own_object};

@@ -38,6 +38,12 @@ pub extern "C" fn check_argument(address: *const c_void, size: usize) {
     std::hint::black_box("argument");
 }
 
+/// `VALGRIND_MAKE_MEM_DEFINED` of what C left somewhere: from here on others look at it than C.
+pub fn make_defined<T>(address: *const T, size: usize) {
+    // Memory that is not there stays so.
+    let _ = crabgrind::memcheck::mark_memory(address.cast(), size, crabgrind::memcheck::MemState::Defined);
+}
+
 extern "C" fn leak_check_added_request() {
     crabgrind::memcheck::leak_check(crabgrind::memcheck::LeakCheck::Added);
 }

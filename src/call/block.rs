@@ -1,4 +1,5 @@
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// A block of C memory of exactly the size asked for, from the same allocator as the library's,
@@ -15,7 +16,7 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    // Reports tell by these two names what a block was for.
+    // Reports tell by these names what a block was for.
 
     /// A block of `size` zero bytes; `None` when there is no memory.
     #[inline(never)]
@@ -33,6 +34,16 @@ impl Block {
         // SAFETY: the block was just made with that many bytes and overlaps nothing.
         unsafe { address.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Some(Self { address, size: bytes.len() })
+    }
+
+    /// A block whose bytes `fill` writes, all of them or none; `None` when there is no memory.
+    #[inline(never)]
+    pub fn to_fill(size: usize, fill: &mut dyn FnMut(&mut [MaybeUninit<u8>])) -> Option<Self> {
+        // SAFETY: malloc has no preconditions.
+        let address = NonNull::new(unsafe { libc::malloc(size) }.cast::<u8>())?;
+        // SAFETY: the block was just made with that many bytes, which may be in any state.
+        fill(unsafe { std::slice::from_raw_parts_mut(address.as_ptr().cast(), size) });
+        Some(Self { address, size })
     }
 
     /// Gives the block away as a plain address.
@@ -64,6 +75,12 @@ impl Block {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the block lives as long as self and was initialised when it was made.
         unsafe { std::slice::from_raw_parts(self.address.as_ptr(), self.size) }
+    }
+
+    /// Its bytes, for whoever made it.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.address.as_ptr(), self.size) }
     }
 }
 

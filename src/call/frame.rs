@@ -83,24 +83,47 @@ impl Frame {
 /// The words of a call that is put together argument by argument.
 #[derive(Debug, Default)]
 pub struct Arguments {
-    integers: Vec<u64>,
-    floats: Vec<u64>,
+    integers: Filled<{ Registers::INTEGERS }>,
+    floats: Filled<{ Registers::FLOATS }>,
     stack: Vec<u64>,
+}
+
+/// Registers that are filled one after the other.
+#[derive(Debug)]
+struct Filled<const COUNT: usize> {
+    words: [u64; COUNT],
+    used: usize,
+}
+
+impl<const COUNT: usize> Default for Filled<COUNT> {
+    fn default() -> Self {
+        Self { words: [0; COUNT], used: 0 }
+    }
+}
+
+impl<const COUNT: usize> Filled<COUNT> {
+    /// Takes a word if there is room.
+    fn push(&mut self, word: u64) -> bool {
+        let Some(place) = self.words.get_mut(self.used) else { return false };
+        *place = word;
+        self.used += 1;
+        true
+    }
 }
 
 impl Arguments {
     /// An integer or a pointer.
     pub fn push_integer(&mut self, word: u64) {
-        if self.integers.len() < Registers::INTEGERS {
-            self.integers.push(word)
-        } else {
-            self.stack.push(word)
+        if !self.integers.push(word) {
+            self.stack.push(word);
         }
     }
 
     /// The bits of a `double`, or of a `float` in the low half.
     pub fn push_float(&mut self, word: u64) {
-        if self.floats.len() < Registers::FLOATS { self.floats.push(word) } else { self.stack.push(word) }
+        if !self.floats.push(word) {
+            self.stack.push(word);
+        }
     }
 
     /// A record by value: all of it in registers, or all of it on the stack.
@@ -116,8 +139,8 @@ impl Arguments {
         let eightbytes = class.eightbytes.as_deref().unwrap_or_default();
         let needs = |class| eightbytes.iter().filter(|other| **other == class).count();
         let fits = class.eightbytes.is_some()
-            && self.integers.len() + needs(Eightbyte::Integer) <= Registers::INTEGERS
-            && self.floats.len() + needs(Eightbyte::Sse) <= Registers::FLOATS;
+            && self.integers.used + needs(Eightbyte::Integer) <= Registers::INTEGERS
+            && self.floats.used + needs(Eightbyte::Sse) <= Registers::FLOATS;
         if !fits {
             if class.align > 8 && !self.stack.len().is_multiple_of(2) {
                 self.stack.push(0);
@@ -128,8 +151,8 @@ impl Arguments {
         for (word, eightbyte) in words.into_iter().zip(eightbytes) {
             match eightbyte {
                 Eightbyte::Nothing | Eightbyte::X87 => {}
-                Eightbyte::Integer => self.integers.push(word),
-                Eightbyte::Sse => self.floats.push(word),
+                Eightbyte::Integer => _ = self.integers.push(word),
+                Eightbyte::Sse => _ = self.floats.push(word),
             }
         }
     }
@@ -137,8 +160,8 @@ impl Arguments {
     /// The call of `address` with these arguments, for a result of the class given.
     pub fn frame(self, address: *const c_void, result: &Passing) -> Frame {
         let mut frame = Frame::new(address, &Registers { places: Vec::new(), stack_words: 0 }, &[]);
-        frame.integers[..self.integers.len()].copy_from_slice(&self.integers);
-        frame.floats[..self.floats.len()].copy_from_slice(&self.floats);
+        frame.integers = self.integers.words;
+        frame.floats = self.floats.words;
         if let Passing::Record(class) = result {
             frame.x87 = class.x87;
         }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::channel::{Broken, Frame, Parts, Talk};
-use super::protocol::{Argument, Call, Callback, Copied, Data, ResultKind, Returned as Head, slot_number};
+use super::protocol::{
+    After, Argument, Call, Callback, Copied, Data, Request, ResultKind, Returned as Head, slot_number,
+};
 use crate::bracket::Slot;
 use crate::{Error, Result};
 
@@ -88,7 +90,7 @@ pub struct CallbackCall {
 /// What a callback gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallbackResult {
-    /// The result's bytes; none for nothing, or where it raised: then C gets zeros.
+    /// The result: a scalar's word, a record's bytes; none for nothing, or where it raised: then C gets zeros.
     pub bytes: Vec<u8>,
     /// What C finds in `errno`.
     pub errno: i32,
@@ -127,7 +129,7 @@ impl CopyOf<'_> {
 
 impl CallRequest<'_> {
     pub(super) fn write(&self, frame: &mut Frame<'_>) -> Talk<()> {
-        frame.put(&super::protocol::Request::Call(Call {
+        frame.put(&Request::Call(Call {
             function: self.function as u64,
             slot: slot_number(self.slot),
             errno: self.errno,
@@ -180,7 +182,8 @@ impl CallRequest<'_> {
                 parts.data(data, bytes)?;
             }
         }
-        let Head { word, errno, errors, leaks, count, text: _ } = head;
+        let Head { word, errno, errors, text: _ } = head;
+        let After { leaks, count } = parts.take()?;
         Ok(Returned { word, wide, text, errno, errors, leaks, count })
     }
 }
@@ -189,8 +192,8 @@ impl CallbackCall {
     pub(super) fn read(head: &Callback, mut parts: Parts<'_>) -> Talk<Self> {
         let mut arguments = Vec::new();
         for _ in 0..head.arguments {
-            let size: u32 = parts.take()?;
-            arguments.push(parts.bytes(size as usize)?.to_vec());
+            let data: Data = parts.take()?;
+            arguments.push(parts.data_of_any_size(data)?);
         }
         parts.end()?;
         Ok(Self { id: head.id, errno: head.errno, count: head.count, arguments })

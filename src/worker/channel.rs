@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -18,6 +19,9 @@ use super::protocol::{Data, INLINE, MAX_FRAME};
 /// How much of a buffer is kept between frames.
 const KEPT: usize = 1 << 13;
 
+/// The most data of unknown size that is taken at once.
+const MAX_DATA: u64 = 1 << 30;
+
 /// How long one waits before asking whether to go on.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -33,7 +37,11 @@ pub struct Channel {
     /// What of `input` has been read from the socket, and not yet from here.
     start: usize,
     end: usize,
+    /// How far `input` has been written to.
+    used: usize,
     output: Vec<u8>,
+    /// How much of the shared file the frame being written takes.
+    taken: u64,
 }
 
 /// Why a conversation cannot go on.
@@ -94,7 +102,7 @@ pub fn nameless_file(name: &str) -> io::Result<File> {
 impl Channel {
     /// A conversation over this socket, with this file shared.
     pub fn new(socket: OwnedFd, shared: File) -> Self {
-        Self { socket, shared, input: Vec::new(), start: 0, end: 0, output: Vec::new() }
+        Self { socket, shared, input: Vec::new(), start: 0, end: 0, used: 0, output: Vec::new(), taken: 0 }
     }
 
     /// The socket and the shared file.
@@ -112,12 +120,18 @@ impl Channel {
     pub fn begin(&mut self) -> Frame<'_> {
         self.output.clear();
         self.output.resize(HEAD, 0);
-        Frame { bytes: &mut self.output, shared: &self.shared, taken: 0 }
+        self.taken = 0;
+        self.frame()
     }
 
-    /// Goes on with the frame that was begun, after `taken` bytes of the shared file.
-    pub fn frame(&mut self, taken: u64) -> Frame<'_> {
-        Frame { bytes: &mut self.output, shared: &self.shared, taken }
+    /// Goes on with the frame that was begun.
+    pub fn frame(&mut self) -> Frame<'_> {
+        Frame { bytes: &mut self.output, shared: &self.shared, taken: &mut self.taken }
+    }
+
+    /// Shows the frame that was begun.
+    pub fn written(&self) -> &[u8] {
+        &self.output
     }
 
     /// Sends the frame that was begun.
@@ -158,6 +172,8 @@ impl Channel {
     /// Overwrites what the last frames have left behind.
     pub fn forget(&mut self) {
         self.input[..self.start].fill(0);
+        self.input[self.end..self.used].fill(0);
+        self.used = self.end;
     }
 
     /// Reads until there are so many bytes.
@@ -168,6 +184,7 @@ impl Channel {
         let needed = self.start + wanted;
         if self.input.len() < needed || self.input.len() > KEPT.max(needed) {
             self.input.resize(needed.max(KEPT), 0);
+            self.used = self.used.min(self.input.len());
             self.input.shrink_to(KEPT);
         }
         while self.end < needed {
@@ -176,7 +193,10 @@ impl Channel {
             }
             match rustix::net::recv(&self.socket, &mut self.input[self.end..], RecvFlags::empty()) {
                 Ok((0, _)) => return Err(Broken::Closed),
-                Ok((bytes, _)) => self.end += bytes,
+                Ok((bytes, _)) => {
+                    self.end += bytes;
+                    self.used = self.used.max(self.end);
+                }
                 Err(Errno::INTR | Errno::AGAIN) => patience.go_on()?,
                 Err(error) => return Err(error.into()),
             }
@@ -200,7 +220,7 @@ pub struct Frame<'a> {
     bytes: &'a mut Vec<u8>,
     shared: &'a File,
     /// How much of the shared file is taken.
-    taken: u64,
+    taken: &'a mut u64,
 }
 
 impl Frame<'_> {
@@ -222,17 +242,21 @@ impl Frame<'_> {
         if self.bytes.len() + size <= INLINE {
             Data::Inline(size as u64)
         } else {
-            Data::Shared { offset: self.taken, size: size as u64 }
+            Data::Shared { offset: *self.taken, size: size as u64 }
         }
     }
 
     /// Puts data where [`Frame::room_for`] said.
     pub fn data(&mut self, data: Data, bytes: &[u8]) -> Talk<()> {
         match data {
-            Data::Inline(_) => self.bytes(bytes),
+            Data::Inline(_) => {
+                let pad: &[u8] = if self.bytes.len().is_multiple_of(2) { &[0] } else { &[1, 0] };
+                self.bytes(pad);
+                self.bytes(bytes);
+            }
             Data::Shared { offset, size } => {
                 self.shared.write_all_at(bytes, offset).map_err(Broken::System)?;
-                self.taken = offset + size;
+                *self.taken = offset + size;
             }
         }
         Ok(())
@@ -266,14 +290,32 @@ impl<'a> Parts<'a> {
 
     /// Fills memory with data of exactly this size.
     pub fn data(&mut self, data: Data, into: &mut [u8]) -> Talk<()> {
+        // SAFETY: bytes may become uninitialised this way, but `fill` only ever writes bytes that are.
+        self.fill(data, unsafe { &mut *(std::ptr::from_mut(into) as *mut [MaybeUninit<u8>]) })
+    }
+
+    /// The same for memory in any state.
+    pub fn fill(&mut self, data: Data, into: &mut [MaybeUninit<u8>]) -> Talk<()> {
         if data.size() != into.len() as u64 {
             return Err(Broken::Nonsense(format!("{} bytes of data where {} should be", data.size(), into.len())));
         }
         match data {
-            Data::Inline(_) => into.copy_from_slice(self.bytes(into.len())?),
-            Data::Shared { offset, .. } => self.shared.read_exact_at(into, offset).map_err(|error| {
-                Broken::Nonsense(format!("data that are not in the shared file: {error}"))
-            })?,
+            Data::Inline(_) => {
+                let pad = self.bytes(1)?[0];
+                self.bytes(usize::from(pad))?;
+                into.write_copy_of_slice(self.bytes(into.len())?);
+            }
+            Data::Shared { mut offset, .. } => {
+                let mut rest = into;
+                while !rest.is_empty() {
+                    let (read, unread) = rustix::io::pread(self.shared, rest, offset)?;
+                    if read.is_empty() {
+                        return Err(Broken::Nonsense("data that are not in the shared file".to_owned()));
+                    }
+                    offset += read.len() as u64;
+                    rest = unread;
+                }
+            }
         }
         Ok(())
     }
@@ -287,7 +329,7 @@ impl<'a> Parts<'a> {
                 self.shared.metadata().map_err(Broken::System)?.len().saturating_sub(offset)
             }
         };
-        if size > there {
+        if size > there || size > MAX_DATA {
             return Err(Broken::Nonsense(format!("{size} bytes of data where {there} are")));
         }
         let mut bytes = vec![0; size as usize];

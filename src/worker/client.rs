@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,26 +11,21 @@ use std::time::{Duration, Instant};
 use super::call::{CallRequest, CallbackCall, CallbackResult, Hooks, NoCallbacks, Returned};
 use super::channel::{Broken, Channel, Frame, Parts, Patience, Talk};
 use super::death::{Death, Ending};
-use super::launch::{Launch, NUM_CALLERS};
+use super::launch::{Checker, Launch, NUM_CALLERS};
 use super::process::Process;
 use super::protocol::{
-    CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Refusal, Reply, Request, VERSION, Watched,
+    CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request, VERSION, Watched,
 };
 use super::turn::{Conversation, Turn};
 use crate::attribution::Tables;
-use crate::binding::SymbolAt;
+use crate::binding::{Handle, Loaded, Loader, SymbolAt};
 use crate::bracket::Slots;
+use crate::call::Memory;
 use crate::evidence::Event;
 use crate::{Error, Result};
 
 /// How long a worker may take to start.
 const START: Duration = Duration::from_secs(60);
-
-/// The longest text that is taken from a worker.
-const MAX_TEXT: u64 = 1 << 28;
-
-/// How many bytes of names go into one frame.
-const NAMES: usize = 1 << 16;
 
 /// How many notices go into one frame.
 const NOTICES: usize = 1 << 13;
@@ -62,15 +57,6 @@ struct Inner {
 struct RootNumbers {
     free: Vec<u32>,
     next: u32,
-}
-
-/// A library that a worker has loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// What the worker calls it.
-    pub library: u32,
-    /// Where it lies.
-    pub path: PathBuf,
 }
 
 /// An address that is a root of the worker's leak checks for as long as this lives.
@@ -138,90 +124,6 @@ impl Client {
     /// Valgrind's error count when the worker was ready.
     pub fn first_count(&self) -> Result<u64> {
         Ok(self.hello()?.count)
-    }
-
-    /// Loads a library: a path, or a name that the loader knows; and what was compiled for it.
-    pub fn open(&self, library: &Path, shim: Option<&Path>) -> Result<Opened> {
-        let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
-        let request = Request::Open { library: bytes(library), shim: shim.map(bytes) };
-        self.plain(request, |reply, _| match reply {
-            Reply::Opened { library, path } => {
-                Ok(Ok(Opened { library, path: std::ffi::OsString::from_vec(path).into() }))
-            }
-            Reply::Refused(refusal) => Ok(Err(not_opened(refusal, library))),
-            other => unexpected(&other),
-        })
-    }
-
-    /// Where symbols of a library are, or of what was compiled for it; `None` for what is not there.
-    pub fn addresses(&self, library: u32, of_shim: bool, names: &[&str]) -> Result<Vec<Option<usize>>> {
-        let mut addresses = Vec::with_capacity(names.len());
-        let mut rest = names;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = rest.iter().take_while(|name| {
-                bytes += name.len() + 8;
-                bytes <= NAMES
-            });
-            let (some, more) = rest.split_at(fits.count().max(1));
-            let names = some.iter().map(|name| (*name).to_owned()).collect();
-            let request = Request::Addresses { library, of_shim, names };
-            addresses.extend(self.plain(request, |reply, _| match reply {
-                Reply::Addresses(found) if found.len() == some.len() => Ok(Ok(found)),
-                other => unexpected(&other),
-            })?);
-            rest = more;
-        }
-        Ok(addresses.into_iter().map(|address| (address != 0).then_some(address as usize)).collect())
-    }
-
-    /// The exported symbol that begins at an address; `None` where none does.
-    pub fn symbol_at(&self, address: usize) -> Result<Option<SymbolAt>> {
-        self.plain(Request::SymbolAt(address as u64), |reply, _| match reply {
-            Reply::Symbol(symbol) => Ok(Ok(symbol.map(|(name, library)| SymbolAt {
-                name,
-                library: std::ffi::OsString::from_vec(library).into(),
-            }))),
-            other => unexpected(&other),
-        })
-    }
-
-    /// A block of so many zeros, of malloc's.
-    pub fn allocate(&self, size: usize) -> Result<usize> {
-        self.plain(Request::Allocate(size as u64), address)
-    }
-
-    /// Frees a block: with the next request.
-    pub fn free(&self, address: usize) {
-        self.notice(Notice::Free(address as u64));
-        self.note_release();
-    }
-
-    /// Reads memory of the worker's.
-    pub fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
-        let request = Request::Read { address: address as u64, size: into.len() as u64 };
-        self.plain(request, |reply, parts| match reply {
-            Reply::Data(data) => parts.data(data, into).map(Ok),
-            other => unexpected(&other),
-        })
-    }
-
-    /// Writes memory of the worker's.
-    pub fn write(&self, address: usize, bytes: &[u8]) -> Result<()> {
-        let write = |frame: &mut Frame<'_>| {
-            let data = frame.room_for(bytes.len());
-            frame.put(&Request::Write { address: address as u64, data })?;
-            frame.data(data, bytes)
-        };
-        self.converse(&mut self.no_callbacks(), None, write, |reply, _| done(&reply))
-    }
-
-    /// The bytes from an address on up to the NUL.
-    pub fn text(&self, address: usize) -> Result<Vec<u8>> {
-        self.plain(Request::Text(address as u64), |reply, parts| match reply {
-            Reply::Data(data) if data.size() <= MAX_TEXT => parts.data_of_any_size(data).map(Ok),
-            other => unexpected(&other),
-        })
     }
 
     /// Makes a function type one that callbacks may have, under a number of the caller's, small and new.
@@ -326,6 +228,87 @@ impl Client {
             self.ready_by(&mut self.no_callbacks())?;
         }
         self.0.hello.get().ok_or_else(|| Error::WorkerGone { why: "it never began".to_owned() })
+    }
+}
+
+impl Loader for Client {
+    fn load(&self, library: &Path) -> Result<Loaded> {
+        self.plain(Request::Load(library.as_os_str().as_bytes().to_vec()), |reply, _| match reply {
+            Reply::Loaded { library, path, base } => Ok(Ok(Loaded {
+                handle: Handle(library),
+                path: std::ffi::OsString::from_vec(path).into(),
+                base: base as usize,
+            })),
+            Reply::Refused(message) => Ok(Err(Error::LibraryLoad { path: library.to_owned(), message })),
+            other => unexpected(&other),
+        })
+    }
+
+    fn symbol(&self, library: Handle, name: &str) -> Result<Option<usize>> {
+        let request = Request::Symbol { library: library.0, name: name.to_owned() };
+        self.plain(request, address).map(|address| (address != 0).then_some(address))
+    }
+
+    fn pointer_at(&self, address: usize) -> Result<usize> {
+        let mut bytes = [0; size_of::<usize>()];
+        self.read(address, &mut bytes)?;
+        Ok(usize::from_ne_bytes(bytes))
+    }
+
+    fn symbol_at(&self, address: usize) -> Result<Option<SymbolAt>> {
+        self.plain(Request::SymbolAt(address as u64), |reply, _| match reply {
+            Reply::Symbol(symbol) => Ok(Ok(symbol.map(|(name, library)| SymbolAt {
+                name,
+                library: std::ffi::OsString::from_vec(library).into(),
+            }))),
+            other => unexpected(&other),
+        })
+    }
+
+    /// With the next request; under Valgrind never, or the stacks of what it lost would have no names.
+    fn unload(&self, library: Handle) {
+        if self.0.launch.checker == Checker::None {
+            self.notice(Notice::Unload(library.0));
+        }
+    }
+}
+
+impl Memory for Client {
+    fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
+        let request = Request::Read { address: address as u64, size: into.len() as u64 };
+        self.plain(request, |reply, parts| match reply {
+            Reply::Data(data) => parts.data(data, into).map(Ok),
+            other => unexpected(&other),
+        })
+    }
+
+    fn write(&self, address: usize, bytes: &[u8]) -> Result<()> {
+        let write = |frame: &mut Frame<'_>| {
+            let data = frame.room_for(bytes.len());
+            frame.put(&Request::Write { address: address as u64, data })?;
+            frame.data(data, bytes)
+        };
+        self.converse(&mut self.no_callbacks(), None, write, |reply, _| done(&reply))
+    }
+
+    fn text(&self, address: usize) -> Result<Vec<u8>> {
+        self.plain(Request::Text(address as u64), |reply, parts| match reply {
+            Reply::Data(data) => parts.data_of_any_size(data).map(Ok),
+            other => unexpected(&other),
+        })
+    }
+
+    fn allocate(&self, size: usize) -> Result<Option<usize>> {
+        self.plain(Request::Allocate(size as u64), |reply, parts| match reply {
+            Reply::NoMemory(_) => Ok(Ok(None)),
+            reply => Ok(address(reply, parts)?.map(Some)),
+        })
+    }
+
+    /// With the next request.
+    fn free(&self, address: usize) {
+        self.notice(Notice::Free(address as u64));
+        self.note_release();
     }
 }
 
@@ -667,7 +650,7 @@ fn channel<'a>(turn: &'a mut Turn<'_>) -> Talk<&'a mut Channel> {
 fn unexpected<T>(reply: &Reply) -> Talk<Result<T>> {
     match reply {
         Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size: *size })),
-        Reply::Refused(refusal) => Ok(Err(Error::WorkerRefused { message: refusal.to_string() })),
+        Reply::Refused(message) => Ok(Err(Error::WorkerRefused { message: message.clone() })),
         other => Err(Broken::Nonsense(format!("an answer to another question: {other:?}"))),
     }
 }
@@ -683,15 +666,5 @@ fn address(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<usize>> {
     match reply {
         Reply::Address(address) => Ok(Ok(address as usize)),
         other => unexpected(&other),
-    }
-}
-
-fn not_opened(refusal: Refusal, library: &Path) -> Error {
-    let path = library.to_owned();
-    match refusal {
-        Refusal::NotFound => Error::LibraryNotFound { path },
-        Refusal::NotALibrary(message) => Error::NotALibrary { path, message },
-        Refusal::NotLoaded(message) => Error::LibraryLoad { path, message },
-        Refusal::Other(message) => Error::WorkerRefused { message },
     }
 }

@@ -67,26 +67,21 @@ pub enum Notice {
     Free(u64),
     /// A callback is gone.
     DropCallback(u64),
+    /// A library is not used any more.
+    Unload(u64),
 }
 
 /// What the parent asks for, after a list of [`Notice`]s. Where bytes follow, it is said so.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Loads a library, and what was compiled for it. -> [`Reply::Opened`], [`Reply::Refused`]
-    Open {
-        /// A path, or a name that the loader knows.
-        library: Vec<u8>,
-        /// The compiled static functions.
-        shim: Option<Vec<u8>>,
-    },
-    /// Where symbols are. -> [`Reply::Addresses`]
-    Addresses {
+    /// Loads a library: a path, or a name that the loader knows. -> [`Reply::Loaded`], [`Reply::Refused`]
+    Load(Vec<u8>),
+    /// Where a symbol of a library's is. -> [`Reply::Address`], 0 for nowhere
+    Symbol {
         /// The library.
-        library: u32,
-        /// Of what was compiled for it.
-        of_shim: bool,
-        /// Their names.
-        names: Vec<String>,
+        library: u64,
+        /// The symbol's name.
+        name: String,
     },
     /// The symbol that begins at an address. -> [`Reply::Symbol`]
     SymbolAt(u64),
@@ -143,7 +138,8 @@ pub enum Request {
 /// Bytes on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Data {
-    /// So many follow at once.
+    /// So many follow, after a byte that says how many to skip before them: memory that Valgrind would take
+    /// for pointers of ours otherwise, as it looks at aligned words, lies at odd addresses.
     Inline(u64),
     /// In the shared file.
     Shared {
@@ -267,19 +263,19 @@ pub struct Callback {
 pub enum Reply {
     /// It is done.
     Done,
-    /// It cannot be done.
-    Refused(Refusal),
+    /// It cannot be done: why.
+    Refused(String),
     /// There is no memory of this size.
     NoMemory(u64),
     /// A library is loaded.
-    Opened {
+    Loaded {
         /// What to call it.
-        library: u32,
+        library: u64,
         /// Where it lies.
         path: Vec<u8>,
+        /// What the addresses in its symbol table count from.
+        base: u64,
     },
-    /// Addresses, in the order of the question; 0 for none.
-    Addresses(Vec<u64>),
     /// A symbol: its name and its library's path.
     Symbol(Option<(String, Vec<u8>)>),
     /// An address.
@@ -291,22 +287,9 @@ pub enum Reply {
         /// How many there are now.
         count: u64,
     },
-    /// A call is over: then follow its wide result (32 bytes, where it has one), text ([`Data`]), and for each
-    /// copy its address and, where it is writable, [`Data`].
+    /// A call is over: then follow its wide result (32 bytes, where it has one), text ([`Data`]), for each copy
+    /// its address and, where it is writable, [`Data`], and at last [`After`].
     Returned(Returned),
-}
-
-/// Why something cannot be done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
-    /// There is no such library.
-    NotFound,
-    /// The file is no library.
-    NotALibrary(String),
-    /// The loader's words.
-    NotLoaded(String),
-    /// Something else.
-    Other(String),
 }
 
 /// The head of what a call gave.
@@ -318,12 +301,17 @@ pub struct Returned {
     pub errno: i32,
     /// Errors counted during it, without those of calls nested in it.
     pub errors: u64,
+    /// Whether text follows.
+    pub text: bool,
+}
+
+/// What is known last of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
     /// Loss records that a leak check after it has counted.
     pub leaks: u64,
     /// Valgrind's error count now.
     pub count: u64,
-    /// Whether text follows.
-    pub text: bool,
 }
 
 /// A slot as a number.
@@ -337,13 +325,4 @@ pub fn slot_number(slot: Slot) -> u64 {
 /// The slot that a number stands for.
 pub fn numbered_slot(number: u64) -> Slot {
     if number < Slots::CYCLE { Slot::Call(number) } else { Slot::Shared(number - Slots::CYCLE) }
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotFound => f.write_str("there is no such library"),
-            Self::NotALibrary(message) | Self::NotLoaded(message) | Self::Other(message) => f.write_str(message),
-        }
-    }
 }
