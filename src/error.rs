@@ -108,7 +108,9 @@ pub enum Error {
     },
 
     /// The C code's, if it wrote into the worker's memory; else ours.
-    #[error("the worker does not make sense any more ({message}), perhaps because C code overwrote its memory; it has been ended")]
+    #[error(
+        "the worker does not make sense any more ({message}), perhaps because C code overwrote its memory; it has been ended"
+    )]
     WorkerNonsense {
         /// What was wrong with what it sent.
         message: String,
@@ -222,7 +224,9 @@ pub enum HeaderError {
 fn ending(signal: Option<i32>, exit_code: Option<i32>, said: Option<&str>) -> String {
     match (said, signal, exit_code) {
         (Some(said), ..) => format!("Valgrind gave up: {said}"),
-        (None, Some(signal), _) => signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned),
+        (None, Some(signal), _) => {
+            signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+        }
         (None, None, Some(code)) => format!("it called exit({code})"),
         (None, None, None) => "nobody knows how".to_owned(),
     }

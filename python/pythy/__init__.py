@@ -23,6 +23,7 @@ from pythy._native import (
     Report,
     SymbolError,
     ValgrindError,
+    Worker,
     WorkerCrashed,
     __version__,
     create_interface,
@@ -33,6 +34,7 @@ from pythy._native import (
     set_errno,
     valgrind_version,
     watch,
+    worker,
 )
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "Report",
     "SymbolError",
     "ValgrindError",
+    "Worker",
     "WorkerCrashed",
     "__version__",
     "create_interface",
@@ -60,6 +63,7 @@ __all__ = [
     "set_errno",
     "valgrind_version",
     "watch",
+    "worker",
 ]
 
 if running_under_valgrind():

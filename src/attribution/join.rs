@@ -406,7 +406,8 @@ impl Join<'_> {
                             |frame: &Frame| frame.function.as_ref().is_some_and(|f| f.ends_with(name));
                         stack.frames.iter().any(named)
                     };
-                    let what = match (made("Block::copy_of") || made("Block::to_fill"), made("Block::zeroed")) {
+                    let what = match (made("Block::copy_of") || made("Block::to_fill"), made("Block::zeroed"))
+                    {
                         (true, _) => "a copy of an argument",
                         (_, true) => "memory of lib.new or lib.ref",
                         _ => "a block of its own",

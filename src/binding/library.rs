@@ -1,7 +1,7 @@
 use std::ffi::c_void;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::loader::{Handle, Here, Loaded, Loader};
 use super::{Shim, Symbols};
@@ -10,12 +10,58 @@ use crate::{Error, Result};
 
 /// A shared library that is loaded, with the symbols it exports itself.
 pub struct Library {
+    // Before the library itself: what needs it goes first.
     shim: Option<Shim>,
-    loader: Arc<dyn Loader>,
-    handle: Handle,
-    base: usize,
+    mount: Mount,
     path: PathBuf,
     symbols: Symbols,
+}
+
+/// A library in the process that there is now.
+pub(super) struct Mount {
+    loader: Arc<dyn Loader>,
+    mounted: Mutex<Mounted>,
+}
+
+/// A library in one process.
+#[derive(Clone, Copy)]
+pub(super) struct Mounted {
+    life: u64,
+    /// What its loader knows it by.
+    pub handle: Handle,
+    /// The address that those in its symbol table count from.
+    pub base: usize,
+}
+
+impl Mount {
+    /// Loads it, and tells where it lies.
+    pub fn new(loader: Arc<dyn Loader>, library: &Path) -> Result<(Self, PathBuf)> {
+        let life = loader.life()?;
+        let Loaded { handle, path, base } = loader.load(library)?;
+        Ok((Self { loader, mounted: Mutex::new(Mounted { life, handle, base }) }, path))
+    }
+
+    /// Who loads it.
+    pub fn loader(&self) -> &Arc<dyn Loader> {
+        &self.loader
+    }
+
+    /// Where it is now, loaded again if the process has changed.
+    pub fn now(&self, path: &Path) -> Result<Mounted> {
+        let life = self.loader.life()?;
+        let mut mounted = self.mounted.lock().unwrap_or_else(PoisonError::into_inner);
+        if mounted.life != life {
+            let Loaded { handle, base, .. } = self.loader.load(path)?;
+            *mounted = Mounted { life, handle, base };
+        }
+        Ok(*mounted)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        self.loader.unload(self.mounted.get_mut().unwrap_or_else(PoisonError::into_inner).handle);
+    }
 }
 
 impl Library {
@@ -31,8 +77,8 @@ impl Library {
         if library.is_file() {
             let path = std::path::absolute(library).unwrap_or_else(|_| library.to_owned());
             let symbols = Symbols::read(&path)?;
-            let Loaded { handle, base, .. } = loader.load(&path)?;
-            return Ok(Self { shim: None, loader, handle, base, path, symbols });
+            let (mount, _) = Mount::new(loader, &path)?;
+            return Ok(Self { shim: None, mount, path, symbols });
         }
         if library.is_dir() {
             return Err(Error::NotALibrary {
@@ -43,8 +89,8 @@ impl Library {
         if !bare {
             return Err(Error::LibraryNotFound { path: library.to_owned() });
         }
-        let Loaded { handle, path, base } = match loader.load(library) {
-            Ok(loaded) => loaded,
+        let (mount, path) = match Mount::new(loader, library) {
+            Ok(mounted) => mounted,
             // The loader speaks of this library, not of one that it needs.
             Err(Error::LibraryLoad { message, .. })
                 if message.starts_with(&format!("{}: ", library.display()))
@@ -54,14 +100,8 @@ impl Library {
             }
             Err(other) => return Err(other),
         };
-        let symbols = match Symbols::read(&path) {
-            Ok(symbols) => symbols,
-            Err(error) => {
-                loader.unload(handle);
-                return Err(error);
-            }
-        };
-        Ok(Self { shim: None, loader, handle, base, path, symbols })
+        let symbols = Symbols::read(&path)?;
+        Ok(Self { shim: None, mount, path, symbols })
     }
 
     /// Where the library lies.
@@ -76,14 +116,15 @@ impl Library {
 
     /// Who has loaded it.
     pub fn loader(&self) -> &Arc<dyn Loader> {
-        &self.loader
+        self.mount.loader()
     }
 
     /// The address of one of its symbols; `None` where the loader does not know it.
     pub fn address(&self, symbol: &str) -> Result<Option<*const c_void>> {
+        let mounted = self.mount.now(&self.path)?;
         let address = match self.symbols.get(symbol).and_then(|symbol| symbol.offset) {
-            Some(offset) => Some(self.base.wrapping_add(offset)),
-            None => self.loader.symbol(self.handle, symbol)?,
+            Some(offset) => Some(mounted.base.wrapping_add(offset)),
+            None => self.loader().symbol(mounted.handle, symbol)?,
         };
         Ok(address.map(|address| address as *const c_void))
     }
@@ -102,13 +143,5 @@ impl Library {
     /// The compiled static functions.
     pub fn shim(&self) -> Option<&Shim> {
         self.shim.as_ref()
-    }
-}
-
-impl Drop for Library {
-    fn drop(&mut self) {
-        // What needs the library goes first.
-        self.shim.take();
-        self.loader.unload(self.handle);
     }
 }

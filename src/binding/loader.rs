@@ -8,6 +8,11 @@ use crate::{Error, Result};
 
 /// The dynamic loader of the process that libraries are loaded into: this one, or a worker's.
 pub trait Loader: Send + Sync {
+    /// Which process it is now: where one takes over from another, all is to be loaded anew.
+    fn life(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     /// Loads a library by its path, or by a name that the dynamic loader finds.
     fn load(&self, library: &Path) -> Result<Loaded>;
 

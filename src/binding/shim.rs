@@ -4,7 +4,6 @@ use std::ffi::c_void;
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::CallShape;
 use super::compiler::Compiler;
-use super::{Handle, Library, Loader, Symbols};
+use super::library::Mount;
+use super::{Library, Symbols};
 use crate::Error;
 use crate::error::HeaderError;
 use crate::header::{Cache, Dependencies, Key, Options, Parsed};
@@ -29,18 +29,10 @@ pub struct Shim {
 }
 
 struct Loaded {
-    loader: Arc<dyn Loader>,
-    handle: Handle,
+    mount: Mount,
     path: PathBuf,
     /// The variables that point to the functions, by their names.
     pointers: Symbols,
-    base: usize,
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        self.loader.unload(self.handle);
-    }
 }
 
 /// A shim in the cache.
@@ -98,7 +90,11 @@ impl Shim {
         }
         let loaded = self.loaded.as_ref()?;
         let pointer = loaded.pointers.get(&format!("{PREFIX}{name}"))?.offset?;
-        match loaded.loader.pointer_at(loaded.base.wrapping_add(pointer)) {
+        let code = loaded
+            .mount
+            .now(&loaded.path)
+            .and_then(|mounted| loaded.mount.loader().pointer_at(mounted.base.wrapping_add(pointer)));
+        match code {
             Ok(code) => Some(Ok(code as *const c_void)),
             Err(_) => Some(Err("its code cannot be looked up, because the process that has it is gone")),
         }
@@ -275,9 +271,8 @@ impl<'a> Shop<'a> {
             other => other.to_string(),
         };
         let pointers = Symbols::read(path).map_err(unusable)?;
-        let loader = self.library.loader().clone();
-        let super::Loaded { handle, base, .. } = loader.load(path).map_err(unusable)?;
-        let loaded = Loaded { loader, handle, path: path.to_owned(), pointers, base };
+        let (mount, _) = Mount::new(self.library.loader().clone(), path).map_err(unusable)?;
+        let loaded = Loaded { mount, path: path.to_owned(), pointers };
         if self.is_of_the_library(&loaded) {
             return Ok(loaded);
         }
@@ -291,7 +286,9 @@ impl<'a> Shop<'a> {
         let mut names = self.library.symbols().names().peekable();
         names.peek().is_none()
             || names.any(|name| {
-                let found = loaded.loader.symbol(loaded.handle, name).ok().flatten();
+                let mounted = loaded.mount.now(&loaded.path);
+                let found =
+                    mounted.and_then(|it| loaded.mount.loader().symbol(it.handle, name)).ok().flatten();
                 let own = self.library.address(name).ok().flatten();
                 found.is_some() && found == own.map(|address| address as usize)
             })

@@ -8,7 +8,7 @@ mod direct;
 pub mod errno;
 mod frame;
 mod libffi;
-pub mod memory;
+mod memory;
 pub mod stack;
 pub mod wide;
 
@@ -16,3 +16,4 @@ pub use block::Block;
 pub use direct::{call_for_float, call_for_integer};
 pub use frame::{Arguments, Frame};
 pub use libffi::{Libffi, ffi_parameter, ffi_result};
+pub use memory::{Here, Memory};

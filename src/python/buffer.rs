@@ -7,6 +7,8 @@ use std::mem::MaybeUninit;
 use pyo3::ffi;
 
 use super::callback::Thunk;
+use super::home::Home;
+use super::plan::Argument;
 use super::plan::Items;
 use crate::binding::Wide;
 
@@ -65,16 +67,24 @@ pub struct Views {
     #[allow(clippy::vec_box)]
     more: Vec<Box<MaybeUninit<View>>>,
     thunks: Vec<Thunk>,
+    home: Home,
     // Boxed, because the vector's growth must not move a number.
     #[allow(clippy::vec_box)]
     wide: Vec<Box<[u8; Wide::LARGEST]>>,
 }
 
 impl Views {
-    /// Holds nothing yet.
+    /// Holds nothing yet; for C in this process.
     #[inline(always)]
     pub fn new() -> Self {
+        Self::of(Home::Native)
+    }
+
+    /// Holds nothing yet; for C in that process.
+    #[inline(always)]
+    pub fn of(home: Home) -> Self {
         Self {
+            home,
             count: 0,
             inline: [const { MaybeUninit::uninit() }; INLINE],
             more: Vec::new(),
@@ -83,11 +93,17 @@ impl Views {
         }
     }
 
-    /// Keeps a callback's function pointer for the call, and gives its address.
-    pub fn keep(&mut self, thunk: Thunk) -> usize {
-        let address = thunk.address();
+    /// Whose C code the arguments are for.
+    #[inline]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Keeps a callback's function pointer for the call, and gives it.
+    pub fn keep(&mut self, thunk: Thunk) -> Argument {
+        let argument = thunk.argument();
         self.thunks.push(thunk);
-        address
+        argument
     }
 
     /// Keeps the bytes of a number for the call, and gives their address.

@@ -16,6 +16,8 @@ use pyo3::{ffi, intern};
 use super::convert::to_python;
 use super::ctype::{CType, Pointee, Types};
 use super::enumeration::EnumClass;
+use super::home::Home;
+use super::isolated::There;
 use super::plan::{Parameter, ResultPlan};
 use super::pointer::Pointer;
 use crate::binding::{Convention, Registers, Signature};
@@ -42,6 +44,8 @@ pub struct Callable {
     pub signature: Signature,
     /// For records by value and variable arguments.
     pub general: Option<General>,
+    /// For functions that run in a worker.
+    pub there: Option<There>,
     /// Where the dispatcher puts arguments.
     pub registers: Registers,
     /// For native calls that do not fit the registers.
@@ -104,6 +108,7 @@ impl Callable {
         parameters: Box<[Parameter]>,
         result: ResultPlan,
         (signature, general): (Signature, Option<General>),
+        there: Option<There>,
         libffi: Option<Libffi>,
         (enumeration, pointee): (Option<Arc<EnumClass>>, Option<Arc<Pointee>>),
         declaration: u32,
@@ -118,6 +123,7 @@ impl Callable {
             result,
             signature,
             general,
+            there,
             registers,
             libffi,
             enumeration,
@@ -169,17 +175,17 @@ impl Callable {
         self.general.as_ref().is_some_and(|general| general.convention.variadic)
     }
 
-    /// The object for a result word; NULL with an exception set. `checked`: under Valgrind.
+    /// The object for a result word; NULL with an exception set.
     ///
     /// # Safety
     /// The GIL is held and the word is what the C function returned.
     #[inline(always)]
-    pub unsafe fn give(&self, word: u64, checked: bool) -> *mut ffi::PyObject {
+    pub unsafe fn give(&self, word: u64, home: &Home) -> *mut ffi::PyObject {
         // SAFETY: as the caller vouches.
         unsafe {
             match (self.result, &self.pointee, &self.enumeration) {
                 (ResultPlan::Pointer, Some(pointee), _) => {
-                    Pointer::give(Python::assume_attached(), word as usize, pointee, checked)
+                    Pointer::give(Python::assume_attached(), word as usize, pointee, home)
                 }
                 (_, _, Some(enumeration)) => enumeration.give(word),
                 (result, ..) => to_python(result, word),

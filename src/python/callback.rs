@@ -16,15 +16,17 @@ use pyo3::types::PyTuple;
 
 use super::ctype::{CType, Shape, Types};
 use super::exceptions::new_argument_error;
+use super::home::Home;
 use super::place::{Owned, Place, value_of};
-use super::plan::Failure;
+use super::plan::{Argument, Failure};
+use super::summons::Summons;
 use super::types::TypeId;
-use crate::binding::Passing;
 use crate::call::errno::{self, Errno};
 use crate::call::stack;
 use crate::call::{ffi_parameter, ffi_result};
 use crate::model::{FunctionType, Type, TypeKind};
 use crate::session;
+use crate::worker::CallbackSignature;
 
 /// What C code gives to and takes from a function of one type.
 pub struct CallbackType {
@@ -43,21 +45,31 @@ pub struct CallbackType {
 pub struct Callback {
     id: TypeId,
     address: usize,
+    home: Home,
     thunk: Mutex<Option<Thunk>>,
 }
 
-/// A closure of libffi's and what it needs.
+/// A function pointer, and what it needs.
 pub struct Thunk {
-    // Dropped before the data that it points to.
-    closure: Option<Closure<'static>>,
-    data: *mut Data,
+    code: Code,
+    data: Option<Arc<Data>>,
 }
 
-struct Data {
+/// Whose the code is that C calls.
+enum Code {
+    /// A closure of libffi's in this process. `None` when it is gone, which is before its data go.
+    Here(Option<Closure<'static>>),
+    /// A closure in a worker, which calls back from there.
+    There(Summons),
+}
+
+/// What a callable has to know when C calls it.
+pub struct Data {
     function: Py<PyAny>,
     parameters: Vec<Arc<CType>>,
     result: Option<Arc<CType>>,
     types: Arc<Types>,
+    home: Home,
     keep: Keep,
     /// Memory of results that C may still look at.
     results: Mutex<Vec<Arc<Owned>>>,
@@ -103,7 +115,7 @@ impl CallbackType {
     }
 
     /// A function pointer to `function`.
-    pub fn thunk(&self, function: &Bound<'_, PyAny>, keep: Keep) -> PyResult<Thunk> {
+    pub fn thunk(&self, function: &Bound<'_, PyAny>, keep: Keep, home: &Home) -> PyResult<Thunk> {
         let refuse = |what: String| {
             new_argument_error(
                 function.py(),
@@ -114,41 +126,53 @@ impl CallbackType {
         if self.function.variadic {
             return Err(refuse("it is variadic".to_owned()));
         }
-        let travels = |ty: &Type, as_libffi_has_it: fn(&Passing) -> Result<libffi::middle::Type, String>| {
-            let passing = types.passing(ty).and_then(|passing| as_libffi_has_it(&passing));
-            passing.map_err(|what| refuse(format!("it has {what}")))
-        };
-        let parameters = self.function.parameters.iter().map(|ty| travels(ty, ffi_parameter));
-        let parameters = parameters.collect::<PyResult<Vec<_>>>()?;
-        let cif = Cif::new(parameters, travels(&self.function.result, ffi_result)?);
+        let travels = |ty: &Type| types.passing(ty).map_err(|what| refuse(format!("it has {what}")));
+        let parameters = self.function.parameters.iter().map(travels).collect::<PyResult<Vec<_>>>()?;
+        let signature = CallbackSignature { parameters, result: travels(&self.function.result)? };
         let has_result = self.function.result.kind != TypeKind::Void;
-        let data = Box::into_raw(Box::new(Data {
+        let data = Arc::new(Data {
             function: function.clone().unbind(),
             parameters: self.function.parameters.iter().map(|ty| types.get(ty)).collect(),
             result: has_result.then(|| types.get(&self.function.result)),
-            types,
+            types: types.clone(),
+            home: home.clone(),
             keep,
             results: Mutex::default(),
-        }));
-        // SAFETY: the data lives until the thunk is dropped, after the closure.
-        let closure = Closure::new(cif, run, unsafe { &*data });
-        Ok(Thunk { closure: Some(closure), data })
+        });
+        let code = match (home, types.homes.station()) {
+            (Home::There(client), Some(station)) => {
+                station.define(client, self.id.number(), &signature)?;
+                Code::There(Summons::new(client, self.id.number(), &data))
+            }
+            _ => {
+                let unknown = |what| refuse(format!("it has {what}"));
+                let parameters = signature.parameters.iter().map(ffi_parameter);
+                let parameters = parameters.collect::<Result<Vec<_>, _>>().map_err(unknown)?;
+                let cif = Cif::new(parameters, ffi_result(&signature.result).map_err(unknown)?);
+                // SAFETY: the thunk keeps the data until the closure is gone.
+                let forever = unsafe { &*Arc::as_ptr(&data) };
+                Code::Here(Some(Closure::new(cif, run, forever)))
+            }
+        };
+        Ok(Thunk { code, data: Some(data) })
     }
 
     /// The number of the type, and the thunk's address, of a callable given as an argument.
-    pub fn convert(&self, object: &Bound<'_, PyAny>) -> Result<Given, Failure> {
+    pub fn convert(&self, object: &Bound<'_, PyAny>, home: &Home) -> Result<Given, Failure> {
         if let Ok(callback) = object.cast::<Callback>() {
             let callback = callback.get();
-            return if callback.id == self.id {
-                Ok(Given::Address(callback.address))
-            } else {
+            return if callback.id != self.id {
                 Err(Failure::WrongTarget(callback.id))
+            } else if !callback.home.is(home) {
+                Err(Failure::Elsewhere)
+            } else {
+                Ok(Given::Address(callback.address))
             };
         }
         if !object.is_callable() {
             return Err(Failure::Type);
         }
-        match self.thunk(object, Keep::All) {
+        match self.thunk(object, Keep::All, home) {
             Ok(thunk) => Ok(Given::Thunk(thunk)),
             Err(error) => {
                 error.restore(object.py());
@@ -167,28 +191,45 @@ pub enum Given {
 }
 
 impl Thunk {
-    /// The function pointer.
-    pub fn address(&self) -> usize {
-        self.closure.as_ref().map_or(0, |closure| *closure.code_ptr() as *const c_void as usize)
+    /// The function pointer for C to keep.
+    fn address(&mut self) -> PyResult<usize> {
+        match &mut self.code {
+            Code::There(summons) => Ok(summons.address()?),
+            Code::Here(_) => Ok(self.address_here()),
+        }
     }
 
-    fn function(&self) -> &Py<PyAny> {
-        // SAFETY: the data lives as long as the thunk, and its function is never exchanged.
-        unsafe { &(*self.data).function }
+    fn address_here(&self) -> usize {
+        match &self.code {
+            Code::Here(Some(closure)) => *closure.code_ptr() as *const c_void as usize,
+            _ => 0,
+        }
+    }
+
+    /// The function pointer for the time of a call.
+    pub fn argument(&self) -> Argument {
+        match &self.code {
+            Code::There(summons) => summons.argument(),
+            Code::Here(_) => Argument::Word(self.address_here() as u64),
+        }
+    }
+
+    fn function(&self) -> Option<&Py<PyAny>> {
+        self.data.as_ref().map(|data| &data.function)
     }
 }
 
 impl Drop for Thunk {
     fn drop(&mut self) {
-        self.closure.take();
-        // SAFETY: made by Box::into_raw, and the closure that used it is gone. Thunks go with the
-        // GIL held, in an entry that PyO3 does not know of: the reference is dropped as one who
-        // has the GIL does.
-        unsafe {
-            let data = Box::from_raw(self.data);
-            forget(data.results.into_inner().unwrap_or_else(PoisonError::into_inner));
-            drop(data.function.into_bound(Python::assume_attached()));
+        match &mut self.code {
+            Code::Here(closure) => drop(closure.take()),
+            Code::There(summons) => summons.end(),
         }
+        let Some(data) = self.data.take().and_then(Arc::into_inner) else { return };
+        forget(data.results.into_inner().unwrap_or_else(PoisonError::into_inner));
+        // SAFETY: thunks go with the GIL held, in an entry that PyO3 does not know of: the reference is
+        // dropped as one who has the GIL does.
+        unsafe { drop(data.function.into_bound(Python::assume_attached())) };
     }
 }
 
@@ -206,8 +247,17 @@ impl Callback {
             let given = function.get_type().name()?;
             return Err(PyTypeError::new_err(format!("a callback is made of a callable, not of {given}")));
         }
-        let thunk = ty.thunk(function, Keep::Last)?;
-        Ok(Self { id: ty.id, address: thunk.address(), thunk: Mutex::new(Some(thunk)) })
+        let home = match ty.types.upgrade() {
+            Some(types) => types.homes.now()?,
+            None => Home::Native,
+        };
+        let mut thunk = ty.thunk(function, Keep::Last, &home)?;
+        Ok(Self { id: ty.id, address: thunk.address()?, home, thunk: Mutex::new(Some(thunk)) })
+    }
+
+    /// The process whose C code may call it.
+    pub fn home(&self) -> &Home {
+        &self.home
     }
 
     /// The function pointer.
@@ -217,8 +267,8 @@ impl Callback {
 
     fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let thunk = self.thunk.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*thunk {
-            Some(thunk) => Ok(thunk.function().clone_ref(py)),
+        match thunk.as_ref().and_then(Thunk::function) {
+            Some(function) => Ok(function.clone_ref(py)),
             None => Err(PyRuntimeError::new_err("this callback is being collected")),
         }
     }
@@ -238,7 +288,9 @@ impl Callback {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.thunk.try_lock() {
-            Ok(thunk) => thunk.iter().try_for_each(|thunk| visit.call(thunk.function())),
+            Ok(thunk) => {
+                thunk.iter().filter_map(Thunk::function).try_for_each(|function| visit.call(function))
+            }
             Err(_) => Ok(()),
         }
     }
@@ -278,7 +330,12 @@ unsafe extern "C" fn run(
                 "callbacks are nested so deeply that the C stack is nearly used up",
             ))
         } else {
-            call(py, data, arguments, result)
+            let bytes = |(index, ty): (usize, &Arc<CType>)| {
+                let address = (*arguments.add(index)).cast::<u8>();
+                std::slice::from_raw_parts(address, ty.size.unwrap_or(0))
+            };
+            let arguments = data.parameters.iter().enumerate().map(bytes);
+            data.call(py, arguments, |bytes| result.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()))
         };
         match outcome {
             Ok(()) => {}
@@ -300,29 +357,27 @@ unsafe extern "C" fn run(
     let _ = Errno::restore();
 }
 
-/// # Safety
-/// The GIL is held; one pointer per parameter, and room for the result.
-unsafe fn call(
-    py: Python<'_>,
-    data: &Data,
-    arguments: *const *const c_void,
-    result: *mut u8,
-) -> PyResult<()> {
-    let mut values = Vec::with_capacity(data.parameters.len());
-    for (index, ty) in data.parameters.iter().enumerate() {
-        // SAFETY: as the caller vouches; the value is read at once.
-        let bytes = unsafe {
-            let address = (*arguments.add(index)).cast::<u8>();
-            std::slice::from_raw_parts(address, ty.size.unwrap_or(0))
-        };
-        values.push(value_of(py, ty, (&data.types, &data.home), bytes)?);
-    }
-    let value = data.function.bind(py).call1(PyTuple::new(py, values)?)?;
-    // SAFETY: as the caller vouches.
-    unsafe { data.give(&value, result) }
-}
-
 impl Data {
+    /// Runs the callable on the bytes of its arguments; `put` takes those of its result.
+    pub fn call<'a>(
+        &self,
+        py: Python<'_>,
+        arguments: impl Iterator<Item = &'a [u8]>,
+        put: impl FnMut(&[u8]),
+    ) -> PyResult<()> {
+        let mut values = Vec::with_capacity(self.parameters.len());
+        for (ty, bytes) in self.parameters.iter().zip(arguments) {
+            values.push(value_of(py, ty, (&self.types, &self.home), bytes)?);
+        }
+        let value = self.function.bind(py).call1(PyTuple::new(py, values)?)?;
+        self.give(&value, put)
+    }
+
+    /// Tells of an exception that no call can raise.
+    pub fn unraisable(&self, py: Python<'_>, error: PyErr) {
+        error.write_unraisable(py, Some(self.function.bind(py)));
+    }
+
     /// How much libffi has room for: scalars are widened to a word.
     fn result_size(&self) -> usize {
         match &self.result {
@@ -332,19 +387,13 @@ impl Data {
     }
 
     /// What the callable returned, as C has it. What a void function returns is nobody's.
-    ///
-    /// # Safety
-    /// There is room for the result.
-    unsafe fn give(&self, value: &Bound<'_, PyAny>, result: *mut u8) -> PyResult<()> {
+    fn give(&self, value: &Bound<'_, PyAny>, mut put: impl FnMut(&[u8])) -> PyResult<()> {
         const WHAT: &str = "a callback's result";
         let Some(ty) = &self.result else { return Ok(()) };
-        let put = |bytes: &[u8]| {
-            // SAFETY: as the caller vouches: the bytes are those of a result.
-            unsafe { result.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
-        };
         match &ty.shape {
             Shape::Scalar { scalar, plan, .. } if !plan.is_pointer() => {
-                let word = Place::of_c(0, ty.clone(), self.types.clone()).word_of(WHAT, value)?;
+                let place = Place::of_c(0, ty.clone(), self.types.clone(), self.home.clone());
+                let word = place.word_of(WHAT, value)?;
                 put(&scalar.word(word, word).to_ne_bytes());
             }
             shape => {

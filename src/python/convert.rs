@@ -8,6 +8,7 @@ use pyo3::{ffi, intern};
 use super::array::Array;
 use super::buffer::{Views, has_buffer};
 use super::callback::{Callback, CallbackType, Given};
+use super::home::Home;
 use super::plan::{Argument, Failure, Plan, ResultPlan, Target};
 use super::pointer::Pointer;
 use super::record::Record;
@@ -33,8 +34,8 @@ pub unsafe fn to_c(plan: &Plan, object: *mut ffi::PyObject, views: &mut Views) -
             Plan::Char => character(object)?,
             Plan::Text(target) => return text(target, object, views),
             Plan::Pointer(target) => return pointer(target, object, views),
-            Plan::Callback(callback) => function_pointer(callback, object, views)?,
-            Plan::Record(id) => return record(*id, object),
+            Plan::Callback(callback) => return function_pointer(callback, object, views),
+            Plan::Record(id) => return record(*id, object, views),
             Plan::Wide(wide) => {
                 let mut bytes = [0; Wide::LARGEST];
                 call::wide::write(*wide, parts(*wide, object)?, &mut bytes);
@@ -275,21 +276,23 @@ unsafe fn pointer(
     }
     let given = if let Ok(pointer) = borrowed.cast::<Pointer>() {
         let pointer = pointer.get();
-        Some((pointer.address().ok_or(Failure::Released)?, pointer.target(), pointer.target()))
+        let address = pointer.address().ok_or(Failure::Released)?;
+        Some((address, pointer.target(), pointer.target(), pointer.home()))
     } else if let Ok(reference) = borrowed.cast::<Ref>() {
         let place = reference.get().place();
-        Some((place.address, place.ty.id, place.ty.id))
+        Some((place.address, place.ty.id, place.ty.id, &place.home))
     } else if let Ok(record) = borrowed.cast::<Record>() {
         let place = record.get().place();
-        Some((place.address, place.ty.id, place.ty.id))
+        Some((place.address, place.ty.id, place.ty.id, &place.home))
     } else if let Ok(array) = borrowed.cast::<Array>() {
-        let array = array.get();
-        let element = array.elements().map_or(array.place().ty.id, |(element, _)| element.id);
-        Some((array.place().address, element, array.place().ty.id))
+        let place = array.get().place();
+        let element = array.get().elements().map_or(place.ty.id, |(element, _)| element.id);
+        Some((place.address, element, place.ty.id, &place.home))
     } else {
         None
     };
-    if let Some((address, element, whole)) = given {
+    if let Some((address, element, whole, home)) = given {
+        check_home(home, views)?;
         return if target.accepts(element) || target.accepts(whole) {
             Ok(Argument::Word(address as u64))
         } else {
@@ -300,7 +303,13 @@ unsafe fn pointer(
     unsafe { memory(target, object, views) }
 }
 
-unsafe fn record(id: TypeId, object: *mut ffi::PyObject) -> Result<Argument, Failure> {
+/// That an address means something to the C code that gets it.
+#[inline]
+fn check_home(home: &Home, views: &Views) -> Result<(), Failure> {
+    if home.is(views.home()) { Ok(()) } else { Err(Failure::Elsewhere) }
+}
+
+unsafe fn record(id: TypeId, object: *mut ffi::PyObject, views: &Views) -> Result<Argument, Failure> {
     // SAFETY: the GIL is held, as the caller vouches, and the object is live.
     let object = unsafe { Borrowed::from_ptr(Python::assume_attached(), object) };
     let record = object.cast::<Record>().map_err(|_| Failure::Type)?;
@@ -308,6 +317,7 @@ unsafe fn record(id: TypeId, object: *mut ffi::PyObject) -> Result<Argument, Fai
     if place.check_open().is_err() {
         Err(Failure::Closed)
     } else if place.ty.id == id {
+        check_home(&place.home, views)?;
         Ok(Argument::Record(place.address))
     } else {
         Err(Failure::WrongRecord(place.ty.id))
@@ -336,6 +346,7 @@ pub unsafe fn variadic_to_c(
             return Ok((Argument::Word(word), false));
         }
         if let Ok(callback) = Borrowed::from_ptr(Python::assume_attached(), object).cast::<Callback>() {
+            check_home(callback.get().home(), views)?;
             return Ok((Argument::Word(callback.get().address() as u64), false));
         }
         text(&Target::ANYTHING, object, views).map(|argument| (argument, false))
@@ -346,21 +357,26 @@ unsafe fn function_pointer(
     callback: &CallbackType,
     object: *mut ffi::PyObject,
     views: &mut Views,
-) -> Result<u64, Failure> {
+) -> Result<Argument, Failure> {
     // SAFETY: the GIL is held, as the caller vouches, and the object is live.
     let object = unsafe { Bound::from_borrowed_ptr(Python::assume_attached(), object) };
     if object.is_none() {
-        return Ok(0);
+        return Ok(Argument::Word(0));
     }
     if let Ok(pointer) = object.cast::<Pointer>() {
         let pointer = pointer.get();
         let fits = pointer.target() == callback.id || pointer.target() == TypeId::VOID;
         let address = pointer.address().ok_or(Failure::Released)?;
-        return if fits { Ok(address as u64) } else { Err(Failure::WrongTarget(pointer.target())) };
+        check_home(pointer.home(), views)?;
+        return if fits {
+            Ok(Argument::Word(address as u64))
+        } else {
+            Err(Failure::WrongTarget(pointer.target()))
+        };
     }
-    match callback.convert(&object)? {
-        Given::Address(address) => Ok(address as u64),
-        Given::Thunk(thunk) => Ok(views.keep(thunk) as u64),
+    match callback.convert(&object, views.home())? {
+        Given::Address(address) => Ok(Argument::Word(address as u64)),
+        Given::Thunk(thunk) => Ok(views.keep(thunk)),
     }
 }
 

@@ -8,17 +8,22 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefReference};
 
+use super::backend::{Backend, Worker, program};
 use super::callable::{Callable, Checks, Face, General, c_string};
-use super::ctype::{Calls, Pointee, Types};
+use super::ctype::{Calls, InWorker, Pointee, Types};
 use super::entry;
 use super::exceptions;
 use super::functions::Functions;
+use super::home::{Home, Homes};
 use super::interface::{Interface, OWN_NAMES, variable};
+use super::isolated::{self, There};
 use super::names::{Names, python_name};
 use super::plan::{Parameter, Plan, ResultPlan};
-use crate::binding::{self, Bindings, BoundFunction, CallShape, Library, Route, Scalar, Signature, Skipped};
+use crate::binding::{
+    self, Bindings, BoundFunction, CallShape, Library, Loader, Route, Scalar, Signature, Skipped,
+};
 use crate::bracket::HAS_SLOTS;
-use crate::call::{Here, Libffi};
+use crate::call::Libffi;
 use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::journal::Declaration;
 use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
@@ -34,13 +39,18 @@ use crate::worker::parse_apart;
 /// the GIL during calls: faster for short functions, but other threads wait. Under Valgrind, leak_check
 /// ("call", "session", "off") says when leaks are looked for, and check_results=True also reports results and
 /// buffers that C left uninitialised.
+///
+/// backend="isolated" runs the library in a worker process under Valgrind, or with checker="none" natively,
+/// while Python runs natively: a crash of the C code is then a WorkerCrashed. timeout ends a call that takes
+/// longer, in seconds, with TimeoutError; functions take timeout=... for one call, too. worker is what
+/// pythy.worker() made, for several interfaces in one process.
 #[pyfunction]
 #[pyo3(signature = (header_files, library_file, module=None, wrapper_modules=None, *, backend=None, checker=None,
     include_dirs=None, defines=None, clang_args=None, encoding=None, gil="release", leak_check=None,
-    check_results=false))]
+    check_results=false, timeout=None, worker=None))]
 #[pyo3(text_signature = "(header_files, library_file, module=None, wrapper_modules=None, *, backend=None, \
     checker=None, include_dirs=(), defines={}, clang_args=(), encoding=None, gil='release', leak_check=None, \
-    check_results=False)")]
+    check_results=False, timeout=None, worker=None)")]
 #[allow(clippy::too_many_arguments)]
 pub fn create_interface<'py>(
     py: Python<'py>,
@@ -57,8 +67,14 @@ pub fn create_interface<'py>(
     gil: &str,
     leak_check: Option<String>,
     check_results: bool,
+    timeout: Option<Bound<'py, PyAny>>,
+    worker: Option<Bound<'py, Worker>>,
 ) -> PyResult<Bound<'py, PyModule>> {
-    refuse_what_is_to_come(wrapper_modules.as_ref(), backend, checker.as_deref())?;
+    if wrapper_modules.is_some() {
+        let message = "wrapper_modules is not implemented in this version of pythy";
+        return Err(exceptions::Error::new_err(message));
+    }
+    let timeout = timeout.map_or(Ok(None), |timeout| isolated::seconds(&timeout))?;
     let checks = Checks { leaks: leak_check_named(leak_check.as_deref())?, results: check_results };
     let decode = decodes(encoding.as_deref())?;
     let release_gil = match gil {
@@ -69,9 +85,21 @@ pub fn create_interface<'py>(
         }
     };
     let options = options(header_files, include_dirs, defines, clang_args)?;
+    // First of all, so that it starts while the headers are read.
+    let backend = Backend::chosen(py, backend, checker.as_deref(), worker.as_ref())?;
+    if timeout.is_some() && matches!(backend, Backend::InProcess) {
+        return Err(PyValueError::new_err(
+            "timeout is for backend='isolated' only: only a worker can be ended",
+        ));
+    }
+    let loader: Arc<dyn Loader> = match &backend {
+        Backend::InProcess => Arc::new(binding::Here),
+        Backend::Isolated(station, _) => station.clone(),
+    };
     let name = options.headers.first().and_then(|first| first.file_stem());
     let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
-    let Joined { mut model, library, bindings, names } = join(py, &options, &library_file)?;
+    let Joined { mut model, library, bindings, names } = join(py, &options, &library_file, loader)?;
+    let library = Arc::new(library);
     // The names have these.
     model.globals.clear();
     model.constants.clear();
@@ -81,11 +109,18 @@ pub fn create_interface<'py>(
         Some(module) => module,
         None => PyModule::new(py, &name)?,
     };
-    let checked = session::current().is_some();
+    let (homes, there) = match backend {
+        Backend::InProcess if session::current().is_some() => (Homes::Here(Home::Checked), None),
+        Backend::InProcess => (Homes::Here(Home::Native), None),
+        Backend::Isolated(station, sole) => {
+            let there = InWorker { station: station.clone(), library: library.clone(), timeout, sole };
+            (Homes::There(station), Some(there))
+        }
+    };
     if let Some(mut session) = session::current() {
         session.add_library(&library);
     }
-    let types = Types::new(model, &names, module.name()?.to_string(), decode, (Arc::new(Here), checked));
+    let types = Types::new(model, &names, module.name()?.to_string(), decode, homes);
     let calls = Calls {
         header: options.headers.first().cloned().unwrap_or_default(),
         library: library.path().to_owned(),
@@ -93,6 +128,7 @@ pub fn create_interface<'py>(
         release_gil,
         checks,
         closed: Arc::default(),
+        there,
     };
     types.calls.get_or_init(|| calls);
     let functions = bindings.functions.into_iter();
@@ -139,30 +175,6 @@ pub fn builtin<'py>(
 fn file_names(headers: &[PathBuf]) -> String {
     let name = |path: &PathBuf| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     headers.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-fn refuse_what_is_to_come(
-    wrapper_modules: Option<&Bound<'_, PyAny>>,
-    backend: Option<String>,
-    checker: Option<&str>,
-) -> PyResult<()> {
-    let not_yet = |what: &str| {
-        Err(exceptions::Error::new_err(format!("{what} is not implemented in this version of pythy")))
-    };
-    let backend = backend.or_else(|| std::env::var("PYTHY_BACKEND").ok().filter(|value| !value.is_empty()));
-    match backend.as_deref() {
-        None | Some("inprocess") => {}
-        Some("isolated") => return not_yet("backend='isolated'"),
-        Some(other) => {
-            return Err(PyValueError::new_err(format!(
-                "backend must be 'inprocess' or 'isolated', not '{other}'"
-            )));
-        }
-    }
-    if checker.is_some() {
-        return Err(PyValueError::new_err("checker is for backend='isolated' only"));
-    }
-    if wrapper_modules.is_some() { not_yet("wrapper_modules") } else { Ok(()) }
 }
 
 fn leak_check_named(name: Option<&str>) -> PyResult<LeakCheck> {
@@ -220,11 +232,16 @@ pub struct Joined {
 }
 
 /// Reads the headers and joins them with the library.
-pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<Joined> {
+pub fn join(
+    py: Python<'_>,
+    options: &Options,
+    library_file: &Path,
+    loader: Arc<dyn Loader>,
+) -> PyResult<Joined> {
     let libclang = libclang(py)?;
     let (cache, key) = (Cache::of_user(), Key::new(options, libclang.as_deref()));
     let parsed = Cache::read(cache.as_ref(), key.as_ref(), || read_headers(py, libclang, options))?;
-    let mut library = Library::open(library_file)?;
+    let mut library = Library::open_in(loader, library_file)?;
     py.detach(|| library.compile_static_functions(&parsed, options, cache.as_ref(), key.as_ref()));
     let mut model = parsed.interface;
     let mut bindings = binding::bind(&mut model, &library, &options.headers)?;
@@ -282,7 +299,7 @@ fn read_headers(py: Python<'_>, libclang: Option<PathBuf>, options: &Options) ->
         }
         return Ok(header::read(options).map_err(crate::Error::from)?);
     }
-    let worker = worker(py)?;
+    let worker = program(py)?;
     Ok(py.detach(|| parse_apart(&worker, libclang, options))?)
 }
 
@@ -296,12 +313,6 @@ fn libclang(py: Python<'_>) -> PyResult<Option<PathBuf>> {
         }
     }
     Ok(None)
-}
-
-/// The worker that comes with the package.
-fn worker(py: Python<'_>) -> PyResult<PathBuf> {
-    let package: PathBuf = py.import("pythy")?.getattr("__file__")?.extract()?;
-    Ok(package.with_file_name("bin").join("pythy-worker"))
 }
 
 /// What all functions of one interface have in common while they are made.
@@ -325,7 +336,7 @@ impl Making<'_> {
                 leaks: self.calls.checks.leaks != LeakCheck::Off,
             })
         });
-        self.entered(module, function, journal_id)
+        self.entered(module, function, journal_id, None)
     }
 
     /// The builtin of a function that the journal has.
@@ -334,6 +345,7 @@ impl Making<'_> {
         module: &Bound<'py, PyString>,
         function: BoundFunction,
         journal_id: u32,
+        at: Option<&Home>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let BoundFunction { mut declaration, address, shape } = function;
         let (name, doc) = face(&declaration)?;
@@ -346,8 +358,17 @@ impl Making<'_> {
             })
             .collect();
         let result = ResultPlan::of(&declaration.result, self.types.decode);
-        let bracketed = self.types.checked && entry::brackets_wanted();
+        let bracketed = self.types.homes.are_checked() && entry::brackets_wanted();
         let release = self.calls.release_gil;
+        let there = self.calls.there.as_ref().map(|worker| {
+            let name = || declaration.symbol.clone().unwrap_or_else(|| declaration.name.clone());
+            let function = match at {
+                Some(Home::There(client)) => isolated::Function::At(client.clone(), address as usize),
+                _ if worker.library.symbols().get(&name()).is_some() => isolated::Function::Exported(name()),
+                _ => isolated::Function::Static(declaration.name.clone()),
+            };
+            There::new(&worker.station, &worker.library, function, worker.timeout)
+        });
         let (signature, general, libffi, entry) = match shape {
             CallShape::Scalars(signature) if bracketed => {
                 let libffi = (!HAS_SLOTS).then(|| Libffi::new(signature.clone()));
@@ -366,6 +387,7 @@ impl Making<'_> {
                 (signature, Some(general), None, entry::general(release, bracketed))
             }
         };
+        let entry = if there.is_some() { isolated::isolated } else { entry };
         let face = Face { name, doc, entry };
         let enumeration = self.types.enumeration(&declaration.result);
         let pointee = Pointee::of(&declaration.result, self.types);
@@ -375,6 +397,7 @@ impl Making<'_> {
             parameters,
             result,
             (signature, general),
+            there,
             libffi,
             (enumeration, pointee),
             journal_id,
@@ -390,7 +413,7 @@ impl Making<'_> {
 /// type may keep it: not where it keeps the types itself.
 pub fn function_at(
     py: Python<'_>,
-    address: usize,
+    (address, home): (usize, &Home),
     function: &FunctionType,
     types: &Arc<Types>,
     calls: &Calls,
@@ -432,7 +455,7 @@ pub fn function_at(
     let keepable = matches!(shape, CallShape::Scalars(_));
     let bound = BoundFunction { declaration, address: address as *const _, shape };
     let making = Making { calls, types };
-    Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id)?.unbind(), keepable))
+    Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id, Some(home))?.unbind(), keepable))
 }
 
 /// The names of the parameters in Python, each once.

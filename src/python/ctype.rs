@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::backend::Sole;
 use super::callable::Checks;
 use super::enumeration::EnumClass;
 use super::home::Homes;
@@ -14,10 +16,11 @@ use super::names::{Names, reserved_name};
 use super::plan::{Plan, ResultPlan};
 use super::record_class::RecordClass;
 use super::types::TypeId;
-use crate::binding::{Loader, Passing, Scalar, Wide};
+use crate::binding::{Library, Loader, Passing, Scalar, Wide};
 use crate::model::{
     BadTypeName, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
 };
+use crate::worker::Station;
 
 /// The types of one interface.
 pub struct Types {
@@ -53,6 +56,20 @@ pub struct Calls {
     pub checks: Checks,
     /// Whether the interface has been closed.
     pub closed: Arc<AtomicBool>,
+    /// Where the C code runs, if not in this process.
+    pub there: Option<InWorker>,
+}
+
+/// What functions that run in a worker have in common.
+pub struct InWorker {
+    /// Where the worker is found.
+    pub station: Arc<Station>,
+    /// The library.
+    pub library: Arc<Library>,
+    /// How long a call may take.
+    pub timeout: Option<Duration>,
+    /// Whether the worker ends with the interface.
+    pub sole: Sole,
 }
 
 /// One type.
@@ -145,8 +162,8 @@ pub struct Pointee {
     ty: Type,
     types: Weak<Types>,
     known: OnceLock<Option<Arc<CType>>>,
-    /// The builtins that call functions of this type, by their addresses.
-    builtins: Mutex<HashMap<usize, Py<PyAny>>>,
+    /// The builtins that call functions of this type, by process and address.
+    builtins: Mutex<HashMap<(u32, usize), Py<PyAny>>>,
 }
 
 impl Pointee {
@@ -175,13 +192,13 @@ impl Pointee {
     }
 
     /// The builtin that calls the function at an address, if it has been made.
-    pub fn builtin(&self, py: Python<'_>, address: usize) -> Option<Py<PyAny>> {
+    pub fn builtin(&self, py: Python<'_>, address: (u32, usize)) -> Option<Py<PyAny>> {
         let builtins = self.builtins.lock().unwrap_or_else(PoisonError::into_inner);
         builtins.get(&address).map(|builtin| builtin.clone_ref(py))
     }
 
     /// Keeps a builtin for the next call through a pointer to the same function.
-    pub fn keep_builtin(&self, address: usize, builtin: Py<PyAny>) {
+    pub fn keep_builtin(&self, address: (u32, usize), builtin: Py<PyAny>) {
         // A library has few functions of one type; closures may be at any number of addresses.
         const MOST: usize = 64;
         let mut builtins = self.builtins.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,13 +229,7 @@ impl Pointee {
 
 impl Types {
     /// The types of a model.
-    pub fn new(
-        model: Model,
-        names: &Names,
-        module: String,
-        decode: bool,
-        homes: Homes,
-    ) -> Arc<Self> {
+    pub fn new(model: Model, names: &Names, module: String, decode: bool, homes: Homes) -> Arc<Self> {
         let records =
             model.records.iter().enumerate().map(|(index, record)| (record.key.clone(), index)).collect();
         let classes = model.records.iter().filter_map(|record| {

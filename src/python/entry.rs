@@ -14,6 +14,7 @@ use super::callable::{Callable, Entry, callable};
 use super::callback::{self, any_pending, take_exception};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, no_memory, refuse_closed, short_repr};
+use super::home::Home;
 use super::place::{Place, owned_block};
 use super::plan::{Argument, Failure, ResultPlan};
 use super::reference::Ref;
@@ -114,7 +115,9 @@ pub unsafe extern "C" fn direct<const RELEASE: bool>(
             let word = match to_c(&parameter.plan, argument, &mut views) {
                 Ok(Argument::Word(word)) => word,
                 Ok(Argument::Memory { address, .. }) => address as u64,
-                Ok(Argument::Record(_)) => return bad_argument(callable, index, argument, Failure::Type),
+                Ok(Argument::Record(_) | Argument::Callable { .. }) => {
+                    return bad_argument(callable, index, argument, Failure::Type);
+                }
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             };
             match *place {
@@ -137,7 +140,7 @@ pub unsafe extern "C" fn direct<const RELEASE: bool>(
         if any_pending() && raised() {
             return std::ptr::null_mut();
         }
-        callable.give(word, false)
+        callable.give(word, &Home::Native)
     }
 }
 
@@ -160,7 +163,9 @@ unsafe extern "C" fn libffi<const RELEASE: bool>(
             words.push(match to_c(&parameter.plan, argument, &mut views) {
                 Ok(Argument::Word(word)) => word,
                 Ok(Argument::Memory { address, .. }) => address as u64,
-                Ok(Argument::Record(_)) => return bad_argument(callable, index, argument, Failure::Type),
+                Ok(Argument::Record(_) | Argument::Callable { .. }) => {
+                    return bad_argument(callable, index, argument, Failure::Type);
+                }
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             });
         }
@@ -171,7 +176,7 @@ unsafe extern "C" fn libffi<const RELEASE: bool>(
         if any_pending() && raised() {
             return std::ptr::null_mut();
         }
-        callable.give(word, false)
+        callable.give(word, &Home::Native)
     }
 }
 
@@ -214,7 +219,9 @@ pub unsafe extern "C" fn bracketed(
             let argument = *arguments.add(index);
             words.push(match to_c(&parameter.plan, argument, &mut views) {
                 Ok(Argument::Word(word)) => word,
-                Ok(Argument::Record(_)) => return bad_argument(callable, index, argument, Failure::Type),
+                Ok(Argument::Record(_) | Argument::Callable { .. }) => {
+                    return bad_argument(callable, index, argument, Failure::Type);
+                }
                 Ok(Argument::Memory { address, length, writable }) => {
                     match copy(&mut copies, index, (address, length, writable)) {
                         Some(word) => word,
@@ -242,7 +249,7 @@ pub unsafe extern "C" fn bracketed(
             (ResultPlan::Text { decode }, Some(length)) => {
                 text_object(outcome.word as usize as *const _, length, decode)
             }
-            _ => callable.give(outcome.word, true),
+            _ => callable.give(outcome.word, &Home::Checked),
         }
     }
 }
@@ -511,6 +518,9 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                             .push_record(class, std::slice::from_raw_parts(address as *const u8, class.size));
                     }
                 }
+                Ok((Argument::Callable { .. }, _)) => {
+                    return bad_argument(callable, index, argument, Failure::Type);
+                }
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             }
         }
@@ -540,6 +550,7 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                 return std::ptr::null_mut();
             }
         }
+        let home = if CHECKED { &Home::Checked } else { &Home::Native };
         match (&general.convention.result, result) {
             (Passing::Record(class), Some(place)) => {
                 let bytes = std::slice::from_raw_parts_mut(place.address as *mut u8, class.size);
@@ -553,10 +564,10 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                 }
             }
             (Passing::Scalar(scalar), _) => {
-                callable.give(scalar.word(frame.result_integer, frame.result_float), CHECKED)
+                callable.give(scalar.word(frame.result_integer, frame.result_float), home)
             }
             (Passing::Record(class), None) => {
-                let ResultPlan::Wide(wide) = callable.result else { return callable.give(0, CHECKED) };
+                let ResultPlan::Wide(wide) = callable.result else { return callable.give(0, home) };
                 let mut bytes = [0; Wide::LARGEST];
                 frame.write_result(class, &mut bytes);
                 wide_object(wide, &bytes)

@@ -1,5 +1,5 @@
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
@@ -85,6 +85,17 @@ impl From<crate::Error> for PyErr {
             | Failure::NothingInCommon { .. } => BindingError::new_err(message),
             Failure::Log { .. } | Failure::ValgrindMissing | Failure::ValgrindUnusable { .. } => {
                 ValgrindError::new_err(message)
+            }
+            Failure::WorkerStart { .. } | Failure::WorkerBuild { .. } | Failure::WorkerNonsense { .. } => {
+                Error::new_err(message)
+            }
+            Failure::WorkerGone { .. } | Failure::WorkerRefused { .. } => Error::new_err(message),
+            Failure::WorkerCrashed { .. } => WorkerCrashed::new_err(message),
+            Failure::WorkerTimeout { .. } => pyo3::exceptions::PyTimeoutError::new_err(message),
+            Failure::WorkerMemory { .. } => pyo3::exceptions::PyMemoryError::new_err(message),
+            // What interrupted it has set its own exception.
+            Failure::Interrupted => {
+                Python::attach(|py| PyErr::take(py)).unwrap_or_else(|| PyKeyboardInterrupt::new_err(message))
             }
             Failure::ReportRead { .. } => Error::new_err(message),
             Failure::ReportWrite { source, .. } => match source.raw_os_error() {

@@ -105,6 +105,10 @@ pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: F
             let message = format!("{subject} is in C's memory, whose interface was closed");
             return exceptions::Error::new_err(message);
         }
+        Failure::Elsewhere => {
+            let message = format!("{subject} is in the memory of another process: each worker has its own");
+            return exceptions::Error::new_err(message);
+        }
         Failure::Raised => return PyErr::fetch(py),
     };
     new_argument_error(py, format!("{subject} {detail}"))

@@ -23,8 +23,8 @@ pub struct Handle {
     object: Mutex<Option<Py<PyAny>>>,
 }
 
-/// The objects of the handles that live, by address; each handle keeps its own.
-static OBJECTS: Mutex<Option<HashMap<usize, Borrowed>>> = Mutex::new(None);
+/// The objects of the handles that live, by process and address; each handle keeps its own.
+static OBJECTS: Mutex<Option<HashMap<(u32, usize), Borrowed>>> = Mutex::new(None);
 
 /// An object that its handle keeps.
 struct Borrowed(*mut pyo3::ffi::PyObject);
@@ -37,11 +37,11 @@ impl Handle {
     pub fn of(py: Python<'_>, object: Bound<'_, PyAny>, types: &Arc<Types>) -> PyResult<Py<Self>> {
         // What C reads there is zero, not an address.
         let home = types.homes.now()?;
-        let address = home.allocate(size_of::<usize>())?;
+        let address = home.memory().allocate(size_of::<usize>())?;
         let address = address.ok_or_else(|| PyMemoryError::new_err("no memory for a handle"))?;
         let pointer = Pointer::new(address, &types.void(), &home);
         let mut objects = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.get_or_insert_default().insert(address, Borrowed(object.as_ptr()));
+        objects.get_or_insert_default().insert((home.process(), address), Borrowed(object.as_ptr()));
         drop(objects);
         let handle = Self { address, home, object: Mutex::new(Some(object.unbind())) };
         Py::new(py, PyClassInitializer::from(pointer).add_subclass(handle))
@@ -50,7 +50,7 @@ impl Handle {
     fn forget(&self) -> Option<Py<PyAny>> {
         let mut objects = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(objects) = &mut *objects {
-            objects.remove(&self.address);
+            objects.remove(&(self.home.process(), self.address));
         }
         self.object.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -59,7 +59,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         drop(self.forget());
-        self.home.free(self.address);
+        self.home.memory().free(self.address);
     }
 }
 
@@ -92,7 +92,7 @@ pub fn object_of(py: Python<'_>, pointer: &Bound<'_, PyAny>) -> PyResult<Py<PyAn
     };
     let address = known.get().address().unwrap_or(0);
     let objects = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
-    match objects.as_ref().and_then(|objects| objects.get(&address)) {
+    match objects.as_ref().and_then(|objects| objects.get(&(known.get().home().process(), address))) {
         // SAFETY: its handle lives, or the entry were gone, and keeps the object; the GIL is held.
         Some(object) => Ok(unsafe { Bound::from_borrowed_ptr(py, object.0) }.unbind()),
         None => refuse("and that is still kept; this one is none or is gone".to_owned()),

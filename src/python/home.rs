@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::station::Station;
 use crate::Result;
 use crate::bracket;
-use crate::call::memory;
-use crate::worker::{self, Client};
+use crate::call::{Here, Memory};
+use crate::worker::{self, Client, Station};
 
 /// The process that an address belongs to.
 #[derive(Clone)]
@@ -50,6 +49,11 @@ impl Homes {
         })
     }
 
+    /// Whether stacks of it are kept under Valgrind in this process.
+    pub fn are_checked(&self) -> bool {
+        matches!(self, Self::Here(Home::Checked))
+    }
+
     /// Who starts the workers.
     pub fn station(&self) -> Option<&Arc<Station>> {
         match self {
@@ -68,53 +72,25 @@ impl Home {
         }
     }
 
+    /// Whether both are the same process.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self.client(), other.client()) {
+            (Some(one), Some(other)) => one.is(other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     /// The number of its process; 0 for this one.
     pub fn process(&self) -> u32 {
         self.client().map_or(0, Client::pid)
     }
 
-    /// Copies what lies at an address.
-    pub fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
+    /// Its memory.
+    pub fn memory(&self) -> &dyn Memory {
         match self {
-            Self::There(client) => client.read(address, into),
-            // SAFETY: a value of C's lies there, as its type says; C code that frees the memory behind a
-            // pointer breaks that as it would break any C program.
-            _ => Ok(unsafe { memory::read(address, into) }),
-        }
-    }
-
-    /// Copies bytes to an address.
-    pub fn write(&self, address: usize, bytes: &[u8]) -> Result<()> {
-        match self {
-            Self::There(client) => client.write(address, bytes),
-            // SAFETY: as above.
-            _ => Ok(unsafe { memory::write(address, bytes) }),
-        }
-    }
-
-    /// The bytes up to the first NUL.
-    pub fn text(&self, address: usize) -> Result<Vec<u8>> {
-        match self {
-            Self::There(client) => client.text(address),
-            // SAFETY: a string of C's lies there.
-            _ => Ok(unsafe { memory::text(address) }),
-        }
-    }
-
-    /// Zeroed memory of exactly this many bytes, from C's own allocator; `None` where there is none.
-    pub fn allocate(&self, size: usize) -> Result<Option<usize>> {
-        match self {
-            Self::There(client) => client.allocate(size).map(Some),
-            _ => Ok(memory::allocate(size)),
-        }
-    }
-
-    /// Gives back what `allocate` gave; with the process, it is gone already.
-    pub fn free(&self, address: usize) {
-        match self {
-            Self::There(client) => client.free(address),
-            // SAFETY: what `allocate` gave is freed once, by whoever got it.
-            _ => unsafe { memory::free(address) },
+            Self::There(client) => client,
+            Self::Native | Self::Checked => &Here,
         }
     }
 

@@ -12,8 +12,9 @@ use pyo3::types::{
 };
 
 use super::array::Array;
+use super::backend::Sole;
 use super::callback::Callback;
-use super::ctype::{CType, Pointee, Shape, Types};
+use super::ctype::{CType, InWorker, Pointee, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::functions::Functions;
@@ -44,7 +45,7 @@ pub struct Interface {
     pub(super) names: Names,
     pub(super) skipped: HashMap<String, Skipped>,
     pub(super) functions: Functions,
-    pub(super) library: Mutex<Option<Library>>,
+    pub(super) library: Mutex<Option<Arc<Library>>>,
 }
 
 #[pymethods]
@@ -63,6 +64,9 @@ impl Interface {
         // Code that runs must stay, and under Valgrind so must the names of its stacks.
         if self.types.homes.are_checked() || entry::any_running() {
             std::mem::forget(library);
+        }
+        if let Some(InWorker { station, sole: Sole(true), .. }) = self.there() {
+            py.detach(|| station.close());
         }
         Ok(())
     }
@@ -119,18 +123,21 @@ impl Interface {
                 spelt(type_name, &ty)
             )));
         };
-        let (address, holder) = if value.is_none() {
-            (0, Holder::Nobody)
+        let now = || self.types.homes.now();
+        let (address, holder, home) = if value.is_none() {
+            (0, Holder::Nobody, now()?)
         } else if let Ok(pointer) = value.cast::<Pointer>() {
-            (pointer.call_method0("__int__")?.extract()?, Holder::of(value))
+            let home = pointer.get().home().clone();
+            (pointer.call_method0("__int__")?.extract()?, Holder::of(value), home)
         } else if let Ok(address) = value.extract::<usize>() {
-            (address, Holder::Nobody)
+            (address, Holder::Nobody, now()?)
         } else if let Ok(callback) = value.cast::<Callback>() {
-            (callback.get().address(), Holder::of(value))
+            (callback.get().address(), Holder::of(value), callback.get().home().clone())
         } else {
-            (self.place_of(value)?.address, Holder::of(value))
+            let place = self.place_of(value)?;
+            (place.address, Holder::of(value), place.home)
         };
-        holder.pointer(py, address, target, self.types.checked)
+        holder.pointer(py, address, target, &home)
     }
 
     /// A pointer that frees what it points to, with the function given: at the end of a `with`
@@ -255,6 +262,10 @@ impl Interface {
 }
 
 impl Interface {
+    fn there(&self) -> Option<&InWorker> {
+        self.types.calls.get()?.there.as_ref()
+    }
+
     /// Puts all functions into the module.
     pub fn make_all(&self, py: Python<'_>) -> PyResult<()> {
         let module = PyString::new(py, &self.name);
@@ -283,6 +294,7 @@ impl Interface {
             return Err(exceptions::Error::new_err(message));
         };
         let Some((address, _)) = variable(library, global)? else { return Ok(None) };
+        let home = self.types.homes.now()?;
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
         Ok(Some(Place::of_c(address, ty, types, home)))
     }
@@ -343,6 +355,9 @@ pub fn variable(library: &Library, global: &Global) -> crate::Result<Option<(usi
 
 impl Drop for Interface {
     fn drop(&mut self) {
+        if self.there().is_some() {
+            return;
+        }
         // Functions may outlive the module: only close() unloads.
         let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         std::mem::forget(library);

@@ -1,6 +1,7 @@
 //! The PyO3 layer: the extension module `pythy._native`.
 
 mod array;
+mod backend;
 mod buffer;
 mod call_site;
 mod callable;
@@ -17,7 +18,9 @@ mod failure;
 mod functions;
 mod handle;
 mod holder;
+mod home;
 mod interface;
+mod isolated;
 mod names;
 mod place;
 mod plan;
@@ -27,6 +30,7 @@ mod record_class;
 mod reference;
 mod report;
 mod stub;
+mod summons;
 mod type_object;
 mod types;
 
@@ -46,6 +50,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::Report>()?;
     module.add_class::<report::Watch>()?;
     module.add_function(wrap_pyfunction!(create::create_interface, module)?)?;
+    module.add_class::<backend::Worker>()?;
+    module.add_function(wrap_pyfunction!(backend::worker, module)?)?;
+    module.add_function(wrap_pyfunction!(backend::abandon_workers, module)?)?;
+    module.add_function(wrap_pyfunction!(backend::end_workers, module)?)?;
     module.add_function(wrap_pyfunction!(errno::errno, module)?)?;
     module.add_function(wrap_pyfunction!(errno::set_errno, module)?)?;
     module.add_function(wrap_pyfunction!(describe::describe, module)?)?;

@@ -238,6 +238,7 @@ fn pointer(py: Python<'_>, types: &Arc<Types>, address: u64, type_name: &str) ->
     let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
         return Err(new_argument_error(py, format!("'{type_name}' is no pointer")));
     };
+    let home = types.homes.now()?;
     // SAFETY: a new reference, or NULL with an exception set.
     unsafe {
         let pointer = Pointer::give(py, address as usize, target, &home);

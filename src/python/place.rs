@@ -15,8 +15,8 @@ use super::ctype::{CType, Field, Shape, Types};
 use super::exceptions::{self, new_argument_error};
 use super::failure::{refusal, short_repr};
 use super::holder::Holder;
-use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::home::{Home, Root};
+use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::pointer::Pointer;
 use super::record::Record;
 use super::record_class;
@@ -87,6 +87,14 @@ impl Place {
         Ok(Self { address, ty, types, owner: Some(Arc::new(owner)), read_only: false, home })
     }
 
+    /// A value in a block of its own that somebody has made, and that is freed with it.
+    pub fn adopt(address: usize, ty: Arc<CType>, types: Arc<Types>, home: &Home) -> Self {
+        let size = ty.size.unwrap_or(0);
+        let (home, root) = (home.clone(), home.root(address));
+        let owner = Owned { address, size, home: home.clone(), _root: root, kept: Mutex::default() };
+        Self { address, ty, types, owner: Some(Arc::new(owner)), read_only: false, home }
+    }
+
     /// A copy in memory of its own.
     pub fn copied(&self) -> PyResult<Self> {
         Self::holding(self.ty.clone(), self.types.clone(), &self.bytes(self.ty.size.unwrap_or(0))?)
@@ -146,8 +154,12 @@ impl Place {
                 let pointer = holder.pointer(py, word as usize, target, &self.home)?;
                 Ok(pointer.map_or_else(|| py.None(), Py::into_any))
             }
-            Shape::Scalar { scalar, .. } => value_of(py, &self.ty, (&self.types, &self.home), &self.bytes(scalar.size())?),
-            Shape::Wide { wide, .. } => value_of(py, &self.ty, (&self.types, &self.home), &self.bytes(wide.size())?),
+            Shape::Scalar { scalar, .. } => {
+                value_of(py, &self.ty, (&self.types, &self.home), &self.bytes(scalar.size())?)
+            }
+            Shape::Wide { wide, .. } => {
+                value_of(py, &self.ty, (&self.types, &self.home), &self.bytes(wide.size())?)
+            }
             Shape::Record { .. } => record_class::object(py, self.clone()),
             Shape::Array { text: true, count, .. } if *count > 0 => {
                 let bytes = self.bytes(*count)?;
@@ -274,7 +286,7 @@ impl Place {
     }
 
     fn set_wide(&self, what: &str, value: &Bound<'_, PyAny>, wide: Wide, plan: &Plan) -> PyResult<()> {
-        let mut views = Views::new();
+        let mut views = Views::of(self.home.clone());
         // SAFETY: the GIL is held and the value is live.
         match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
             Ok(Argument::Record(bytes)) => {
@@ -405,15 +417,17 @@ impl Place {
             let callback = Bound::new(py, Callback::new(callback, value)?)?;
             return self.word_of(what, callback.as_any());
         }
-        let mut views = Views::new();
+        let mut views = Views::of(self.home.clone());
         // SAFETY: the GIL is held and the value is live.
         match unsafe { to_c(plan, value.as_ptr(), &mut views) } {
             Ok(Argument::Word(word)) => {
                 self.keep(value, if plan.is_pointer() { word } else { 0 });
                 Ok(word)
             }
-            // Records are stored as such, never as a word.
-            Ok(Argument::Record(_)) => Err(PyTypeError::new_err(format!("{what} is no record"))),
+            // Records are stored as such, never as a word; so are callables, which have become callbacks.
+            Ok(Argument::Record(_) | Argument::Callable { .. }) => {
+                Err(PyTypeError::new_err(format!("{what} is no record")))
+            }
             Ok(Argument::Memory { address, .. }) => {
                 if self.owner.is_none() {
                     let message = format!(
@@ -494,13 +508,13 @@ impl Place {
     /// A copy of the first `count` bytes here.
     pub fn bytes(&self, count: usize) -> PyResult<Vec<u8>> {
         let mut bytes = vec![0; count];
-        self.home.read(self.address, &mut bytes)?;
+        self.home.memory().read(self.address, &mut bytes)?;
         Ok(bytes)
     }
 
     /// Stores the first bytes here.
     pub fn put(&self, bytes: &[u8]) -> PyResult<()> {
-        Ok(self.home.write(self.address, bytes)?)
+        Ok(self.home.memory().write(self.address, bytes)?)
     }
 
     fn bit_field(&self, first: u32, width: u32) -> PyResult<u64> {
@@ -553,7 +567,7 @@ pub fn value_of(
                     owned(Pointer::give(py, word as usize, target, home))
                 }
                 (_, _, ResultPlan::Text { decode }) if word != 0 => {
-                    text(py, &home.text(word as usize)?, *decode)
+                    text(py, &home.memory().text(word as usize)?, *decode)
                 }
                 // SAFETY: as above; the text of NULL is `None`.
                 _ => owned(unsafe { to_python(*result, word) }),
@@ -582,14 +596,14 @@ fn text(py: Python<'_>, bytes: &[u8], decode: bool) -> PyResult<Py<PyAny>> {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.home.free(self.address);
+        self.home.memory().free(self.address);
     }
 }
 
 impl Owned {
     /// New zeroed memory; `None` where there is none.
     fn new(home: &Home, size: usize) -> crate::Result<Option<Self>> {
-        let Some(address) = home.allocate(size)? else { return Ok(None) };
+        let Some(address) = home.memory().allocate(size)? else { return Ok(None) };
         let (home, root) = (home.clone(), home.root(address));
         Ok(Some(Self { address, size, home, _root: root, kept: Mutex::default() }))
     }

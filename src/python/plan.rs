@@ -164,6 +164,8 @@ pub enum Failure {
     WrongRecord(TypeId),
     /// A pointer whose memory has been freed.
     Released,
+    /// An address in another process.
+    Elsewhere,
     /// Memory of C's, whose interface has been closed.
     Closed,
     /// Python code of the argument's own raised; its exception stands.
@@ -177,6 +179,13 @@ pub enum Argument {
     Record(usize),
     /// A word that is the same in every mode.
     Word(u64),
+    /// A callable, for which a worker makes a function pointer.
+    Callable {
+        /// The number by which it calls back.
+        id: u64,
+        /// The number of the function type.
+        signature: u32,
+    },
     /// Memory of a Python object: in place natively, an exact copy under Valgrind.
     Memory {
         /// Where it is.
@@ -231,6 +240,11 @@ impl Plan {
             Self::Callback(_) => "a callable, a pointer or None".to_owned(),
             Self::Record(id) => format!("a '{}'", id.name()),
         }
+    }
+
+    /// Whether it is a number that no register of one word holds.
+    pub fn is_wide(&self) -> bool {
+        matches!(self, Self::Wide(_))
     }
 
     /// Whether what it makes is an address.

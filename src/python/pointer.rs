@@ -168,7 +168,7 @@ impl Pointer {
         let address = index.checked_mul(size).and_then(|offset| address.checked_add(offset));
         let beyond = || PyIndexError::new_err(format!("item {index} lies beyond the end of all memory"));
         let owner = self.memory.clone();
-        Ok(Place { owner, ..Place::of_c(address.ok_or_else(beyond)?, ty, types) })
+        Ok(Place { owner, ..Place::of_c(address.ok_or_else(beyond)?, ty, types, self.home.clone()) })
     }
 
     /// The builtin that calls the function here.
@@ -191,12 +191,12 @@ impl Pointer {
             let message = format!("a '{}' was called after its interface was closed", kind());
             return Err(exceptions::Error::new_err(message));
         }
-        if let Some(builtin) = self.pointee.builtin(py, address) {
+        if let Some(builtin) = self.pointee.builtin(py, (self.home.process(), address)) {
             return Ok(builtin);
         }
-        let (builtin, keepable) = create::function_at(py, address, function, types, calls)?;
+        let (builtin, keepable) = create::function_at(py, (address, &self.home), function, types, calls)?;
         if keepable {
-            self.pointee.keep_builtin(address, builtin.clone_ref(py));
+            self.pointee.keep_builtin((self.home.process(), address), builtin.clone_ref(py));
         }
         Ok(builtin)
     }

@@ -26,6 +26,11 @@ impl TypeId {
         id
     }
 
+    /// The number itself.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     /// The canonical spelling.
     pub fn name(self) -> String {
         let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);

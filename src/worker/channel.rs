@@ -205,7 +205,8 @@ impl Channel {
     }
 
     fn wait(&self, rest: Duration, patience: &mut dyn Patience) -> Talk<()> {
-        let limit = Timespec::try_from(rest.min(SLICE)).map_err(|error| Broken::System(io::Error::other(error)))?;
+        let limit =
+            Timespec::try_from(rest.min(SLICE)).map_err(|error| Broken::System(io::Error::other(error)))?;
         match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&limit)) {
             Ok(1..) => Ok(()),
             Ok(0) | Err(Errno::INTR) => patience.go_on(),
@@ -227,8 +228,9 @@ impl Frame<'_> {
     /// Adds a message.
     pub fn put<T: Serialize>(&mut self, message: &T) -> Talk<()> {
         let bytes = std::mem::take(self.bytes);
-        *self.bytes = postcard::to_extend(message, bytes)
-            .map_err(|error| Broken::System(io::Error::other(format!("a message cannot be written: {error}"))))?;
+        *self.bytes = postcard::to_extend(message, bytes).map_err(|error| {
+            Broken::System(io::Error::other(format!("a message cannot be written: {error}")))
+        })?;
         Ok(())
     }
 
@@ -273,8 +275,8 @@ pub struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// The next message.
     pub fn take<T: Deserialize<'a>>(&mut self) -> Talk<T> {
-        let (message, rest) =
-            postcard::take_from_bytes(self.rest).map_err(|error| Broken::Nonsense(format!("no message: {error}")))?;
+        let (message, rest) = postcard::take_from_bytes(self.rest)
+            .map_err(|error| Broken::Nonsense(format!("no message: {error}")))?;
         self.rest = rest;
         Ok(message)
     }
@@ -297,7 +299,11 @@ impl<'a> Parts<'a> {
     /// The same for memory in any state.
     pub fn fill(&mut self, data: Data, into: &mut [MaybeUninit<u8>]) -> Talk<()> {
         if data.size() != into.len() as u64 {
-            return Err(Broken::Nonsense(format!("{} bytes of data where {} should be", data.size(), into.len())));
+            return Err(Broken::Nonsense(format!(
+                "{} bytes of data where {} should be",
+                data.size(),
+                into.len()
+            )));
         }
         match data {
             Data::Inline(_) => {

@@ -100,6 +100,16 @@ impl Client {
         self.hello().map(|_| ())
     }
 
+    /// Whether it can be talked to.
+    pub fn is_alive(&self) -> bool {
+        self.0.alive().is_ok()
+    }
+
+    /// Whether both are the same worker.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.0.process().pid()
@@ -216,7 +226,9 @@ impl Client {
     /// To be called in the child after a fork: the worker stays the parent's, nothing of it is left here.
     pub fn abandon(&self) {
         // Others may have held the locks when the process was forked, so none is taken.
-        let Ok(nothing) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") else { return };
+        let Ok(nothing) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") else {
+            return;
+        };
         for descriptor in &self.0.descriptors {
             // SAFETY: the descriptors are the worker's, and stay open as long as the client lives.
             unsafe { libc::dup3(nothing.as_raw_fd(), *descriptor, libc::O_CLOEXEC) };
@@ -536,7 +548,10 @@ impl Inner {
         if !self.dead.load(Ordering::Acquire) {
             return Ok(());
         }
-        Err(self.process().death().map_or_else(|| Error::WorkerGone { why: "it ended".to_owned() }, Death::later))
+        Err(self
+            .process()
+            .death()
+            .map_or_else(|| Error::WorkerGone { why: "it ended".to_owned() }, Death::later))
     }
 
     /// Waits for its end, or brings it about.

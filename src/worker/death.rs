@@ -45,8 +45,7 @@ impl Death {
 
     /// The error of the call during which it happened.
     pub fn error(&self) -> Error {
-        let crashed =
-            |signal, exit_code, said| Error::WorkerCrashed { signal, exit_code, said };
+        let crashed = |signal, exit_code, said| Error::WorkerCrashed { signal, exit_code, said };
         match self {
             Self::Signal(signal) => crashed(Some(*signal), None, None),
             Self::Exit(code) => crashed(None, Some(*code), None),

@@ -136,11 +136,7 @@ impl Invocation {
     }
 }
 
-fn read_copies(
-    count: u32,
-    parts: &mut Parts<'_>,
-    failure: &mut Option<Failure>,
-) -> Talk<Vec<(Block, bool)>> {
+fn read_copies(count: u32, parts: &mut Parts<'_>, failure: &mut Option<Failure>) -> Talk<Vec<(Block, bool)>> {
     let mut copies = Vec::new();
     for _ in 0..count {
         let Copied { writable, data } = parts.take()?;

@@ -12,6 +12,7 @@ mod lifeline;
 mod process;
 mod protocol;
 mod serve;
+mod station;
 mod turn;
 
 pub use apart::{parse_apart, serve_parse};
@@ -21,3 +22,4 @@ pub use death::{Death, Ending};
 pub use launch::{Checker, Launch};
 pub use protocol::{Argument, CallbackSignature, ResultKind, Watched};
 pub use serve::serve;
+pub use station::Station;

@@ -268,8 +268,7 @@ impl Worker {
             Request::SymbolAt(address) => {
                 let symbol = Here.symbol_at(address as usize).ok().flatten();
                 Reply::Symbol(
-                    symbol
-                        .map(|SymbolAt { name, library }| (name, library.as_os_str().as_bytes().to_vec())),
+                    symbol.map(|SymbolAt { name, library }| (name, library.as_os_str().as_bytes().to_vec())),
                 )
             }
             Request::Allocate(size) => match call::Here.allocate(size as usize) {
@@ -371,7 +370,12 @@ impl Worker {
         let had_turn = HAS_TURN.replace(true);
         let asked = self.say(|frame| {
             let (errno, count) = (errno::get(), self.count());
-            frame.put(&Message::Callback(Callback { id, errno, count, arguments: arguments.len() as u32 }))?;
+            frame.put(&Message::Callback(Callback {
+                id,
+                errno,
+                count,
+                arguments: arguments.len() as u32,
+            }))?;
             for argument in arguments {
                 let data = frame.room_for(argument.len());
                 frame.put(&data)?;

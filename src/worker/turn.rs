@@ -59,7 +59,9 @@ impl Conversation {
     fn wait(&self, patience: &mut dyn Patience, ready: impl Fn(&State) -> bool) -> Talk<Channel> {
         let mut state = self.state();
         loop {
-            if ready(&state) && let Some(channel) = state.channel.take() {
+            if ready(&state)
+                && let Some(channel) = state.channel.take()
+            {
                 return Ok(channel);
             }
             let (locked, waited) =

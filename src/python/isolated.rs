@@ -1,0 +1,364 @@
+//! Calls of functions that run in a worker.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::buffer::Views;
+use super::callable::{Callable, callable};
+use super::convert::{text_object, to_c, variadic_to_c, wide_object};
+use super::failure::{bad_argument, bad_count, refuse_closed};
+use super::home::Home;
+use super::place::Place;
+use super::plan::{Argument as Converted, Failure, ResultPlan};
+use super::reference::Ref;
+use super::summons::Attendance;
+use crate::binding::{Library, Passing, RecordClass};
+use crate::bracket::Slot;
+use crate::call::errno;
+use crate::worker::{Argument, CallRequest, Client, Copy, CopyOf, ResultKind, Returned, Station};
+use crate::{Error, Result};
+
+type Object = *mut ffi::PyObject;
+
+/// Where a function is that runs in a worker.
+pub struct There {
+    station: Arc<Station>,
+    library: Arc<Library>,
+    function: Function,
+    /// Its address in the worker that it was called in last.
+    known: Mutex<Option<(Client, usize)>>,
+    /// How long a call may take.
+    timeout: Option<Duration>,
+}
+
+/// Which function it is.
+pub enum Function {
+    /// An exported one, by its symbol.
+    Exported(String),
+    /// A static one, by its name.
+    Static(String),
+    /// What a function pointer points to, in the one worker that has it.
+    At(Client, usize),
+}
+
+impl There {
+    /// A function of this library.
+    pub fn new(
+        station: &Arc<Station>,
+        library: &Arc<Library>,
+        function: Function,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let (station, library) = (station.clone(), library.clone());
+        Self { station, library, function, known: Mutex::new(None), timeout }
+    }
+
+    /// The worker, a new one if the last has ended, and the function's address there.
+    fn find(&self) -> Result<(Client, usize)> {
+        if let Function::At(client, address) = &self.function {
+            return Ok((client.clone(), *address));
+        }
+        let client = self.station.client()?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((worker, address)) = &*known
+            && worker.is(&client)
+        {
+            return Ok((client, *address));
+        }
+        let address = match &self.function {
+            Function::Exported(symbol) => self.library.address(symbol)?,
+            Function::Static(name) => self.library.shim().and_then(|shim| shim.code(name)?.ok()),
+            Function::At(..) => None,
+        };
+        let missing = || Error::WorkerRefused {
+            message: format!(
+                "the new worker does not find the function in {}",
+                self.library.path().display()
+            ),
+        };
+        let address = address.ok_or_else(missing)? as usize;
+        *known = Some((client.clone(), address));
+        Ok((client, address))
+    }
+}
+
+/// The entry.
+pub unsafe extern "C" fn isolated(
+    object: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    keywords: Object,
+) -> Object {
+    // SAFETY: CPython calls this with the GIL, live arguments and a builtin of ours.
+    unsafe {
+        let callable = callable(object);
+        let Some(there) = &callable.there else { return std::ptr::null_mut() };
+        let fixed = callable.parameters.len();
+        let enough = if callable.is_variadic() { count as usize >= fixed } else { count as usize == fixed };
+        if !enough {
+            return bad_count(callable, count, false);
+        }
+        let py = Python::assume_attached();
+        let called = timeout(py, arguments.add(count as usize), keywords).and_then(|timeout| {
+            let Some(timeout) = timeout else { return Ok(bad_count(callable, count, true)) };
+            Call { py, callable, there, arguments, count: count as usize }.make(timeout.or(there.timeout))
+        });
+        called.unwrap_or_else(|error| {
+            error.restore(py);
+            std::ptr::null_mut()
+        })
+    }
+}
+
+/// The keyword `timeout`, in seconds; the outer `None` where there is another one.
+///
+/// # Safety
+/// The GIL is held; the values of the keywords begin at `values`.
+unsafe fn timeout(
+    py: Python<'_>,
+    values: *const Object,
+    keywords: Object,
+) -> PyResult<Option<Option<Duration>>> {
+    // SAFETY: as the caller vouches.
+    let Some(names) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, keywords) }) else {
+        return Ok(Some(None));
+    };
+    let names: Vec<String> = names.extract()?;
+    if names != ["timeout"] {
+        return Ok(None);
+    }
+    // SAFETY: one name, one value.
+    let value = unsafe { Bound::from_borrowed_ptr(py, *values) };
+    seconds(&value).map(Some)
+}
+
+/// A timeout as Python has it; `None` for none.
+pub fn seconds(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    let Ok(seconds) = value.extract::<f64>() else {
+        let given = value.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("timeout is a number of seconds or None, not {given}")));
+    };
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(timeout) if !timeout.is_zero() => Ok(Some(timeout)),
+        _ => Err(PyValueError::new_err(format!("timeout is a positive number of seconds, not {seconds}"))),
+    }
+}
+
+/// A call that is being made.
+struct Call<'a, 'py> {
+    py: Python<'py>,
+    callable: &'a Callable,
+    there: &'a There,
+    arguments: *const Object,
+    count: usize,
+}
+
+/// Memory of a Python object that C gets a copy of.
+struct Lent {
+    address: *mut u8,
+    length: usize,
+    writable: bool,
+}
+
+/// The arguments as the worker gets them.
+#[derive(Default)]
+struct Arguments {
+    list: Vec<Argument>,
+    values: Vec<u8>,
+    lent: Vec<Lent>,
+    outputs: Vec<(usize, usize)>,
+}
+
+impl Arguments {
+    /// The same memory handed over twice is one copy.
+    fn lend(&mut self, address: *mut u8, length: usize, writable: bool) {
+        let known = self.lent.iter().position(|lent| lent.address == address && lent.length == length);
+        let index = known.unwrap_or_else(|| {
+            self.lent.push(Lent { address, length, writable: false });
+            self.lent.len() - 1
+        });
+        self.lent[index].writable |= writable;
+        self.list.push(Argument::Copy(index as u32));
+    }
+}
+
+impl Call<'_, '_> {
+    /// # Safety
+    /// The GIL is held and the arguments are live.
+    unsafe fn make(&self, timeout: Option<Duration>) -> PyResult<Object> {
+        let (client, function) = self.there.find()?;
+        let home = Home::There(client.clone());
+        let mut views = Views::of(home.clone());
+        // SAFETY: as the caller vouches.
+        let Some(arguments) = (unsafe { self.convert(&mut views) }) else { return Ok(std::ptr::null_mut()) };
+        if self.callable.is_closed() {
+            // SAFETY: the GIL is held.
+            return Ok(unsafe { refuse_closed(self.callable) });
+        }
+        let Arguments { list, values, lent, outputs } = arguments;
+        let mut copies: Vec<Copy<'_>> = lent
+            .iter()
+            .map(|lent| {
+                // SAFETY: the views keep this memory in place until the call is over; overlapping memory of
+                // several arguments is each object's own, which Python threads may change as they like.
+                let memory = unsafe {
+                    match (lent.length, lent.writable) {
+                        (0, _) => CopyOf::In(&[]),
+                        (length, false) => CopyOf::In(std::slice::from_raw_parts(lent.address, length)),
+                        (length, true) => CopyOf::InOut(std::slice::from_raw_parts_mut(lent.address, length)),
+                    }
+                };
+                Copy { memory, address: 0 }
+            })
+            .collect();
+        let mut request = CallRequest {
+            function,
+            slot: Slot::Call(0),
+            errno: errno::get(),
+            result: self.result_kind(),
+            copies: &mut copies,
+            arguments: &list,
+            values: &values,
+            check_results: self.callable.checks.results,
+            outputs: &outputs,
+            leak_check: false,
+            timeout,
+        };
+        // SAFETY: the GIL is held, and the client touches no Python object.
+        let (returned, raised) =
+            unsafe { Attendance::during(false, |attendance| client.call(&mut request, attendance)) };
+        let returned = returned?;
+        errno::set(returned.errno);
+        if let Some(error) = raised {
+            return Err(error);
+        }
+        self.give(&returned, &home)
+    }
+
+    /// `None` with an exception set.
+    ///
+    /// # Safety
+    /// The GIL is held and the arguments are live.
+    unsafe fn convert(&self, views: &mut Views) -> Option<Arguments> {
+        let mut arguments = Arguments::default();
+        for index in 0..self.count {
+            // SAFETY: as the caller vouches.
+            unsafe {
+                let object = *self.arguments.add(index);
+                let converted = match self.callable.parameters.get(index) {
+                    Some(parameter) => {
+                        to_c(&parameter.plan, object, views).map(|argument| (argument, self.is_float(index)))
+                    }
+                    None => variadic_to_c(object, views),
+                };
+                let failure = match converted {
+                    Ok((argument, is_float)) => {
+                        if self.push(&mut arguments, index, argument, is_float) {
+                            continue;
+                        }
+                        Failure::Type
+                    }
+                    Err(failure) => failure,
+                };
+                bad_argument(self.callable, index, object, failure);
+            }
+            return None;
+        }
+        if self.callable.checks.results {
+            // SAFETY: as the caller vouches.
+            arguments.outputs = unsafe { self.outputs() };
+        }
+        Some(arguments)
+    }
+
+    /// Whether the argument could be added.
+    fn push(&self, arguments: &mut Arguments, index: usize, argument: Converted, is_float: bool) -> bool {
+        match argument {
+            Converted::Word(word) if is_float => arguments.list.push(Argument::Float(word)),
+            Converted::Word(word) => arguments.list.push(Argument::Integer(word)),
+            Converted::Memory { address, length, writable } => arguments.lend(address, length, writable),
+            Converted::Callable { id, signature } => {
+                arguments.list.push(Argument::Callback { id, signature });
+            }
+            Converted::Record(address) => {
+                let Some(class) = self.class(index) else { return false };
+                if self.callable.parameters[index].plan.is_wide() {
+                    // SAFETY: the views keep a number of this size there.
+                    let bytes = unsafe { std::slice::from_raw_parts(address as *const u8, class.size) };
+                    arguments.values.extend_from_slice(bytes);
+                    arguments.list.push(Argument::Value(class.clone()));
+                } else {
+                    arguments.list.push(Argument::ValueAt(class.clone(), address as u64));
+                }
+            }
+        }
+        true
+    }
+
+    fn class(&self, index: usize) -> Option<&RecordClass> {
+        match self.callable.general.as_ref()?.convention.parameters.get(index)? {
+            Passing::Record(class) => Some(class),
+            Passing::Scalar(_) => None,
+        }
+    }
+
+    fn is_float(&self, index: usize) -> bool {
+        match &self.callable.general {
+            Some(general) => matches!(
+                general.convention.parameters.get(index),
+                Some(Passing::Scalar(scalar)) if scalar.is_float()
+            ),
+            None => self.callable.signature.parameters.get(index).is_some_and(|scalar| scalar.is_float()),
+        }
+    }
+
+    /// # Safety
+    /// The GIL is held and the arguments are live.
+    unsafe fn outputs(&self) -> Vec<(usize, usize)> {
+        let output = |index| {
+            // SAFETY: as the caller vouches.
+            let object = unsafe { Bound::from_borrowed_ptr(self.py, *self.arguments.add(index)) };
+            let place = object.cast::<Ref>().ok()?.get().place().clone();
+            Some((place.address, place.ty.size?))
+        };
+        (0..self.count).filter_map(output).collect()
+    }
+
+    fn result_kind(&self) -> ResultKind {
+        match (self.callable.general.as_ref().map(|general| &general.convention.result), self.callable.result)
+        {
+            (Some(Passing::Record(class)), ResultPlan::Wide(_)) => ResultKind::Wide(class.clone()),
+            (Some(Passing::Record(class)), _) => ResultKind::Record(class.clone()),
+            (_, ResultPlan::Text { .. }) => ResultKind::Text,
+            (Some(Passing::Scalar(scalar)), _) => ResultKind::Word(*scalar),
+            (None, _) => ResultKind::Word(self.callable.signature.result),
+        }
+    }
+
+    fn give(&self, returned: &Returned, home: &Home) -> PyResult<Object> {
+        let general = self.callable.general.as_ref();
+        if let Some(ty) = general.and_then(|general| general.result.as_ref()) {
+            let types = general.map(|general| general.types.clone());
+            let Some(types) = types else { return Ok(std::ptr::null_mut()) };
+            let place = Place::adopt(returned.word as usize, ty.clone(), types, home);
+            return Ok(place.object(self.py)?.into_ptr());
+        }
+        // SAFETY: the GIL is held, and the word and the bytes are of this type.
+        Ok(unsafe {
+            match (self.callable.result, &returned.text) {
+                (ResultPlan::Wide(wide), _) => wide_object(wide, &returned.wide),
+                (ResultPlan::Text { decode }, Some(text)) => {
+                    text_object(text.as_ptr().cast(), text.len(), decode)
+                }
+                _ => self.callable.give(returned.word, home),
+            }
+        })
+    }
+}
