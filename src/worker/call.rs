@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// A function to call, and what with.
 #[derive(Debug)]
-pub struct CallRequest<'a> {
+pub struct CallRequest<'a, 'm> {
     /// Its address.
     pub function: usize,
     /// The slot that it is called through.
@@ -21,7 +21,7 @@ pub struct CallRequest<'a> {
     /// How its result is taken.
     pub result: ResultKind,
     /// Memory that it gets copies of.
-    pub copies: &'a mut [Copy<'a>],
+    pub copies: &'a mut [Copy<'m>],
     /// Its arguments, a hidden pointer to the result not among them. Bytes of a [`Argument::Value`] are in
     /// `values`, one after the other.
     pub arguments: &'a [Argument],
@@ -127,7 +127,7 @@ impl CopyOf<'_> {
     }
 }
 
-impl CallRequest<'_> {
+impl CallRequest<'_, '_> {
     pub(super) fn write(&self, frame: &mut Frame<'_>) -> Talk<()> {
         frame.put(&Request::Call(Call {
             function: self.function as u64,

@@ -183,7 +183,7 @@ impl Client {
     }
 
     /// Calls a function.
-    pub fn call(&self, call: &mut CallRequest<'_>, hooks: &mut dyn Hooks) -> Result<Returned> {
+    pub fn call(&self, call: &mut CallRequest<'_, '_>, hooks: &mut dyn Hooks) -> Result<Returned> {
         let timeout = call.timeout;
         let call = std::cell::RefCell::new(call);
         let write = |frame: &mut Frame<'_>| call.borrow().write(frame);

@@ -153,9 +153,6 @@ fn read_copies(count: u32, parts: &mut Parts<'_>, failure: &mut Option<Failure>)
 
 /// Makes the call and writes the answer, but for what comes last. Gives the address that the parent gets, 0 for
 /// none; nothing where the call could not be made, and the answer is complete.
-///
-/// Nothing of the call is left on the stack when this returns: a leak check that follows would take it for a root.
-#[inline(never)]
 pub fn make(worker: &Worker, mut invocation: Invocation) -> Talk<Option<usize>> {
     if let Some(failure) = invocation.failure.take() {
         let reply = match failure {

@@ -43,6 +43,19 @@ struct State {
     roots: Vec<usize>,
 }
 
+/// What came of a request.
+enum Step {
+    /// It has been answered.
+    Served,
+    /// It was a call; its answer is to be sent.
+    Called {
+        /// Whether what has been lost is looked for before.
+        leak_check: bool,
+    },
+    /// It was the answer to a callback.
+    Over,
+}
+
 /// Whether this process is a copy that C code has forked off.
 static FORKED: AtomicBool = AtomicBool::new(false);
 
@@ -185,49 +198,62 @@ impl Worker {
     /// `result`.
     fn converse(&'static self, result: &mut [u8]) -> Talk<()> {
         loop {
-            let mut channel = self.channel();
-            let mut parts = channel.receive(&mut Forever)?;
-            let notices: Vec<Notice> = parts.take()?;
-            if !notices.is_empty() {
-                self.note(notices);
-            }
-            self.given.store(0, Ordering::Relaxed);
-            match parts.take()? {
-                Request::Call(call) => {
-                    let invocation = Invocation::read(self, call, &mut parts)?;
-                    parts.end()?;
-                    drop(channel);
-                    self.make_call(invocation)?;
-                }
-                Request::Result { errno, size } => {
-                    let bytes = parts.bytes(size as usize)?;
-                    let length = bytes.len().min(result.len());
-                    result[..length].copy_from_slice(&bytes[..length]);
-                    errno::set(errno);
-                    return Ok(());
-                }
-                Request::Write { address, data } => {
-                    // SAFETY: whoever writes there says that it is memory.
-                    let memory =
-                        unsafe { std::slice::from_raw_parts_mut(address as *mut _, data.size() as usize) };
-                    parts.fill(data, memory)?;
-                    parts.end()?;
-                    drop(channel);
-                    self.answer(Reply::Done)?;
-                }
-                Request::Nothing => {}
-                Request::Quit => {
-                    drop(channel);
-                    // SAFETY: ends the process as the end of `main` would.
-                    unsafe { libc::exit(0) };
-                }
-                request => {
-                    parts.end()?;
-                    drop(channel);
-                    self.serve(request)?;
-                }
+            match self.step(result)? {
+                Step::Served => {}
+                Step::Called { leak_check } => self.send_after_call(leak_check)?,
+                Step::Over => return Ok(()),
             }
         }
+    }
+
+    /// Serves one request.
+    ///
+    /// Nothing of it is left on the stack when this returns: a leak check that follows would take it for a root.
+    #[inline(never)]
+    fn step(&'static self, result: &mut [u8]) -> Talk<Step> {
+        let mut channel = self.channel();
+        let mut parts = channel.receive(&mut Forever)?;
+        let notices: Vec<Notice> = parts.take()?;
+        if !notices.is_empty() {
+            self.note(notices);
+        }
+        self.given.store(0, Ordering::Relaxed);
+        match parts.take()? {
+            Request::Call(call) => {
+                let invocation = Invocation::read(self, call, &mut parts)?;
+                parts.end()?;
+                drop(channel);
+                return self.make_call(invocation);
+            }
+            Request::Result { errno, size } => {
+                let bytes = parts.bytes(size as usize)?;
+                let length = bytes.len().min(result.len());
+                result[..length].copy_from_slice(&bytes[..length]);
+                errno::set(errno);
+                return Ok(Step::Over);
+            }
+            Request::Write { address, data } => {
+                // SAFETY: whoever writes there says that it is memory.
+                let memory =
+                    unsafe { std::slice::from_raw_parts_mut(address as *mut _, data.size() as usize) };
+                parts.fill(data, memory)?;
+                parts.end()?;
+                drop(channel);
+                self.answer(Reply::Done)?;
+            }
+            Request::Nothing => {}
+            Request::Quit => {
+                drop(channel);
+                // SAFETY: ends the process as the end of `main` would.
+                unsafe { libc::exit(0) };
+            }
+            request => {
+                parts.end()?;
+                drop(channel);
+                self.serve(request)?;
+            }
+        }
+        Ok(Step::Served)
     }
 
     fn note(&self, notices: Vec<Notice>) {
@@ -251,7 +277,12 @@ impl Worker {
     fn serve(&'static self, request: Request) -> Talk<()> {
         let reply = match request {
             Request::Load(library) => {
-                match Here.load(&PathBuf::from(std::ffi::OsString::from_vec(library))) {
+                let loaded = Here.load(&PathBuf::from(std::ffi::OsString::from_vec(library)));
+                if self.watched {
+                    // What was lost until here was lost by no call: the loader itself does so.
+                    bracket::leak_check_added();
+                }
+                match loaded {
                     Ok(loaded) => Reply::Loaded {
                         library: loaded.handle.0,
                         path: loaded.path.as_os_str().as_bytes().to_vec(),
@@ -338,14 +369,25 @@ impl Worker {
         Thunk::new(self, id, known.ok_or("its type has not been defined")?)
     }
 
-    fn make_call(&'static self, invocation: Invocation) -> Talk<()> {
-        let leak_check = invocation.leak_check;
-        let given = invoke::make(self, invocation)?;
+    fn make_call(&self, invocation: Invocation) -> Talk<Step> {
+        let leak_check = invocation.leak_check && self.watched;
+        match invoke::make(self, invocation)? {
+            Some(given) => {
+                self.given.store(given, Ordering::Relaxed);
+                Ok(Step::Called { leak_check })
+            }
+            None => {
+                self.send(&mut self.channel())?;
+                Ok(Step::Served)
+            }
+        }
+    }
+
+    /// Sends the answer to a call that is over, and what a leak check says of it.
+    fn send_after_call(&self, leak_check: bool) -> Talk<()> {
         let mut channel = self.channel();
-        let Some(given) = given else { return self.send(&mut channel) };
-        self.given.store(given, Ordering::Relaxed);
         let before = self.count();
-        if leak_check && self.watched {
+        if leak_check {
             channel.forget();
             bracket::leak_check_added();
         }
