@@ -42,6 +42,7 @@ pub struct CallbackType {
 #[pyclass(frozen, module = "pythy")]
 pub struct Callback {
     id: TypeId,
+    function: FunctionType,
     address: usize,
     thunk: Mutex<Option<Thunk>>,
 }
@@ -139,7 +140,7 @@ impl CallbackType {
     pub fn convert(&self, object: &Bound<'_, PyAny>) -> Result<Given, Failure> {
         if let Ok(callback) = object.cast::<Callback>() {
             let callback = callback.get();
-            return if callback.id == self.id {
+            return if callback.id == self.id || interchangeable(&callback.function, &self.function) {
                 Ok(Given::Address(callback.address))
             } else {
                 Err(Failure::WrongTarget(callback.id))
@@ -156,6 +157,25 @@ impl CallbackType {
             }
         }
     }
+}
+
+/// Whether a function of one type serves for the other: where the one has `void *`, or the pointer to
+/// another type of single bytes, so that it takes the address where a `char *` would be read as text.
+fn interchangeable(one: &FunctionType, other: &FunctionType) -> bool {
+    let is_byte = |ty: &Type| matches!(&ty.kind, TypeKind::Integer(integer) if integer.size() == 1);
+    let alike = |one: &Type, other: &Type| match (&one.kind, &other.kind) {
+        (TypeKind::Pointer(a), TypeKind::Pointer(b)) => {
+            a.kind == TypeKind::Void
+                || b.kind == TypeKind::Void
+                || (is_byte(a) && is_byte(b))
+                || a.canonical() == b.canonical()
+        }
+        _ => one.canonical() == other.canonical(),
+    };
+    one.variadic == other.variadic
+        && one.parameters.len() == other.parameters.len()
+        && one.parameters.iter().zip(&other.parameters).all(|(one, other)| alike(one, other))
+        && alike(&one.result, &other.result)
 }
 
 /// A callable as a function pointer.
@@ -207,7 +227,12 @@ impl Callback {
             return Err(PyTypeError::new_err(format!("a callback is made of a callable, not of {given}")));
         }
         let thunk = ty.thunk(function, Keep::Last)?;
-        Ok(Self { id: ty.id, address: thunk.address(), thunk: Mutex::new(Some(thunk)) })
+        Ok(Self {
+            id: ty.id,
+            function: ty.function.clone(),
+            address: thunk.address(),
+            thunk: Mutex::new(Some(thunk)),
+        })
     }
 
     /// The function pointer.
