@@ -275,7 +275,7 @@ def test_copies_of_records_and_arrays_are_their_own(lib, copied):
 
 def test_records_are_equal_to_themselves_alone(lib):
     point = lib.new("struct point", x=1)
-    assert point == point  # noqa: PLR0124
+    assert point == point
     assert point != lib.new("struct point", x=1)
 
 
@@ -616,7 +616,11 @@ FLEXIBLE = """
     const char *text_of(const struct message *m);
 """
 FLEXIBLE_SOURCE = """
-    int sum(const struct packet *p) { int s = 0; for (int i = 0; i < p->count; i++) s += p->items[i]; return s; }
+    int sum(const struct packet *p) {
+        int s = 0;
+        for (int i = 0; i < p->count; i++) s += p->items[i];
+        return s;
+    }
     const char *text_of(const struct message *m) { return m->text; }
 """
 
@@ -643,5 +647,7 @@ def test_the_flexible_array_of_a_new_record_has_the_length_of_its_value(interfac
     assert lib.new("struct old", items=[1, 2]).items[:] == [1, 2]
     assert len(lib.new("struct packet").items) == 0
     assert len(lib.new("struct packet", count=1).items) == 0
-    with pytest.raises(pythy.ArgumentError, match="struct packet.items takes a sequence of 'short', not int"):
+    with pytest.raises(
+        pythy.ArgumentError, match=r"struct packet\.items takes a sequence of 'short', not int"
+    ):
         lib.new("struct packet", items=5)
