@@ -190,6 +190,10 @@ pub enum HeaderError {
         searched: Vec<PathBuf>,
     },
 
+    /// The user's: a directory where a header is wanted.
+    #[error("'{}' is a directory, not a header file", .0.display())]
+    HeaderIsDirectory(PathBuf),
+
     /// The header's (or missing include directories or defines): clang's first error, with how many follow.
     #[error("{location}:{}: {message}{}", location.column, more_errors(*more))]
     HeaderSyntax {

@@ -73,7 +73,8 @@ fn render(interface: &Interface) -> String {
         heading(&mut text, &format!("typedef {} = {}", t.name, show(&t.ty)), &t.location, &t.comment);
     }
     for g in interface.globals.iter().filter(|g| g.in_given_header) {
-        heading(&mut text, &format!("global {}: {}", g.name, show(&g.ty)), &g.location, &g.comment);
+        let how = if g.is_static { "static" } else { "global" };
+        heading(&mut text, &format!("{how} {}: {}", g.name, show(&g.ty)), &g.location, &g.comment);
     }
     for c in interface.constants.iter().filter(|c| c.in_given_header) {
         let value = match &c.value {

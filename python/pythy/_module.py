@@ -25,6 +25,12 @@ class InterfaceModule(ModuleType):
         if interface is None or not interface.assign(name, value):
             super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        interface = self.__dict__.get("__interface__")
+        if interface is not None:
+            interface.check_deletion(name)
+        super().__delattr__(name)
+
     def __dir__(self) -> list[str]:
         interface = self.__dict__.get("__interface__")
         return sorted({*super().__dir__(), *(interface.listed() if interface else ())})

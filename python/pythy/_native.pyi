@@ -5,7 +5,7 @@ from os import PathLike
 from types import ModuleType, TracebackType
 from typing import Any, Generic, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload
 
-from typing_extensions import TypeVar
+from typing_extensions import Self, TypeVar
 
 from pythy.findings import CallTotal, Finding, Totals
 
@@ -73,7 +73,9 @@ class Interface:
     def listed(self) -> set[str]:
         """The names of the module that are made at their first use."""
     def assign(self, name: str, value: Any) -> bool:
-        """Stores into a C variable; tells whether there is one of that name."""
+        """Stores into a C variable; tells whether there is one of that name. Refuses what would hide C's."""
+    def check_deletion(self, name: str) -> None:
+        """Refuses to delete what is the library's."""
     def missing(self, name: str) -> Any:
         """What the module says to a name that it does not have."""
 
@@ -138,6 +140,8 @@ class Record:
     def __setattr__(self, name: str, value: Any) -> None: ...
     def __delattr__(self, name: str) -> None: ...
     def __getitem__(self, name: str) -> Any: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: object, /) -> Self: ...
     def pointer(self, field: str) -> Pointer | None:
         """The pointer that a pointer field holds, unconverted; None for NULL."""
 
@@ -152,6 +156,8 @@ class Array(Generic[_T]):
     def __getitem__(self, index: slice) -> list[_T]: ...
     def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None: ...
     def __delitem__(self, index: int) -> None: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: object, /) -> Self: ...
 
 @final
 class Callback:

@@ -93,13 +93,17 @@ impl<'tu> Lowering<'tu> {
             return;
         };
         if entity.get_storage_class() == Some(StorageClass::Static) {
-            self.static_constant(entity, ty, name, place);
-            return;
+            return self.static_variable(entity, ty, name, place);
         }
+        self.add_global(entity, ty, name, place);
+    }
+
+    fn add_global(&mut self, entity: &Entity<'tu>, ty: Type<'tu>, name: String, place: Place) {
         let global = Global {
             symbol: symbol(entity, &name),
             ty: self.ty(ty),
             comment: place.source.comments().of_declaration(place.span),
+            is_static: entity.get_storage_class() == Some(StorageClass::Static),
             location: place.location,
             in_given_header: place.source.given,
             name: name.clone(),
@@ -114,10 +118,12 @@ impl<'tu> Lowering<'tu> {
     }
 
     /// `static const int LIMIT = 3;` is in no library: it is what its initialiser is.
-    fn static_constant(&mut self, entity: &Entity<'tu>, ty: Type<'tu>, name: String, place: Place) {
-        if let Some(value) = ty.get_canonical_type().is_const_qualified().then(|| value(entity)).flatten()
-            && self.interface.constants.iter().all(|constant| constant.name != name)
-        {
+    fn static_variable(&mut self, entity: &Entity<'tu>, ty: Type<'tu>, name: String, place: Place) {
+        let Some(value) = ty.get_canonical_type().is_const_qualified().then(|| value(entity)).flatten()
+        else {
+            return self.add_global(entity, ty, name, place);
+        };
+        if self.interface.constants.iter().all(|constant| constant.name != name) {
             let (location, in_given_header) = (place.location, place.source.given);
             self.interface.constants.push(Constant { name, value, location, in_given_header });
         }

@@ -20,9 +20,10 @@ fn find(header: &Path, include_dirs: &[PathBuf]) -> HeaderResult<PathBuf> {
     let found = directories.iter().map(|directory| directory.join(header)).find(|path| path.is_file());
     // The compiler's own headers lie in no directory of the system's.
     let own = || freestanding::path(header).filter(|_| is_searched_for(header));
-    found
-        .or_else(own)
-        .ok_or_else(|| HeaderError::HeaderNotFound { path: header.to_owned(), searched: directories })
+    found.or_else(own).ok_or_else(|| match header.is_dir() {
+        true => HeaderError::HeaderIsDirectory(header.to_owned()),
+        false => HeaderError::HeaderNotFound { path: header.to_owned(), searched: directories },
+    })
 }
 
 /// `zlib.h` and `curl/curl.h` are searched for, `./zlib.h` and `/opt/zlib.h` are not.

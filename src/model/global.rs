@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Location, Type};
 
-/// A variable with external linkage.
+/// A variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Global {
     /// The name in C.
@@ -16,6 +16,8 @@ pub struct Global {
     pub location: Location,
     /// The header comment as plain text.
     pub comment: Option<String>,
+    /// Whether it is `static`, so that no library has it.
+    pub is_static: bool,
     /// Whether one of the given headers has it.
     pub in_given_header: bool,
 }

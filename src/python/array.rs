@@ -89,6 +89,16 @@ impl Array {
         Ok(())
     }
 
+    /// A copy in memory of its own; pointers in it lead to where they did.
+    fn __copy__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.place.duplicate(py)?.object(py)
+    }
+
+    /// The same: what pointers lead to is C's affair.
+    fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.__copy__(py)
+    }
+
     fn __repr__(&self) -> String {
         format!("<pythy.Array '{}' at {:#x}>", self.place.ty.name, self.place.address)
     }

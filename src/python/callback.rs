@@ -44,6 +44,7 @@ pub struct CallbackType {
 #[pyclass(frozen, module = "pythy")]
 pub struct Callback {
     id: TypeId,
+    function: FunctionType,
     address: usize,
     home: Home,
     thunk: Mutex<Option<Thunk>>,
@@ -161,7 +162,7 @@ impl CallbackType {
     pub fn convert(&self, object: &Bound<'_, PyAny>, home: &Home) -> Result<Given, Failure> {
         if let Ok(callback) = object.cast::<Callback>() {
             let callback = callback.get();
-            return if callback.id != self.id {
+            return if callback.id != self.id && !interchangeable(&callback.function, &self.function) {
                 Err(Failure::WrongTarget(callback.id))
             } else if !callback.home.is(home) {
                 Err(Failure::Elsewhere)
@@ -180,6 +181,25 @@ impl CallbackType {
             }
         }
     }
+}
+
+/// Whether a function of one type serves for the other: where the one has `void *`, or the pointer to
+/// another type of single bytes, so that it takes the address where a `char *` would be read as text.
+fn interchangeable(one: &FunctionType, other: &FunctionType) -> bool {
+    let is_byte = |ty: &Type| matches!(&ty.kind, TypeKind::Integer(integer) if integer.size() == 1);
+    let alike = |one: &Type, other: &Type| match (&one.kind, &other.kind) {
+        (TypeKind::Pointer(a), TypeKind::Pointer(b)) => {
+            a.kind == TypeKind::Void
+                || b.kind == TypeKind::Void
+                || (is_byte(a) && is_byte(b))
+                || a.canonical() == b.canonical()
+        }
+        _ => one.canonical() == other.canonical(),
+    };
+    one.variadic == other.variadic
+        && one.parameters.len() == other.parameters.len()
+        && one.parameters.iter().zip(&other.parameters).all(|(one, other)| alike(one, other))
+        && alike(&one.result, &other.result)
 }
 
 /// A callable as a function pointer.
@@ -252,7 +272,8 @@ impl Callback {
             None => Home::Native,
         };
         let mut thunk = ty.thunk(function, Keep::Last, &home)?;
-        Ok(Self { id: ty.id, address: thunk.address()?, home, thunk: Mutex::new(Some(thunk)) })
+        let (function, address) = (ty.function.clone(), thunk.address()?);
+        Ok(Self { id: ty.id, function, address, home, thunk: Mutex::new(Some(thunk)) })
     }
 
     /// The process whose C code may call it.

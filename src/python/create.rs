@@ -13,6 +13,7 @@ use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, InWorker, Pointee, Types};
 use super::entry;
 use super::exceptions;
+use super::failure::type_name;
 use super::functions::Functions;
 use super::home::{Home, Homes};
 use super::interface::{Interface, OWN_NAMES, variable};
@@ -55,14 +56,14 @@ use crate::worker::parse_apart;
 pub fn create_interface<'py>(
     py: Python<'py>,
     header_files: &Bound<'py, PyAny>,
-    library_file: PathBuf,
+    library_file: Bound<'py, PyAny>,
     module: Option<Bound<'py, PyModule>>,
     wrapper_modules: Option<Bound<'py, PyAny>>,
     backend: Option<String>,
     checker: Option<String>,
     include_dirs: Option<Bound<'py, PyAny>>,
-    defines: Option<Bound<'py, PyDict>>,
-    clang_args: Option<Vec<String>>,
+    defines: Option<Bound<'py, PyAny>>,
+    clang_args: Option<Bound<'py, PyAny>>,
     encoding: Option<String>,
     gil: &str,
     leak_check: Option<String>,
@@ -98,6 +99,7 @@ pub fn create_interface<'py>(
     };
     let name = options.headers.first().and_then(|first| first.file_stem());
     let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
+    let library_file = path("library_file", &library_file)?;
     let Joined { mut model, library, bindings, names } = join(py, &options, &library_file, loader)?;
     let library = Arc::new(library);
     // The names have these.
@@ -145,6 +147,7 @@ pub fn create_interface<'py>(
             skipped,
             functions: Functions::new(functions.collect()),
             library: Mutex::new(Some(library)),
+            shared: all_at_once,
         },
     )?;
     for method in OWN_NAMES {
@@ -204,18 +207,18 @@ pub fn decodes(encoding: Option<&str>) -> PyResult<bool> {
 pub fn options(
     header_files: &Bound<'_, PyAny>,
     include_dirs: Option<Bound<'_, PyAny>>,
-    defines: Option<Bound<'_, PyDict>>,
-    clang_args: Option<Vec<String>>,
+    defines: Option<Bound<'_, PyAny>>,
+    clang_args: Option<Bound<'_, PyAny>>,
 ) -> PyResult<Options> {
-    let headers = paths(header_files)?;
+    let headers = paths("header_files", header_files)?;
     if headers.is_empty() {
         return Err(PyValueError::new_err("header_files is empty: give at least one header"));
     }
     Ok(Options {
         headers,
-        include_dirs: include_dirs.map(|dirs| paths(&dirs)).transpose()?.unwrap_or_default(),
+        include_dirs: include_dirs.map(|dirs| paths("include_dirs", &dirs)).transpose()?.unwrap_or_default(),
         defines: defines.map(|defines| definitions(&defines)).transpose()?.unwrap_or_default(),
-        clang_args: clang_args.unwrap_or_default(),
+        clang_args: clang_args.map(|arguments| words(&arguments)).transpose()?.unwrap_or_default(),
     })
 }
 
@@ -246,7 +249,8 @@ pub fn join(
     let mut model = parsed.interface;
     let mut bindings = binding::bind(&mut model, &library, &options.headers)?;
     for mut global in std::mem::take(&mut model.globals) {
-        if let Some((_, size)) = variable(&library, &global)? {
+        let found = if global.is_static { None } else { variable(&library, &global)? };
+        if let Some((_, size)) = found {
             measure(&mut global.ty, size, &model);
             model.globals.push(global);
         } else {
@@ -254,7 +258,12 @@ pub fn join(
                 name: global.name,
                 prototype: None,
                 location: global.location,
-                reason: format!("it is not exported by {}", library.path().display()),
+                reason: if global.is_static {
+                    "it is static: its value is in the header, where only that of a const number or text is read"
+                        .to_owned()
+                } else {
+                    format!("it is not exported by {}", library.path().display())
+                },
                 in_given_header: global.in_given_header,
             });
         }
@@ -272,16 +281,34 @@ fn measure(ty: &mut Type, size: u64, model: &Model) {
 }
 
 /// One path, or a list or tuple of paths.
-fn paths(value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
+fn paths(option: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        value.try_iter()?.map(|item| item?.extract()).collect()
+        value.try_iter()?.map(|item| path(option, &item?)).collect()
     } else {
-        Ok(vec![value.extract()?])
+        Ok(vec![path(option, value)?])
     }
 }
 
+/// A str or a path, given for an option.
+fn path(option: &str, value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    value.extract().or_else(|_| wrong_option(option, "a str or a path", value))
+}
+
+/// Arguments, of which a str is not a list.
+fn words(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    value.extract().or_else(|_| wrong_option("clang_args", "a list of str", value))
+}
+
+fn wrong_option<T>(option: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
+    let given = type_name(value);
+    Err(exceptions::new_argument_error(value.py(), format!("{option} must be {wanted}, not {given}")))
+}
+
 /// `{"NAME": value}`; `True` and `None` define the bare name.
-fn definitions(defines: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Option<String>)>> {
+fn definitions(defines: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Option<String>)>> {
+    let Ok(defines) = defines.cast::<PyDict>() else {
+        return wrong_option("defines", "a dict such as {'NAME': 1}", defines);
+    };
     let one = |(name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
         let bare = value.is_none() || value.is(pyo3::types::PyBool::new(value.py(), true));
         let value = if bare { None } else { Some(value.str()?.to_string_lossy().into_owned()) };

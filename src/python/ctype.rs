@@ -131,6 +131,24 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// How many fields a list of values without names has values for.
+    pub fn positions(&self) -> usize {
+        match self {
+            Self::Record { fields, .. } => fields.iter().filter(|field| field.positional).count(),
+            _ => 0,
+        }
+    }
+
+    /// The flexible array member, and the size of an item; `None` where the record has none.
+    pub fn flexible(&self) -> Option<(&Field, usize)> {
+        let Self::Record { fields, .. } = self else { return None };
+        let last = fields.last()?;
+        match &last.ty.shape {
+            Self::Array { element, count: 0, .. } => Some((last, element.size?)),
+            _ => None,
+        }
+    }
+
     /// The field of that name in Python or in C; `None` where there is none.
     pub fn field(&self, name: &str) -> Option<&Field> {
         let Self::Record { fields, by_name } = self else { return None };
@@ -274,7 +292,7 @@ impl Types {
     /// An array type of unknown length, with this length.
     pub fn sized(self: &Arc<Self>, ty: &CType, length: usize) -> Arc<CType> {
         let mut ty = ty.declared.clone();
-        if let TypeKind::Array(_, count @ None) = &mut ty.kind {
+        if let TypeKind::Array(_, count @ (None | Some(0))) = &mut ty.kind {
             *count = Some(length as u64);
         }
         self.get(&ty)

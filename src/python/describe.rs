@@ -8,7 +8,6 @@ use std::sync::Weak;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use serde::Serialize;
 
 use super::create::{Joined, decodes, join, options, parameter_names};
@@ -196,8 +195,8 @@ pub fn describe(
     header_files: &Bound<'_, PyAny>,
     library_file: PathBuf,
     include_dirs: Option<Bound<'_, PyAny>>,
-    defines: Option<Bound<'_, PyDict>>,
-    clang_args: Option<Vec<String>>,
+    defines: Option<Bound<'_, PyAny>>,
+    clang_args: Option<Bound<'_, PyAny>>,
     encoding: Option<&str>,
 ) -> PyResult<String> {
     let decode = decodes(encoding)?;

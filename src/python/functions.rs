@@ -19,13 +19,14 @@ pub struct Functions(Mutex<Inner>);
 struct Inner {
     /// By their names in Python.
     bound: HashMap<String, BoundFunction>,
-    made: Vec<Py<PyAny>>,
+    /// Those that are made, by the same names.
+    made: HashMap<String, Py<PyAny>>,
 }
 
 impl Functions {
     /// None is made yet.
     pub fn new(bound: HashMap<String, BoundFunction>) -> Self {
-        Self(Mutex::new(Inner { bound, made: Vec::new() }))
+        Self(Mutex::new(Inner { bound, made: HashMap::new() }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -37,25 +38,39 @@ impl Functions {
         self.inner().bound.keys().cloned().collect()
     }
 
-    /// Makes the builtin of this name; `None` where there is none, or it is made already.
+    /// Whether there is a function of this name.
+    pub fn has(&self, name: &str) -> bool {
+        let inner = self.inner();
+        inner.bound.contains_key(name) || inner.made.contains_key(name)
+    }
+
+    /// The builtin of this name, if it has been made.
+    pub fn made<'py>(&self, py: Python<'py>, name: &str) -> Option<Bound<'py, PyAny>> {
+        self.inner().made.get(name).map(|builtin| builtin.bind(py).clone())
+    }
+
+    /// The builtin of this name, made now where it is not yet; `None` where there is none.
     pub fn make<'py>(
         &self,
         module: &Bound<'py, PyString>,
         name: &str,
         types: &Arc<Types>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if let Some(made) = self.made(module.py(), name) {
+            return Ok(Some(made));
+        }
         let Some(function) = self.inner().bound.remove(name) else { return Ok(None) };
         let builtin = create::builtin(module, function, types)?;
         if types.closed() {
             Callable::redirect(&builtin, closed)?;
         }
-        self.inner().made.push(builtin.clone().unbind());
+        self.inner().made.insert(name.to_owned(), builtin.clone().unbind());
         Ok(Some(builtin))
     }
 
     /// Makes every further call of the builtins raise.
     pub fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let made: Vec<_> = self.inner().made.iter().map(|function| function.clone_ref(py)).collect();
+        let made: Vec<_> = self.inner().made.values().map(|function| function.clone_ref(py)).collect();
         made.iter().try_for_each(|function| Callable::redirect(function.bind(py), closed))
     }
 }

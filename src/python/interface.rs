@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyCFunction, PyDict, PyMemoryView, PyModule, PyString, PyTuple, PyWeakrefMethods,
-    PyWeakrefReference,
+    PyAnyMethods, PyCFunction, PyDict, PyDictMethods, PyInt, PyMemoryView, PyModule, PyString, PyTuple,
+    PyWeakrefMethods, PyWeakrefReference,
 };
 
 use super::array::Array;
@@ -17,6 +17,7 @@ use super::callback::Callback;
 use super::ctype::{CType, InWorker, Pointee, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
+use super::failure::short_repr;
 use super::functions::Functions;
 use super::handle::{self, Handle};
 use super::holder::Holder;
@@ -46,6 +47,8 @@ pub struct Interface {
     pub(super) skipped: HashMap<String, Skipped>,
     pub(super) functions: Functions,
     pub(super) library: Mutex<Option<Arc<Library>>>,
+    /// Whether the module is one of the caller's, with names of its own.
+    pub(super) shared: bool,
 }
 
 #[pymethods]
@@ -129,8 +132,8 @@ impl Interface {
         } else if let Ok(pointer) = value.cast::<Pointer>() {
             let home = pointer.get().home().clone();
             (pointer.call_method0("__int__")?.extract()?, Holder::of(value), home)
-        } else if let Ok(address) = value.extract::<usize>() {
-            (address, Holder::Nobody, now()?)
+        } else if value.is_instance_of::<PyInt>() {
+            (address_of(value)?, Holder::Nobody, now()?)
         } else if let Ok(callback) = value.cast::<Callback>() {
             (callback.get().address(), Holder::of(value), callback.get().home().clone())
         } else {
@@ -172,7 +175,7 @@ impl Interface {
             Err(_) => {
                 let place = self.place_of(what)?;
                 place.check_open()?;
-                (place.address, place.ty.size, place.is_const())
+                (place.address, place.extent(), place.is_const())
             }
         };
         let size = match (size, whole) {
@@ -228,14 +231,28 @@ impl Interface {
         listed
     }
 
-    /// Stores into a C variable; tells whether there is one of that name.
+    /// Stores into a C variable; tells whether there is one of that name. A name that the module cannot
+    /// have is refused: it would hide what C has, or be a misspelt variable.
     fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         for name in [Some(name), reserved_name(name)].into_iter().flatten() {
             if let Some(place) = self.global(name)? {
                 return place.set(name, value).map(|()| true);
             }
         }
-        Ok(false)
+        self.check_name(name, value).map(|()| false)
+    }
+
+    /// Refuses to delete what is the library's. What replaced a function may go: the function is back then.
+    fn check_deletion(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let Some(what) = self.kind_of(name).filter(|_| !self.is_free(name)) else { return Ok(()) };
+        if self.functions.has(name)
+            && let Some(module) = self.module.bind(py).upgrade()
+            && let Some(here) = module.cast::<PyModule>()?.dict().get_item(name)?
+            && self.functions.made(py, name).is_none_or(|function| !here.is(&function))
+        {
+            return Ok(());
+        }
+        Err(PyAttributeError::new_err(format!("'{name}' is {what}: it cannot be deleted")))
     }
 
     /// What the module says to a name that it does not have yet, or at all.
@@ -275,6 +292,58 @@ impl Interface {
             }
         }
         Ok(())
+    }
+
+    /// Whether anything may be assigned to a name: in a module of the caller's, and where it begins with an underscore.
+    fn is_free(&self, name: &str) -> bool {
+        self.shared || name.starts_with('_')
+    }
+
+    /// What a name of the module stands for, for messages.
+    fn kind_of(&self, name: &str) -> Option<&'static str> {
+        if self.functions.has(name) {
+            return Some("a function of the library");
+        }
+        if OWN_NAMES.contains(&name) {
+            return Some("one of pythy's own functions");
+        }
+        self.names.get(name).map(|name| match name {
+            Name::Global(_) => "a variable of the library",
+            Name::Member(..) | Name::Constant(_) => "a constant of the headers",
+            Name::Enumeration(_) | Name::Record(_) | Name::Type(_) => "a type of the headers",
+        })
+    }
+
+    fn check_name(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.is_free(name) {
+            return Ok(());
+        }
+        let is_function = self.functions.has(name) || OWN_NAMES.contains(&name);
+        let message = match self.kind_of(name) {
+            Some(_) if is_function && value.is_callable() => return Ok(()),
+            Some(what) if is_function => format!("'{name}' is {what}: only a callable can take its place"),
+            Some(what) => format!("'{name}' is {what}: it cannot be assigned"),
+            None => {
+                let nearest = self.nearest(name).map(|name| format!("; did you mean '{name}'?"));
+                let nearest = nearest.unwrap_or_default();
+                format!(
+                    "'{name}' is no variable of {}{nearest} (a name of your own may begin with '_')",
+                    self.headers
+                )
+            }
+        };
+        Err(PyAttributeError::new_err(message))
+    }
+
+    /// The name of the module that is most like `name`.
+    fn nearest(&self, name: &str) -> Option<String> {
+        const LIKE: f64 = 0.7;
+        let known = self
+            .listed()
+            .into_iter()
+            .map(|known| (strsim::normalized_damerau_levenshtein(name, &known), known));
+        let near = known.filter(|(similarity, _)| *similarity >= LIKE);
+        near.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(&a.1))).map(|(_, known)| known)
     }
 
     /// Lets the module answer by itself from now on.
@@ -338,6 +407,15 @@ impl Interface {
             format!("a Pointer, a Ref, a Record or an Array is wanted here, not {given}"),
         ))
     }
+}
+
+/// The address that an int stands for; -1 is the highest, as in C.
+fn address_of(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    value.extract().or_else(|_| value.extract::<isize>().map(|address| address as usize)).map_err(|_| {
+        let message =
+            format!("cast(): {} is no address: it takes {} to {}", short_repr(value), isize::MIN, usize::MAX);
+        PyOverflowError::new_err(message)
+    })
 }
 
 /// A type as the caller wrote it, or by the name it has.

@@ -30,6 +30,8 @@ pub struct Owned {
     home: Home,
     _root: Option<Root>,
     kept: Mutex<HashMap<usize, Kept>>,
+    /// How many items the flexible array member of the record in it has.
+    tail: usize,
 }
 
 /// An object that is pointed to.
@@ -71,6 +73,11 @@ impl Place {
 
     /// New zeroed memory for a value of a type whose size is known.
     pub fn allocate(ty: Arc<CType>, types: Arc<Types>) -> PyResult<Self> {
+        Self::allocate_with_tail(ty, types, 0)
+    }
+
+    /// The same for a record whose flexible array member has as many items.
+    pub fn allocate_with_tail(ty: Arc<CType>, types: Arc<Types>, tail: usize) -> PyResult<Self> {
         let size = ty.size.ok_or_else(|| {
             let reason = match &ty.shape {
                 Shape::Opaque(reason) => format!(": {reason}"),
@@ -80,9 +87,12 @@ impl Place {
             let name = ty.name.trim_matches(['<', '>']);
             PyTypeError::new_err(format!("'{name}' has no size{reason}"))
         })?;
+        let tail_end =
+            ty.shape.flexible().and_then(|(field, item)| field.offset.checked_add(item.checked_mul(tail)?));
+        let size = size.max(tail_end.unwrap_or(0));
         let no_memory = || PyMemoryError::new_err(format!("no memory for a '{}' of {size} bytes", ty.name));
         let home = types.homes.now()?;
-        let owner = Owned::new(&home, size)?.ok_or_else(no_memory)?;
+        let owner = Owned::new(&home, size, tail)?.ok_or_else(no_memory)?;
         let address = owner.address;
         Ok(Self { address, ty, types, owner: Some(Arc::new(owner)), read_only: false, home })
     }
@@ -91,8 +101,16 @@ impl Place {
     pub fn adopt(address: usize, ty: Arc<CType>, types: Arc<Types>, home: &Home) -> Self {
         let size = ty.size.unwrap_or(0);
         let (home, root) = (home.clone(), home.root(address));
-        let owner = Owned { address, size, home: home.clone(), _root: root, kept: Mutex::default() };
+        let owner = Owned { address, size, home: home.clone(), _root: root, kept: Mutex::default(), tail: 0 };
         Self { address, ty, types, owner: Some(Arc::new(owner)), read_only: false, home }
+    }
+
+    /// A copy in memory of its own, which keeps what it points to as this memory does.
+    pub fn duplicate(&self, py: Python<'_>) -> PyResult<Self> {
+        self.check_open()?;
+        let copy = Self::allocate_with_tail(self.ty.clone(), self.types.clone(), self.tail())?;
+        copy.copy_from(py, self)?;
+        Ok(copy)
     }
 
     /// A copy in memory of its own.
@@ -105,6 +123,34 @@ impl Place {
         let place = Self::allocate(ty, types)?;
         place.put(bytes)?;
         Ok(place)
+    }
+
+    /// How many items the flexible array member has: only memory of pythy's own knows.
+    pub fn tail(&self) -> usize {
+        match (&self.owner, &self.ty.shape) {
+            (Some(owner), Shape::Record { .. }) if owner.address == self.address => owner.tail,
+            _ => 0,
+        }
+    }
+
+    /// Its size in bytes, with the flexible array member.
+    pub fn extent(&self) -> Option<usize> {
+        let tail = self.ty.shape.flexible().map_or(0, |(field, item)| match self.tail() {
+            0 => 0,
+            tail => field.offset + tail * item,
+        });
+        self.ty.size.map(|size| size.max(tail))
+    }
+
+    /// A field of this record, the flexible array member with the length it has here.
+    fn field(&self, field: &Field) -> Self {
+        let place = self.part(field.offset, &field.ty);
+        match (self.tail(), self.ty.shape.flexible()) {
+            (tail @ 1.., Some((flexible, _))) if std::ptr::eq(flexible, field) => {
+                Self { ty: self.types.sized(&field.ty, tail), ..place }
+            }
+            _ => place,
+        }
     }
 
     /// A part of this value.
@@ -215,7 +261,7 @@ impl Place {
 
     /// A field's value.
     pub fn get_field(&self, py: Python<'_>, field: &Field) -> PyResult<Py<PyAny>> {
-        let place = self.part(field.offset, &field.ty);
+        let place = self.field(field);
         let (Some((first, width)), Shape::Scalar { scalar, result, enumeration, .. }) =
             (field.bits, &field.ty.shape)
         else {
@@ -271,7 +317,7 @@ impl Place {
         writing: Writing,
     ) -> PyResult<()> {
         let what = format!("{path}.{}", field.name);
-        let place = self.part(field.offset, &field.ty);
+        let place = self.field(field);
         let (Some((first, width)), Shape::Scalar { scalar, .. }) = (field.bits, &field.ty.shape) else {
             return place.write(&what, value, writing);
         };
@@ -279,7 +325,14 @@ impl Place {
         let word = place.word_of(&what, value)?;
         let kept = if is_signed(*scalar) { sign_extended(word, width) } else { word & mask(width) };
         if kept != word {
-            let message = format!("{what}: {} does not fit a bit-field of {width} bits", short_repr(value));
+            let (low, high) = if is_signed(*scalar) {
+                (-(1_i128 << (width - 1)), (1_i128 << (width - 1)) - 1)
+            } else {
+                (0, (1_i128 << width) - 1)
+            };
+            let value = short_repr(value);
+            let message =
+                format!("{what}: {value} does not fit a bit-field of {width} bits: it takes {low} to {high}");
             return Err(PyOverflowError::new_err(message));
         }
         place.store_bit_field(first, width, word)
@@ -337,7 +390,7 @@ impl Place {
 
     /// The bytes of another value of this type; the Python objects that they point to are kept here too.
     fn copy_from(&self, py: Python<'_>, other: &Place) -> PyResult<()> {
-        let size = self.ty.size.unwrap_or(0);
+        let size = self.extent().unwrap_or(0).min(other.extent().unwrap_or(0));
         self.put(&other.bytes(size)?)?;
         let (Some(from), Some(to)) = (&other.owner, &self.owner) else { return Ok(()) };
         let pointed_to: Vec<(usize, Kept)> = {
@@ -602,10 +655,10 @@ impl Drop for Owned {
 
 impl Owned {
     /// New zeroed memory; `None` where there is none.
-    fn new(home: &Home, size: usize) -> crate::Result<Option<Self>> {
+    fn new(home: &Home, size: usize, tail: usize) -> crate::Result<Option<Self>> {
         let Some(address) = home.memory().allocate(size)? else { return Ok(None) };
         let (home, root) = (home.clone(), home.root(address));
-        Ok(Some(Self { address, size, home, _root: root, kept: Mutex::default() }))
+        Ok(Some(Self { address, size, home, _root: root, kept: Mutex::default(), tail }))
     }
 
     /// The whole block's size in bytes.

@@ -1,8 +1,9 @@
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::ctype::{Field, Shape};
+use super::exceptions::new_argument_error;
 use super::names::without_keyword;
 use super::place::Place;
 use super::pointer::Pointer;
@@ -48,12 +49,13 @@ impl Record {
     /// lib.point(other, x=1) is lib.new("struct point", other, x=1).
     #[new]
     #[classmethod]
-    #[pyo3(signature = (value=None, /, **fields))]
+    #[pyo3(signature = (*values, **fields), text_signature = "(value=None, /, **fields)")]
     fn __new__(
         class: &Bound<'_, PyType>,
-        value: Option<Bound<'_, PyAny>>,
+        values: &Bound<'_, PyTuple>,
         fields: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        let value = values.get_item(0).ok();
         if let Some(place) =
             value.as_ref().and_then(|value| value.cast::<Given>().ok()).and_then(|given| given.get().take())
         {
@@ -63,6 +65,13 @@ impl Record {
             let message = "pythy.Record has no fields of its own: make records with lib.new(\"struct name\")";
             return Err(PyTypeError::new_err(message));
         };
+        if values.len() > 1 {
+            let (name, count) = (class.name()?, values.len());
+            let message = format!(
+                "{name}() takes one value, not {count}; fields go by name, or all as one tuple: {name}((1, 2))"
+            );
+            return Err(new_argument_error(class.py(), message));
+        }
         new_value(ty, value, fields).map(Self::at)
     }
 
@@ -97,6 +106,16 @@ impl Record {
             names.extend(fields.iter().map(|field| without_keyword(&field.name).into_owned()));
         }
         names
+    }
+
+    /// A copy in memory of its own; pointers in it lead to where they did.
+    fn __copy__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.place.duplicate(py)?.object(py)
+    }
+
+    /// The same: what pointers lead to is C's affair.
+    fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.__copy__(py)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

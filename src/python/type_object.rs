@@ -5,9 +5,10 @@ use std::sync::{Arc, Weak};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
-use super::ctype::{CType, Shape, Types};
+use super::ctype::{CType, Field, Shape, Types};
 use super::exceptions;
 use super::place::Place;
+use super::record::Record;
 use crate::model::{Type, Typedef};
 
 /// Where the class of a record has its [`CTypeObject`].
@@ -89,7 +90,8 @@ pub fn new_value(
         Some(value) => of_length(ty, &types, value)?,
         None => ty,
     };
-    let place = Place::allocate(ty, types)?;
+    let tail = tail_length(&ty, value.as_ref(), fields.as_ref())?;
+    let place = Place::allocate_with_tail(ty, types, tail)?;
     let is_record = matches!(place.ty.shape, Shape::Record { .. });
     if let Some(value) = value {
         place.initialise(if is_record { &place.ty.name } else { "the value" }, &value)?;
@@ -103,13 +105,50 @@ pub fn new_value(
 /// The type; of an array that leaves its length open, with the length of its first value, as in C.
 fn of_length(ty: Arc<CType>, types: &Arc<Types>, value: &Bound<'_, PyAny>) -> PyResult<Arc<CType>> {
     let (Shape::Array { text, .. }, None) = (&ty.shape, ty.size) else { return Ok(ty) };
+    Ok(types.sized(&ty, length_of(value, *text)?))
+}
+
+/// How many items an array has that takes this value.
+fn length_of(value: &Bound<'_, PyAny>, text: bool) -> PyResult<usize> {
     // Text has its NUL.
-    let is_text = *text && (value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyString>());
+    let is_text = text && (value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyString>());
     let length = match value.cast::<PyString>() {
         Ok(text) => text.to_str()?.len(),
         Err(_) => value.len()?,
     };
-    Ok(types.sized(&ty, length + usize::from(is_text)))
+    Ok(length + usize::from(is_text))
+}
+
+/// The value that a dict has for a field.
+fn named<'py>(values: &Bound<'py, PyDict>, ty: &CType, field: &Field) -> Option<Bound<'py, PyAny>> {
+    let is_it = |name: &Bound<'_, PyAny>| {
+        let name: Option<String> = name.extract().ok();
+        name.and_then(|name| ty.shape.field(&name)).is_some_and(|known| std::ptr::eq(known, field))
+    };
+    values.iter().find(|(name, _)| is_it(name)).map(|(_, value)| value)
+}
+
+/// How many items the flexible array member of a record has that takes these values.
+fn tail_length(
+    ty: &CType,
+    value: Option<&Bound<'_, PyAny>>,
+    fields: Option<&Bound<'_, PyDict>>,
+) -> PyResult<usize> {
+    let Some((flexible, _)) = ty.shape.flexible() else { return Ok(0) };
+    let Shape::Array { text, .. } = flexible.ty.shape else { return Ok(0) };
+    let mut lengths = vec![fields.and_then(|values| named(values, ty, flexible))];
+    if let Some(value) = value {
+        if let Ok(other) = value.cast::<Record>() {
+            return Ok(other.get().place().tail());
+        }
+        lengths.push(match value.cast::<PyDict>() {
+            Ok(values) => named(values, ty, flexible),
+            Err(_) => value.get_item(ty.shape.positions().saturating_sub(1)).ok(),
+        });
+    }
+    // What has no length is refused where it is stored.
+    let lengths = lengths.into_iter().flatten().filter(|given| given.len().is_ok());
+    lengths.map(|given| length_of(&given, text)).try_fold(0, |most, length| Ok(most.max(length?)))
 }
 
 /// `Class[item]`, which means something to type checkers alone.

@@ -238,3 +238,52 @@ def test_callbacks_nested_too_deeply_raise_before_the_stack_ends(build, natively
     run = natively(script, directory=built.directory)
     deep = "callbacks are nested so deeply that the C stack is nearly used up True"
     assert run.stdout.splitlines() == [deep, deep, "3"]
+
+
+DATA_HEADER = """
+    typedef void (*reader)(const char *data, int length, void *user);
+    void feed(reader read, void *user);
+    char *(*chosen(char *(*choose)(unsigned char *a, char *b)))(unsigned char *, char *);
+    int number(int (*f)(double));
+"""
+DATA_SOURCE = """
+    #include <stdlib.h>
+    #include <string.h>
+    void feed(reader read, void *user) {
+        char *data = malloc(4);
+        memcpy(data, "a\\0bc", 4);
+        read(data, 4, user);
+        free(data);
+    }
+    char *(*chosen(char *(*choose)(unsigned char *a, char *b)))(unsigned char *, char *) { return choose; }
+    int number(int (*f)(double)) { return f(1); }
+"""
+
+
+def test_a_callback_may_take_the_address_of_data_that_is_no_text(interface):
+    """A `char *` is read up to its NUL; as `void *` it is a pointer, to as many bytes as C says."""
+    lib = interface(DATA_HEADER, DATA_SOURCE)
+    seen = []
+    for type_name in ("void (*)(const void *, int, void *)", "void (*)(const unsigned char *, int, void *)"):
+
+        @lib.callback(type_name)
+        def read(data, length, user):
+            seen.append(bytes(lib.buffer(data, length)))
+            seen.append(lib.ref("const char *", lib.cast(data, "void *")).value)
+
+        lib.feed(read, None)
+    assert seen == [b"a\0bc", b"a"] * 2
+
+
+def test_only_pointers_to_bytes_are_interchangeable(interface):
+    lib = interface(DATA_HEADER, DATA_SOURCE)
+    lib.chosen(lib.callback("void *(*)(void *, const signed char *)")(lambda a, b: a))
+    for type_name in (
+        "void (*)(int *, int, void *)",
+        "void (*)(void *, long, void *)",
+        "void (*)(void *, int)",
+    ):
+        with pytest.raises(pythy.ArgumentError, match="must not be a pointer of type 'void"):
+            lib.feed(lib.callback(type_name)(print), None)
+    with pytest.raises(pythy.ArgumentError, match=r"must not be a pointer of type 'void \(\*\)\(double\)'"):
+        lib.number(lib.callback("void (*)(double)")(print))

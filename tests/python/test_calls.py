@@ -549,8 +549,9 @@ def test_buffers_are_matched_by_what_their_items_are(interface):
     lib = interface(
         """
         #include <complex.h>
-        int first(const int *numbers); unsigned top(const unsigned *numbers); double real(const double *numbers);
-        double both(double _Complex *numbers); int byte(const unsigned char *bytes); int any(const void *memory);
+        int first(const int *numbers); unsigned top(const unsigned *numbers);
+        double real(const double *numbers); double both(double _Complex *numbers);
+        int byte(const unsigned char *bytes); int any(const void *memory);
         """,
         """
         int first(const int *numbers) { return *numbers; }

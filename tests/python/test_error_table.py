@@ -57,7 +57,7 @@ HEADER = """
     int print(const char *format, ...);
     struct other { int x, y; };
     int visit(int (*each)(int));
-    extern const int limit;
+    extern const int limit; static const int table[2] = {1, 2};
     int by_value(struct pair value);
     struct pair pair_of(int x); extern struct pair both;
     typedef __int128 huge; __int128 wide(__int128 value);
@@ -188,6 +188,12 @@ LONG = 8 * array.array("l").itemsize
 
 TABLE = [
     # Headers.
+    Bad(
+        "HeaderError::HeaderIsDirectory",
+        opened("directory"),
+        pythy.HeaderError,
+        "'{dir}/directory' is a directory, not a header file",
+    ),
     Bad(
         "HeaderError::HeaderNotFound",
         opened("nowhere.h"),
@@ -554,6 +560,21 @@ TABLE = [
         pythy.Error,
         "wrapper_modules is not implemented in this version of pythy",
     ),
+    argument("option", opened("code.h", include_dirs=[5]), "include_dirs must be a str or a path, not int"),
+    argument(
+        "option", opened("code.h", defines="X=1"), "defines must be a dict such as {'NAME': 1}, not str"
+    ),
+    argument("option", opened("code.h", clang_args="-DX"), "clang_args must be a list of str, not str"),
+    argument(
+        "option",
+        lambda at: pythy.create_interface(at.dir / "code.h", None),
+        "library_file must be a str or a path, not NoneType",
+    ),
+    argument(
+        "option",
+        lambda at: pythy.create_interface(None, at.dir / "code.so"),
+        "header_files must be a str or a path, not NoneType",
+    ),
     Bad(
         "option",
         lambda at: pythy.create_interface([], at.dir / "code.so"),
@@ -612,7 +633,72 @@ TABLE = [
         "the value (unsigned char): 256 is out of range: it takes 0 to 255",
     ),
     argument("ref", lambda at: at.lib.ref("int", "5"), "the value (int) must be an int, not str"),
+    # Names of the module.
+    skipped(
+        "table",
+        line_of("table[2]"),
+        "it is static: its value is in the header, where only that of a const number or text is read",
+    ),
+    Bad(
+        "assigned",
+        lambda at: setattr(at.lib, "limmit", 1),
+        AttributeError,
+        "'limmit' is no variable of code.h; did you mean 'limit'? (a name of your own may begin with '_')",
+    ),
+    Bad(
+        "assigned",
+        lambda at: setattr(at.lib, "quux", 1),
+        AttributeError,
+        "'quux' is no variable of code.h (a name of your own may begin with '_')",
+    ),
+    Bad(
+        "assigned",
+        lambda at: setattr(at.lib, "add", 1),
+        AttributeError,
+        "'add' is a function of the library: only a callable can take its place",
+    ),
+    Bad(
+        "assigned",
+        lambda at: setattr(at.lib, "new", 1),
+        AttributeError,
+        "'new' is one of pythy's own functions: only a callable can take its place",
+    ),
+    Bad(
+        "assigned",
+        lambda at: setattr(at.lib, "RED", 1),
+        AttributeError,
+        "'RED' is a constant of the headers: it cannot be assigned",
+    ),
+    Bad(
+        "assigned",
+        lambda at: setattr(at.lib, "pair", 1),
+        AttributeError,
+        "'pair' is a type of the headers: it cannot be assigned",
+    ),
+    Bad(
+        "deleted",
+        lambda at: delattr(at.lib, "add"),
+        AttributeError,
+        "'add' is a function of the library: it cannot be deleted",
+    ),
+    Bad(
+        "deleted",
+        lambda at: delattr(at.lib, "both"),
+        AttributeError,
+        "'both' is a variable of the library: it cannot be deleted",
+    ),
     # Records, arrays, pointers.
+    Bad(
+        "cast",
+        lambda at: at.lib.cast(2**64, "void *"),
+        OverflowError,
+        "cast(): 18446744073709551616 is no address: it takes -9223372036854775808 to 18446744073709551615",
+    ),
+    argument(
+        "class",
+        lambda at: at.lib.pair(1, 2, 3),
+        "pair() takes one value, not 3; fields go by name, or all as one tuple: pair((1, 2))",
+    ),
     argument(
         "Failure::WrongRecord",
         lambda at: at.lib.by_value(at.lib.new("struct other")),

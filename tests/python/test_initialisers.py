@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_told_with_its_path(lib):
         (
             lambda: new("struct shape", filled=2),
             OverflowError,
-            "struct shape.filled: 2 does not fit a bit-field of 1 bits",
+            "struct shape.filled: 2 does not fit a bit-field of 1 bits: it takes 0 to 1",
         ),
         (lambda: new("int[]", 5), TypeError, "object of type 'int' has no len()"),
     ]:

@@ -1,6 +1,7 @@
 """Records, arrays, pointers, variables and owned memory."""
 
 import array
+import copy
 import gc
 import random
 import re
@@ -89,8 +90,12 @@ def test_every_kind_of_field_is_read_and_written_through_a_pointer(lib):
     node.flag, node.sign, node.name, node.i = 7, -16, b"12345678", 1
     node.at = lib.new("struct point", x=8, y=9)
     assert (node.flag, node.sign, node.name, node.i, node.at.y) == (7, -16, b"12345678", 1, 9)
-    for name, value in {"flag": 8, "sign": 16}.items():
-        with pytest.raises(OverflowError, match="does not fit a bit-field"):
+    for name, value, bits in [
+        ("flag", 8, "3 bits: it takes 0 to 7"),
+        ("sign", 16, "5 bits: it takes -16 to 15"),
+    ]:
+        said = f"struct node.{name}: {value} does not fit a bit-field of {bits}"
+        with pytest.raises(OverflowError, match=said):
             setattr(node, name, value)
     assert (node.flag, node.sign) == (7, -16)
     lib.free_list(node)
@@ -249,6 +254,35 @@ class Text(bytearray):
     """A buffer that can be watched."""
 
 
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copies_of_records_and_arrays_are_their_own(lib, copied):
+    """What pointers in them lead to is shared, and kept."""
+    node = lib.new("node", value=1.5, text=bytes(b"k" * 1000), at=(1, 2))
+    other = copied(node)
+    other.value, other.at.x = 2.5, 8
+    assert (node.value, node.at.x, type(other)) == (1.5, 1, lib.node)
+    del node
+    assert churn(lib)
+    assert other.text == b"k" * 1000
+    numbers = lib.new("int[2]", [1, 2])
+    copied(numbers)[0] = 9
+    assert numbers[:] == [1, 2]
+    lib.origin.x = 5
+    origin = copied(lib.origin)
+    lib.close()
+    assert origin.x == 5
+
+
+def test_records_are_equal_to_themselves_alone(lib):
+    point = lib.new("struct point", x=1)
+    assert point == point
+    assert point != lib.new("struct point", x=1)
+
+
+def test_the_highest_address_is_minus_one(lib):
+    assert int(lib.cast(-1, "void *")) == 2**64 - 1
+
+
 def test_variables_are_read_and_written_in_the_library(lib):
     lib.counter = 41
     lib.bump()
@@ -263,10 +297,10 @@ def test_variables_are_read_and_written_in_the_library(lib):
 
 
 def test_memory_of_c_is_not_looked_at_after_close(lib):
-    """It may be gone with the library; what lib.new made is there, but not what pointers of C's in it lead to."""
+    """It may be gone with the library; what lib.new made is there."""
     record, array_, pointer = lib.origin, lib.table, lib.cast(lib.origin, "struct point *")
     node = lib.new("node", text=b"kept", at=(1, 2), next=lib.push(None, 1.5))
-    copy = lib.new("node", lib.push(None, 1.5)[0])
+    copied = lib.new("node", lib.push(None, 1.5)[0])
     lib.close()
     gone = "a '{}' in C's memory was used after its interface was closed"
     uses = {
@@ -290,7 +324,7 @@ def test_memory_of_c_is_not_looked_at_after_close(lib):
             with pytest.raises(pythy.Error, match=re.escape(gone.format(name))):
                 use()
     with pytest.raises(pythy.Error, match=re.escape("the text of " + gone.format("char *"))):
-        copy.text  # noqa: B018
+        copied.text  # noqa: B018
     with pytest.raises(pythy.Error, match=r"a 'struct point \*' was used after its interface was closed"):
         lib.buffer(pointer, 4)
     assert repr(record) == "<struct point x=? y=?>"
@@ -572,3 +606,48 @@ def test_pointers_have_no_end_to_iterate_to(lib):
             use(pointer)
     with pytest.raises(IndexError, match="item 4611686018427387904 lies beyond the end of all memory"):
         pointer[2**62]
+
+
+FLEXIBLE = """
+    struct packet { unsigned char count; short items[]; };
+    struct message { long id; char kind; char text[]; };
+    struct old { int count; int items[0]; };
+    int sum(const struct packet *p);
+    const char *text_of(const struct message *m);
+"""
+FLEXIBLE_SOURCE = """
+    int sum(const struct packet *p) {
+        int s = 0;
+        for (int i = 0; i < p->count; i++) s += p->items[i];
+        return s;
+    }
+    const char *text_of(const struct message *m) { return m->text; }
+"""
+
+
+def test_the_flexible_array_of_a_new_record_has_the_length_of_its_value(interface):
+    lib = interface(FLEXIBLE, FLEXIBLE_SOURCE)
+    for packet in (
+        lib.new("struct packet", count=3, items=[1, 2, 3]),
+        lib.new("struct packet", {"count": 3, "items": (1, 2, 3)}),
+        lib.packet((3, [1, 2, 3])),
+        lib.packet(lib.packet(count=3, items=[1, 2, 3])),
+        copy.copy(lib.packet(count=3, items=[1, 2, 3])),
+    ):
+        assert (packet.items[:], len(packet.items), lib.sum(packet)) == ([1, 2, 3], 3, 6)
+        assert (lib.sizeof(packet), lib.sizeof("struct packet"), len(lib.buffer(packet))) == (2, 2, 8)
+        packet.items[2] = 30
+        assert lib.sum(packet) == 33
+        with pytest.raises(IndexError, match=r"index 3 is out of range for 'short \[3\]'"):
+            packet.items[3]
+        with pytest.raises(pythy.ArgumentError, match=r"struct packet.items: 4 items do not fit 3"):
+            packet.items = [1, 2, 3, 4]
+    message = lib.new("struct message", id=5, text=b"hey")
+    assert (message.text, lib.text_of(message), len(lib.buffer(message))) == (b"hey", b"hey", 16)
+    assert lib.new("struct old", items=[1, 2]).items[:] == [1, 2]
+    assert len(lib.new("struct packet").items) == 0
+    assert len(lib.new("struct packet", count=1).items) == 0
+    with pytest.raises(
+        pythy.ArgumentError, match=r"struct packet\.items takes a sequence of 'short', not int"
+    ):
+        lib.new("struct packet", items=5)

@@ -1,6 +1,8 @@
 """What is in dir(lib) beside functions: records are classes, typedefs are types, names do not clash."""
 
 import gc
+import types
+from unittest import mock
 
 import pytest
 import pythy
@@ -196,3 +198,37 @@ def test_the_generic_classes_can_be_named_in_annotations(lib):
         "pythy.Array[int]",
         "pythy.CType[int]",
     ]
+
+
+def test_a_function_may_be_replaced_and_comes_back(build, monkeypatch):
+    """As pytest and unittest.mock do it, whether it has been called before or not."""
+    built = build("int one(void); int two(void);", "int one(void) { return 1; } int two(void) { return 2; }")
+    lib = pythy.create_interface(built.header, built.library)
+    for name, value in {"one": 1, "two": 2}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(lib, name, lambda: 7)
+            assert getattr(lib, name)() == 7
+        assert getattr(lib, name)() == value
+    fresh = pythy.create_interface(built.header, built.library)
+    with mock.patch.object(fresh, "one", return_value=7):
+        assert fresh.one() == 7
+    assert fresh.one() == 1
+    fresh.two = two = lambda: 8
+    assert fresh.two is two
+    del fresh.two
+    assert fresh.two() == 2
+
+
+def test_names_of_ones_own_begin_with_an_underscore_or_live_in_ones_own_module(build):
+    built = build("int one(void);", "int one(void) { return 1; }")
+    lib = pythy.create_interface(built.header, built.library)
+    lib._mine = 5
+    assert lib._mine == 5
+    del lib._mine
+    assert not hasattr(lib, "_mine")
+    module = types.ModuleType("mine")
+    pythy.create_interface(built.header, built.library, module=module)
+    module.anything = 5
+    module.one = 6
+    assert (module.anything, module.one) == (5, 6)
+    del module.anything

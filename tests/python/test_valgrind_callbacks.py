@@ -56,7 +56,7 @@ SCRIPT = """
     tool.lose(33)                                                                # leaks 33 bytes
     report = pythy.memory_report()
     report.to_json("report.json")
-    handle = lib.cast(handle, "char *")
+    handle = lib.cast(int(handle), "char *")
     lib.first_byte(handle)                                                       # a handle that is gone
     pythy.memory_report().to_json("later.json")
 """
@@ -94,3 +94,35 @@ def test_calls_through_function_pointers_are_bracketed_like_any(build, under_val
         "Leak_DefinitelyLost",
         "InvalidRead",
     ]
+
+
+def test_data_that_ends_without_a_nul_is_read_no_further_through_a_void_pointer(build, under_valgrind):
+    """As text it would be read up to a NUL, which is not there."""
+    built = build(
+        "void feed(void (*read)(const char *data, int length));",
+        """
+        #include <stdlib.h>
+        #include <string.h>
+        void feed(void (*read)(const char *data, int length)) {
+            char *data = malloc(3);
+            memcpy(data, "abc", 3);
+            read(data, 3);
+            free(data);
+        }
+        """,
+    )
+    script = """
+        import pythy
+
+        lib = pythy.create_interface("code.h", "code.so")
+
+        @lib.callback("void (*)(const void *, int)")
+        def read(data, length):
+            print(bytes(lib.buffer(data, length)))
+
+        lib.feed(read)
+        report = pythy.memory_report()
+        print(report.ok, report.totals.errors)
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=valgrind.log", directory=built.directory)
+    assert run.stdout.splitlines() == ["b'abc'", "True 0"]
