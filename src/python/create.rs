@@ -74,7 +74,6 @@ pub fn create_interface<'py>(
     let Joined { mut model, library, bindings, names } = join(py, &options, &library_file)?;
     // The names have these.
     model.globals.clear();
-    model.constants.clear();
     // Code in a module of the user's reaches its globals without asking the module.
     let all_at_once = module.is_some();
     let module = match module {
@@ -242,7 +241,7 @@ pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<
             });
         }
     }
-    let names = Names::new(&model, &bindings);
+    let names = Names::new(&mut model, &bindings);
     Ok(Joined { model, library, bindings, names })
 }
 
