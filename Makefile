@@ -20,8 +20,8 @@ CARGO := $(PY) tools/pythy_build.py cargo
 PYTEST ?=
 
 # Directories too, so that a deleted file is a change.
-SOURCES := $(shell find src) build.rs Cargo.toml Cargo.lock pyproject.toml tools/pythy_build.py
-BUILT := python/pythy/_native.abi3.so python/pythy/bin/pythy-worker
+SOURCES := $(shell find src valgrind-supp) build.rs Cargo.toml Cargo.lock pyproject.toml tools/pythy_build.py
+BUILT := python/pythy/_native.abi3.so python/pythy/bin/pythy-worker python/pythy/valgrind-supp/interpreter.supp
 STARTED := $(shell date +%s)
 
 .PHONY: help
@@ -80,7 +80,7 @@ env: system $(VENV)/.dependencies ## Print the variables cargo needs here: eval 
 
 .PHONY: clean
 clean: ## Remove all that was built, .venv included
-	rm -rf $(VENV) build target python/pythy/bin $(wildcard python/pythy/_native*.so) .pytest_cache .ruff_cache
+	rm -rf $(VENV) build target python/pythy/bin python/pythy/valgrind-supp $(wildcard python/pythy/_native*.so) .pytest_cache .ruff_cache
 
 .PHONY: system
 system:

@@ -169,13 +169,20 @@ pub enum Error {
     },
 
     /// The user's: a report cannot be written.
-    #[error("the report '{}' cannot be written: {source}", path.display())]
+    #[error("the report '{}' cannot be written: {}", path.display(), without_number(source))]
     ReportWrite {
         /// Where it was to go.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// What the system says, without its number, which Python shows by itself.
+fn without_number(error: &std::io::Error) -> String {
+    let said = error.to_string();
+    let number = error.raw_os_error().map(|code| format!(" (os error {code})"));
+    number.and_then(|number| said.strip_suffix(&number).map(str::to_owned)).unwrap_or(said)
 }
 
 /// Why headers cannot be read. It travels between processes as it is.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use pythy::error::HeaderError;
 use pythy::header::{self, Cache, Key, Options};
+use pythy::model::Interface;
 
 /// Headers in a directory of their own, and a cache that is empty at first.
 struct Place {
@@ -75,14 +76,47 @@ impl Place {
 
 #[test]
 fn what_is_kept_is_what_was_read() {
-    let text = "int f(void);\n/** Adds. */\nint add(int a, int b);\n/** Adds. */\nint plus(int a, int b);\n#define C 3\n";
+    let text = "int f(void);\n/** Adds. */\nint add(int a, int b);\n/** Adds. */\nint plus(int a, int b);\n\
+                #define C 3\n/** A point. */\nstruct point { int x; /**< Größe. */ int y; };\n/** Tones. */\n\
+                enum tone { LOW, /**< Deep. */ HIGH };\n/** Another name. */\ntypedef int number;\n\
+                /** Counts. */\nextern int count;\n";
     let place = Place::new("same", &[("a.h", text)]);
     let options = place.options("a.h");
     place.fill(&options);
     let (cache, key) = (Some(&place.cache), Key::new(&options, None));
     let kept = Cache::read(cache, key.as_ref(), || Err("it is not kept")).unwrap();
     assert_eq!(kept, header::read(&options).unwrap());
-    assert_eq!(kept.interface.functions[1].comment.as_deref(), Some("Adds."));
+    let Interface { functions, records, enumerations, typedefs, globals, .. } = kept.interface;
+    let comments = [
+        &functions[0].comment,
+        &functions[1].comment,
+        &functions[2].comment,
+        &records[0].comment,
+        &records[0].fields[0].comment,
+        &records[0].fields[1].comment,
+        &enumerations[0].comment,
+        &enumerations[0].enumerators[0].comment,
+        &enumerations[0].enumerators[1].comment,
+        &typedefs[0].comment,
+        &globals[0].comment,
+    ];
+    let texts: Vec<_> = comments.iter().map(|comment| comment.as_deref().unwrap_or("-")).collect();
+    assert_eq!(
+        texts,
+        [
+            "-",
+            "Adds.",
+            "Adds.",
+            "A point.",
+            "Größe.",
+            "-",
+            "Tones.",
+            "Deep.",
+            "-",
+            "Another name.",
+            "Counts."
+        ]
+    );
 }
 
 #[test]
@@ -237,6 +271,57 @@ fn only_the_user_reads_and_writes_it() {
     assert!(Cache::at(place.cache.directory().to_owned()).is_none());
 }
 
+/// Waits until a directory's times tell of further changes.
+fn settle(directory: &Path) {
+    while directory.metadata().unwrap().modified().unwrap().elapsed().unwrap() < Duration::from_millis(30) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_comes_into_a_directory_that_was_at_rest_is_seen() {
+    let files =
+        [("a.h", "#include <lib/b.h>\n"), ("second/lib/b.h", "int one(void);\n"), ("first/lib/x", "")];
+    let place = Place::new("at-rest", &files);
+    let include_dirs = vec![place.directory.join("first"), place.directory.join("second")];
+    let options = Options { include_dirs, ..place.options("a.h") };
+    settle(&place.directory.join("first/lib"));
+    place.fill(&options);
+    // Of no concern, and then of concern.
+    place.write("first/lib/y", "");
+    assert!(!place.parses(&options));
+    place.write("first/lib/b.h", "int two(void);\n");
+    assert_eq!(place.read(&options).unwrap(), ["two"]);
+}
+
+#[test]
+fn a_link_that_pointed_nowhere_is_seen_when_it_points_to_a_header() {
+    let files = [("a.h", "#include <b.h>\n"), ("second/b.h", "int one(void);\n"), ("first/x", "")];
+    let place = Place::new("link", &files);
+    let include_dirs = vec![place.directory.join("first"), place.directory.join("second")];
+    std::os::unix::fs::symlink(place.directory.join("later.h"), place.directory.join("first/b.h")).unwrap();
+    let options = Options { include_dirs, ..place.options("a.h") };
+    settle(&place.directory.join("first"));
+    assert_eq!(place.fill(&options), ["one"]);
+    place.write("later.h", "int two(void);\n");
+    assert_eq!(place.read(&options).unwrap(), ["two"]);
+}
+
+#[test]
+fn a_name_that_goes_up_again_is_seen() {
+    let files =
+        [("a.h", "#include <lib/../b.h>\n"), ("second/lib/x", ""), ("second/b.h", "int one(void);\n")];
+    let place = Place::new("up", &files);
+    fs::create_dir_all(place.directory.join("first")).unwrap();
+    let include_dirs = vec![place.directory.join("first"), place.directory.join("second")];
+    let options = Options { include_dirs, ..place.options("a.h") };
+    settle(&place.directory.join("first"));
+    assert_eq!(place.fill(&options), ["one"]);
+    place.write("first/lib/x", "");
+    place.write("first/b.h", "int two(void);\n");
+    assert_eq!(place.read(&options).unwrap(), ["two"]);
+}
+
 #[test]
 fn a_directory_that_cannot_be_made_is_no_cache() {
     let place = Place::new("no-directory", &[("a.h", "int one(void);\n")]);
@@ -267,8 +352,8 @@ fn many_threads_fill_it_at_once() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..200 {
-                    assert!(place.cache.put(&key, &dependencies, &parsed.interface));
-                    let (found, _) = place.cache.get::<pythy::model::Interface>(&key).unwrap();
+                    assert!(place.cache.put(&key, &dependencies, &parsed.interface, ""));
+                    let found = place.cache.get::<Interface>(&key).unwrap().value;
                     assert_eq!(found, parsed.interface);
                 }
             });

@@ -10,7 +10,7 @@ use std::process::Command;
 use pythy::header::{Options, parse};
 use pythy::model::{
     ConstantValue, Enumeration, Field, FloatType, Function, Interface, Linkage, Location, Record, RecordKind,
-    Type, TypeKind,
+    Text, Type, TypeKind,
 };
 
 #[test]
@@ -98,7 +98,7 @@ fn render_function(text: &mut String, function: &Function) {
         text,
         &format!("{linkage}function {name}{}{symbol}", function.prototype),
         &function.location,
-        &function.comment.as_deref().map(str::to_owned),
+        &function.comment,
     );
     for parameter in &function.parameters {
         writeln!(text, "  {}: {}", parameter.name.as_deref().unwrap_or("_"), show(&parameter.ty)).unwrap();
@@ -136,12 +136,12 @@ fn render_enumeration(text: &mut String, enumeration: &Enumeration) {
     }
 }
 
-fn heading(text: &mut String, title: &str, location: &Location, about: &Option<String>) {
+fn heading(text: &mut String, title: &str, location: &Location, about: &Option<Text>) {
     writeln!(text, "{title} [{}:{}]", location.line, location.column).unwrap();
     comment(text, "    ", about);
 }
 
-fn comment(text: &mut String, indentation: &str, comment: &Option<String>) {
+fn comment(text: &mut String, indentation: &str, comment: &Option<Text>) {
     for line in comment.iter().flat_map(|comment| comment.lines()) {
         writeln!(text, "{}", format!("{indentation}| {line}").trim_end()).unwrap();
     }

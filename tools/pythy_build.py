@@ -5,6 +5,7 @@
   `cc`.  A `LIBCLANG_PATH` or `BINDGEN_EXTRA_CLANG_ARGS` set by the user wins.
 * The worker.  maturin packs the extension module only; the `pythy-worker` binary is built
   here, without the `python` feature, and laid into the package before maturin packs it.
+  So are the suppressions for Valgrind.
 
 `python tools/pythy_build.py cargo test` runs any command in the environment the build uses, so
 that cargo sees the same variables everywhere and rebuilds nothing; `python tools/pythy_build.py env`
@@ -25,6 +26,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGED_WORKER = ROOT / "python" / "pythy" / "bin" / "pythy-worker"
+SUPPRESSIONS = ROOT / "valgrind-supp"
+PACKAGED_SUPPRESSIONS = ROOT / "python" / "pythy" / "valgrind-supp"
 
 
 def target_directory() -> Path:
@@ -109,8 +112,14 @@ def share_compiled_crates() -> None:
         partial.rename(wanted)
 
 
+def pack_suppressions() -> None:
+    for file in SUPPRESSIONS.glob("*.supp"):
+        replace(file, PACKAGED_SUPPRESSIONS / file.name)
+
+
 def prepare() -> None:
     os.environ.update(build_environment())
+    pack_suppressions()
     build_worker()
     share_compiled_crates()
 

@@ -7,6 +7,7 @@ which line, of which declaration, read out of bounds, used uninitialised memory 
 
 import atexit as _atexit
 
+from pythy import _module as _module
 from pythy import _native
 from pythy._native import (
     ArgumentError,

@@ -73,7 +73,8 @@ def cast(value: Address[Any] | Callback | int, type_name: str) -> Any: ...
 def sizeof(what: str | CType[Any] | type[Record] | Record | Ref[Any] | Array[Any]) -> int:
     """The size of a C type, or of what a Python object of pythy's stands for, in bytes."""
 
-def own(pointer: Pointer[_T], free: Callable[[Pointer[_T]], Any]) -> Pointer[_T]:
+# What C returns may be None, and own() raises then.
+def own(pointer: Pointer[_T] | None, free: Callable[[Pointer[_T]], Any]) -> Pointer[_T]:
     """A pointer that frees what it points to, with the function given."""
 
 def buffer(what: Pointer[Any] | Ref[Any] | Record | Array[Any], size: int | None = None) -> memoryview:

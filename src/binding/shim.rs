@@ -15,7 +15,7 @@ use super::library::Mount;
 use super::{Library, Symbols};
 use crate::Error;
 use crate::error::HeaderError;
-use crate::header::{Cache, Dependencies, Key, Options, Parsed};
+use crate::header::{Cache, Dependencies, Entry, Key, Options, Parsed};
 use crate::model::{Function, Linkage};
 
 /// The static functions of the given headers, compiled: a shared object with a pointer to each.
@@ -145,7 +145,7 @@ impl<'a> Shop<'a> {
     /// The shim from the cache, or a new one that is put there.
     fn keep(&self, names: &[&str], cache: &Cache, key: &Key) -> Option<Shim> {
         let load = |name: &String| self.load(&cache.directory().join(name));
-        if let Some((Kept { object, refused }, _)) = cache.get(key)
+        if let Some(Entry { value: Kept { object, refused }, .. }) = cache.get(key)
             && let Ok(loaded) = object.as_ref().map(load).transpose()
         {
             return Some(Shim { loaded, refused });
@@ -163,7 +163,7 @@ impl<'a> Shop<'a> {
         let dependencies =
             Dependencies::of_files(library.into_iter().chain([self.compiler.program()]), start);
         if let Some(dependencies) = dependencies.filter(|_| Instant::now() < self.end) {
-            cache.put(key, &dependencies, &Kept { object, refused: refused.clone() });
+            cache.put(key, &dependencies, &Kept { object, refused: refused.clone() }, "");
         }
         Some(Shim { loaded, refused })
     }

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -7,12 +6,13 @@ use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::read::{ReadCache, StringTable};
+use rustc_hash::FxHashMap;
 
 use crate::{Error, Result};
 
 /// The symbols that one library itself defines and exports, by name.
 #[derive(Debug, Default)]
-pub struct Symbols(HashMap<String, Symbol>);
+pub struct Symbols(FxHashMap<String, Symbol>);
 
 /// An exported symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,8 @@ impl Symbols {
         // All names at once: asked for one by one, each would be read from the file by itself.
         let strings = strings.data(endian, parts).map_err(damaged)?;
         let names = StringTable::new(strings, 0, strings.len() as u64);
-        let mut symbols = HashMap::with_capacity(list.len());
+        let mut symbols = FxHashMap::default();
+        symbols.reserve(list.len());
         for symbol in list {
             if symbol.is_undefined(endian) || symbol.st_bind() == elf::STB_LOCAL {
                 continue;

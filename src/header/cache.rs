@@ -2,28 +2,30 @@
 //! is as if it were not there.
 
 use std::collections::HashMap;
-use std::fs::{DirBuilder, OpenOptions};
-use std::hash::{DefaultHasher, Hasher};
-use std::io::Write;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::hash::Hasher;
+use std::io::{Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use rustc_hash::FxHasher;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::dependencies::{self, Dependencies, INCLUDE_VARIABLES};
 use super::{Options, Parsed, library};
-use crate::model::Interface;
+use crate::model::{Interface, Text};
 
 /// The build whose entries these are: another one may see more in the same headers.
 const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("PYTHY_FINGERPRINT"));
 
-/// What an entry begins with; a checksum of everything after it follows.
-const MAGIC: &[u8; 8] = b"pythy\x00c1";
-const HEAD: usize = MAGIC.len() + size_of::<u64>();
+/// What an entry begins with; a checksum follows, then the length of the text that comes next.
+const MAGIC: &[u8; 8] = b"pythy\x00c2";
+const HEAD: usize = MAGIC.len() + 2 * size_of::<u64>();
 
 /// How many bytes of entries are kept.
 const LIMIT: u64 = 64 << 20;
@@ -64,42 +66,71 @@ impl Key {
 
     /// The name that files of this key begin with.
     pub fn file_name(&self) -> String {
-        format!("{:016x}", checksum(&self.0))
+        format!("{:016x}", checksum(&[&self.0]))
     }
 }
 
-/// An interface as it is kept: each text once. A comment may be that of twenty functions, and comments
-/// are most of what there is.
+/// An interface as it is kept, without its comments: these are most of what there is, are seldom asked for,
+/// and one may be that of twenty functions.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     interface: Interface,
-    comments: Vec<Arc<str>>,
-    /// For each function, which of the comments is its.
-    numbers: Vec<Option<u32>>,
+    /// Where each comment is among all, in the order of [`comments`].
+    comments: Vec<Option<Range<usize>>>,
 }
 
 impl Kept {
-    fn new(interface: &Interface) -> Self {
-        let mut kept = Self { interface: interface.clone(), comments: Vec::new(), numbers: Vec::new() };
-        let mut known = HashMap::new();
-        for function in &mut kept.interface.functions {
-            kept.numbers.push(function.comment.take().map(|comment| {
-                *known.entry(comment).or_insert_with_key(|comment| {
-                    kept.comments.push(comment.clone());
-                    kept.comments.len() as u32 - 1
-                })
+    /// What is kept, and the comments.
+    fn new(interface: &Interface) -> (Self, String) {
+        let mut kept = Self { interface: interface.clone(), comments: Vec::new() };
+        let (mut all, mut known) = (String::new(), HashMap::new());
+        for comment in comments(&mut kept.interface) {
+            kept.comments.push(comment.take().map(|comment| {
+                let range = known.entry(comment.to_string()).or_insert_with(|| {
+                    let start = all.len();
+                    all.push_str(&comment);
+                    start..all.len()
+                });
+                range.clone()
             }));
         }
-        kept
+        (kept, all)
     }
 
-    fn interface(self) -> Interface {
-        let Self { mut interface, comments, numbers } = self;
-        for (function, number) in interface.functions.iter_mut().zip(numbers) {
-            function.comment = number.and_then(|number| comments.get(number as usize).cloned());
+    fn interface(self, all: &Arc<String>) -> Interface {
+        let Self { mut interface, comments: ranges } = self;
+        for (comment, range) in comments(&mut interface).zip(ranges) {
+            *comment = range.and_then(|range| Text::part(all, range));
         }
         interface
     }
+}
+
+/// All comments of an interface.
+fn comments(interface: &mut Interface) -> impl Iterator<Item = &mut Option<Text>> {
+    let Interface { functions, records, enumerations, typedefs, globals, constants: _ } = interface;
+    let records = records.iter_mut().flat_map(|record| {
+        record.fields.iter_mut().map(|field| &mut field.comment).chain([&mut record.comment])
+    });
+    let enumerations = enumerations.iter_mut().flat_map(|enumeration| {
+        let enumerators = enumeration.enumerators.iter_mut().map(|enumerator| &mut enumerator.comment);
+        enumerators.chain([&mut enumeration.comment])
+    });
+    let functions = functions.iter_mut().map(|function| &mut function.comment);
+    let typedefs = typedefs.iter_mut().map(|typedef| &mut typedef.comment);
+    let globals = globals.iter_mut().map(|global| &mut global.comment);
+    functions.chain(records).chain(enumerations).chain(typedefs).chain(globals)
+}
+
+/// What is found in the cache.
+#[derive(Debug)]
+pub struct Entry<T> {
+    /// The value.
+    pub value: T,
+    /// The text beside it.
+    pub text: String,
+    /// What both hang on.
+    pub dependencies: Dependencies,
 }
 
 impl Cache {
@@ -127,25 +158,37 @@ impl Cache {
     }
 
     /// What was kept under the key, if it is still true.
-    pub fn get<T: DeserializeOwned>(&self, key: &Key) -> Option<(T, Dependencies)> {
-        let bytes = std::fs::read(self.path(key)).ok()?;
-        let (head, body) = bytes.split_at_checked(HEAD)?;
-        let (magic, sum) = head.split_at_checked(MAGIC.len())?;
-        if magic != MAGIC || sum != checksum(body).to_le_bytes() {
+    pub fn get<T: DeserializeOwned>(&self, key: &Key) -> Option<Entry<T>> {
+        let (mut file, mut head) = (File::open(self.path(key)).ok()?, [0; HEAD]);
+        file.read_exact(&mut head).ok()?;
+        let (magic, rest) = head.split_first_chunk()?;
+        let (sum, rest) = rest.split_first_chunk()?;
+        let length = usize::try_from(u64::from_le_bytes(rest.try_into().ok()?)).ok()?;
+        let room = usize::try_from(file.metadata().ok()?.len()).ok()?.checked_sub(HEAD)?;
+        if magic != MAGIC || length > room {
+            return None;
+        }
+        let (mut text, mut body) = (vec![0; length], Vec::with_capacity(room - length + 1));
+        file.read_exact(&mut text).ok()?;
+        file.read_to_end(&mut body).ok()?;
+        if *sum != checksum(&[&text, &body]).to_le_bytes() {
             return None;
         }
         let ((found, dependencies), value): ((&[u8], Dependencies), _) =
-            postcard::take_from_bytes(body).ok()?;
+            postcard::take_from_bytes(&body).ok()?;
         if found != key.0 || !dependencies.are_unchanged() {
             return None;
         }
-        Some((postcard::from_bytes(value).ok()?, dependencies))
+        let value = postcard::from_bytes(value).ok()?;
+        Some(Entry { value, text: String::from_utf8(text).ok()?, dependencies })
     }
 
-    /// Keeps a value; tells whether that was possible.
-    pub fn put<T: Serialize>(&self, key: &Key, dependencies: &Dependencies, value: &T) -> bool {
+    /// Keeps a value, and a text beside it; tells whether that was possible.
+    pub fn put<T: Serialize>(&self, key: &Key, dependencies: &Dependencies, value: &T, text: &str) -> bool {
         let Ok(body) = postcard::to_stdvec(&((&key.0, dependencies), value)) else { return false };
-        let bytes = [&MAGIC[..], &checksum(&body).to_le_bytes(), &body].concat();
+        let sum = checksum(&[text.as_bytes(), &body]).to_le_bytes();
+        let length = (text.len() as u64).to_le_bytes();
+        let bytes = [&MAGIC[..], &sum, &length, text.as_bytes(), &body].concat();
         let kept = self.write(&self.path(key), &bytes).is_ok();
         self.evict(LIMIT);
         kept
@@ -158,12 +201,14 @@ impl Cache {
         read: impl FnOnce() -> Result<Parsed, E>,
     ) -> Result<Parsed, E> {
         let (Some(cache), Some(key)) = (cache, key) else { return read() };
-        if let Some((kept, dependencies)) = cache.get::<Kept>(key) {
-            return Ok(Parsed { interface: kept.interface(), dependencies: Some(dependencies) });
+        if let Some(Entry { value, text, dependencies }) = cache.get::<Kept>(key) {
+            let interface = value.interface(&Arc::new(text));
+            return Ok(Parsed { interface, dependencies: Some(dependencies) });
         }
         let parsed = read()?;
         if let Some(dependencies) = &parsed.dependencies {
-            cache.put(key, dependencies, &Kept::new(&parsed.interface));
+            let (kept, comments) = Kept::new(&parsed.interface);
+            cache.put(key, dependencies, &kept, &comments);
         }
         Ok(parsed)
     }
@@ -182,7 +227,7 @@ impl Cache {
     /// Takes over a shared object that was made in the cache's directory; gives its name there. Another content
     /// has another name: the loader would take the same name for the same file.
     pub fn adopt(&self, object: &Path, key: &Key) -> Option<String> {
-        let content = checksum(&std::fs::read(object).ok()?);
+        let content = checksum(&[&std::fs::read(object).ok()?]);
         let name = format!("{}-{content:016x}.so", key.file_name());
         std::fs::rename(object, self.directory.join(&name)).ok()?;
         Some(name)
@@ -235,16 +280,17 @@ const TEMPORARY: &str = ".unfinished-";
 /// No process takes this long for a file.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-fn checksum(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
+fn checksum(parts: &[&[u8]]) -> u64 {
+    let mut hasher = FxHasher::default();
+    for part in parts {
+        hasher.write_usize(part.len());
+        hasher.write(part);
+    }
     hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
 
     fn cache(name: &str) -> Cache {

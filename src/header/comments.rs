@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::docstring::clean;
 use super::scanner::{Comment, comments};
+use crate::model::Text;
 
 /// Where a declaration begins and where its name stands, as offsets in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ impl Comments {
     /// directly before it, behind it on its line, directly after it where that is the file's
     /// style, before or after the run of declarations it stands in if it names the function, anywhere if it
     /// begins with the function's prototype.
-    pub(super) fn of_function(&self, name: &str, span: Span) -> Option<String> {
+    pub(super) fn of_function(&self, name: &str, span: Span) -> Option<Text> {
         let comment = self
             .before(span.start)
             .or_else(|| self.behind(span.name, b";"))
@@ -49,21 +50,21 @@ impl Comments {
     }
 
     /// The comment of a typedef, tag or variable: before it or behind it.
-    pub(super) fn of_declaration(&self, span: Span) -> Option<String> {
+    pub(super) fn of_declaration(&self, span: Span) -> Option<Text> {
         self.before(span.start)
             .or_else(|| self.behind(span.name, b";"))
             .and_then(|comment| self.clean(comment))
     }
 
     /// The comment of a field or an enumerator: behind it or before it.
-    pub(super) fn of_member(&self, span: Span) -> Option<String> {
+    pub(super) fn of_member(&self, span: Span) -> Option<Text> {
         self.behind(span.name, b";,")
             .or_else(|| self.before(span.start))
             .and_then(|comment| self.clean(comment))
     }
 
-    fn clean(&self, comment: &Comment) -> Option<String> {
-        clean(&String::from_utf8_lossy(self.slice(comment.start, comment.end)))
+    fn clean(&self, comment: &Comment) -> Option<Text> {
+        clean(&String::from_utf8_lossy(self.slice(comment.start, comment.end))).map(Text::from)
     }
 
     fn slice(&self, start: usize, end: usize) -> &[u8] {

@@ -1,6 +1,7 @@
 //! What a parse depended on: the files that were read, and those that would have been, had they existed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,16 @@ use super::{Options, freestanding};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependencies {
     files: Vec<Stamp>,
-    absent: Vec<PathBuf>,
+    absent: Vec<Absent>,
+}
+
+/// Names that are not in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Absent {
+    directory: PathBuf,
+    /// As long as the directory is like this, no name has come into it; `None` where that cannot be told.
+    state: Option<State>,
+    names: Vec<OsString>,
 }
 
 /// A file, and what changes with its content.
@@ -54,27 +64,61 @@ impl Dependencies {
         let unchanged = |stamp: &Stamp| {
             std::fs::metadata(&stamp.path).is_ok_and(|found| State::of(&found) == stamp.state)
         };
-        self.files.iter().all(unchanged) && !self.absent.iter().any(|path| path.exists())
-    }
-
-    fn look_for(&mut self, path: PathBuf, start: SystemTime) -> Option<()> {
-        match std::fs::metadata(&path) {
-            // One that appeared during the parse may have come too late for it.
-            Ok(found) => State::settled(&found, start).map(drop),
-            Err(_) => {
-                self.absent.push(path);
-                Some(())
-            }
-        }
+        self.files.iter().all(unchanged) && self.absent.iter().all(Absent::is_unchanged)
     }
 
     /// As `look_for`, where it also counts that there is one.
-    fn ask_for(&mut self, path: PathBuf, start: SystemTime) -> Option<()> {
+    fn ask_for(&mut self, path: PathBuf, start: SystemTime, absent: &mut BTreeSet<PathBuf>) -> Option<()> {
         match std::fs::metadata(&path) {
             Ok(found) => self.files.push(Stamp { state: State::settled(&found, start)?, path }),
-            Err(_) => self.absent.push(path),
+            Err(_) => drop(absent.insert(path)),
         }
         Some(())
+    }
+}
+
+impl Absent {
+    /// Paths at which there is nothing, by directories: these are a few, and the paths hundreds.
+    fn of(paths: BTreeSet<PathBuf>, start: SystemTime) -> Vec<Self> {
+        let mut directories: BTreeMap<PathBuf, BTreeSet<OsString>> = BTreeMap::new();
+        let mut untold = Vec::new();
+        for path in paths {
+            match first_missing(&path) {
+                // What a link points to may come without its directory's being changed.
+                Some((directory, name)) if !directory.join(&name).is_symlink() => {
+                    directories.entry(directory).or_default().insert(name);
+                }
+                _ => untold.push(path.into_os_string()),
+            }
+        }
+        let absent = directories.into_iter().map(|(directory, names)| {
+            let found = std::fs::metadata(&directory).ok();
+            let state = found.and_then(|found| State::settled(&found, start));
+            Self { directory, state, names: names.into_iter().collect() }
+        });
+        absent.chain([Self { directory: PathBuf::new(), state: None, names: untold }]).collect()
+    }
+
+    fn is_unchanged(&self) -> bool {
+        let now = || std::fs::metadata(&self.directory).ok().map(|found| State::of(&found));
+        (self.state.is_some() && self.state == now())
+            || !self.names.iter().any(|name| self.directory.join(name).exists())
+    }
+}
+
+/// The first part of a path at which there is nothing, as the directory that would have it and its name there;
+/// `None` where there is no telling because of a `..`.
+fn first_missing(path: &Path) -> Option<(PathBuf, OsString)> {
+    let mut missing = path;
+    loop {
+        let (directory, name) = (missing.parent()?, missing.file_name()?);
+        if directory.as_os_str().is_empty() {
+            return Some((PathBuf::from("."), name.to_owned()));
+        }
+        if directory.exists() {
+            return Some((directory.to_owned(), name.to_owned()));
+        }
+        missing = directory;
     }
 }
 
@@ -121,13 +165,27 @@ pub(super) fn of_unit(
     }
     let files = searched.files.iter().cloned().chain([libclang.to_owned()]);
     let mut dependencies = Dependencies::of_files(files, start)?;
+    let mut absent = BTreeSet::new();
     for path in searched.candidates(&searched.names) {
-        dependencies.look_for(path, start)?;
+        look_for(path, start, &mut absent)?;
     }
     for path in searched.candidates(&searched.asked_for) {
-        dependencies.ask_for(path, start)?;
+        dependencies.ask_for(path, start, &mut absent)?;
     }
+    dependencies.absent = Absent::of(absent, start);
     Some(dependencies)
+}
+
+/// Takes down a path at which there is nothing; `None` where something came during the parse.
+fn look_for(path: PathBuf, start: SystemTime, absent: &mut BTreeSet<PathBuf>) -> Option<()> {
+    match std::fs::metadata(&path) {
+        // One that appeared during the parse may have come too late for it.
+        Ok(found) => State::settled(&found, start).map(drop),
+        Err(_) => {
+            absent.insert(path);
+            Some(())
+        }
+    }
 }
 
 /// Whether paths are among the options that mean something else in another working directory.

@@ -28,7 +28,7 @@ impl<'tu> Lowering<'tu> {
             variadic: entity.is_variadic() || prototype::is_missing(entity),
             linkage: linkage(entity),
             prototype: prototype::of_function(entity, name)?,
-            comment: place.source.comments().of_function(name, place.span).map(Into::into),
+            comment: place.source.comments().of_function(name, place.span),
             location: place.location,
             in_given_header: place.source.given,
             name: name.to_owned(),

@@ -8,7 +8,7 @@ use super::constants::value;
 use super::functions::symbol;
 use super::sources::{Place, Sources};
 use super::types;
-use crate::model::{Constant, Global, Interface, Typedef};
+use crate::model::{Constant, Global, Interface, Text, Typedef};
 
 /// The interface as far as it is known, and what finds things in it.
 pub(super) struct Lowering<'tu> {
@@ -131,7 +131,7 @@ impl<'tu> Lowering<'tu> {
 }
 
 /// Replaces `known` by a later declaration if only that one has a comment.
-fn keep_commented<T>(known: &mut T, later: T, comment: impl Fn(&T) -> &Option<String>) {
+fn keep_commented<T>(known: &mut T, later: T, comment: impl Fn(&T) -> &Option<Text>) {
     if comment(known).is_none() && comment(&later).is_some() {
         *known = later;
     }

@@ -23,7 +23,7 @@ mod sources;
 mod types;
 mod unit;
 
-pub use cache::{Cache, Key};
+pub use cache::{Cache, Entry, Key};
 pub use dependencies::Dependencies;
 pub use library::set_libclang;
 pub use options::Options;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{IntegerType, Location};
+use super::{IntegerType, Location, Text};
 
 /// An enum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Enumeration {
     /// Where it is defined.
     pub location: Location,
     /// The header comment as plain text.
-    pub comment: Option<String>,
+    pub comment: Option<Text>,
     /// Whether one of the given headers has it.
     pub in_given_header: bool,
 }
@@ -28,5 +28,5 @@ pub struct Enumerator {
     /// The value; wide enough for every signed and unsigned 64-bit value.
     pub value: i128,
     /// The header comment as plain text.
-    pub comment: Option<String>,
+    pub comment: Option<Text>,
 }

@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Location, Type};
+use super::{Location, Text, Type};
 
 /// A function declaration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +24,7 @@ pub struct Function {
     pub location: Location,
     /// The header comment as plain text, without comment marks; `None` where there is none. One comment
     /// may be that of many functions.
-    pub comment: Option<Arc<str>>,
+    pub comment: Option<Text>,
     /// Whether one of the given headers declares it (not one that they include).
     pub in_given_header: bool,
 }

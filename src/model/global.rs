@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Location, Type};
+use super::{Location, Text, Type};
 
 /// A variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Global {
     /// Where it is declared.
     pub location: Location,
     /// The header comment as plain text.
-    pub comment: Option<String>,
+    pub comment: Option<Text>,
     /// Whether it is `static`, so that no library has it.
     pub is_static: bool,
     /// Whether one of the given headers has it.

@@ -14,6 +14,7 @@ mod lookup;
 mod reach;
 mod record;
 mod spelling;
+mod text;
 mod ty;
 mod typedef;
 
@@ -26,5 +27,6 @@ pub use interface::Interface;
 pub use location::Location;
 pub use record::{Field, Record, RecordKind};
 pub use spelling::pointer_to;
+pub use text::Text;
 pub use ty::{FloatType, FunctionType, IntegerType, Type, TypeKind};
 pub use typedef::Typedef;

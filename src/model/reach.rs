@@ -1,15 +1,15 @@
 //! Which records and enums can be come by from some types.
 
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Interface, Record, Type, TypeKind};
 
 impl Interface {
     /// The keys of the records and enums that `types` are made of, point to, take or return, and
     /// those that the records among them have fields of, and so on.
-    pub fn reached<'a>(&'a self, types: impl IntoIterator<Item = &'a Type>) -> HashSet<&'a str> {
+    pub fn reached<'a>(&'a self, types: impl IntoIterator<Item = &'a Type>) -> FxHashSet<&'a str> {
         let records = self.records.iter().map(|record| (record.key.as_str(), record)).collect();
-        let mut walk = Walk { records, seen: HashSet::new() };
+        let mut walk = Walk { records, seen: FxHashSet::default() };
         for ty in types {
             walk.visit(ty);
         }
@@ -18,8 +18,8 @@ impl Interface {
 }
 
 struct Walk<'a> {
-    records: HashMap<&'a str, &'a Record>,
-    seen: HashSet<&'a str>,
+    records: FxHashMap<&'a str, &'a Record>,
+    seen: FxHashSet<&'a str>,
 }
 
 impl<'a> Walk<'a> {
@@ -53,6 +53,10 @@ impl<'a> Walk<'a> {
 mod tests {
     use super::*;
     use crate::model::{Field, FunctionType, IntegerType, Location, RecordKind};
+
+    fn of_keys<const N: usize>(keys: [&'static str; N]) -> FxHashSet<&'static str> {
+        keys.into_iter().collect()
+    }
 
     fn ty(kind: TypeKind) -> Type {
         Type { kind, spelling: String::new(), is_const: false }
@@ -92,11 +96,11 @@ mod tests {
             ],
             ..Interface::default()
         };
-        assert_eq!(model.reached([&pointer("struct list")]), HashSet::from(["struct list"]));
+        assert_eq!(model.reached([&pointer("struct list")]), of_keys(["struct list"]));
         assert_eq!(
             model.reached([&pointer("struct box"), &pointer("struct handle")]),
-            HashSet::from(["struct box", "struct item", "enum colour", "struct handle"])
+            of_keys(["struct box", "struct item", "enum colour", "struct handle"])
         );
-        assert_eq!(model.reached([]), HashSet::new());
+        assert_eq!(model.reached([]), of_keys([]));
     }
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Location, Type};
+use super::{Location, Text, Type};
 
 /// A struct or union. Sizes and offsets come from libclang.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct Record {
     /// Where it is defined, or else first declared.
     pub location: Location,
     /// The header comment as plain text.
-    pub comment: Option<String>,
+    pub comment: Option<Text>,
     /// Whether one of the given headers has it.
     pub in_given_header: bool,
 }
@@ -45,5 +45,5 @@ pub struct Field {
     /// The width in bits of a bit-field.
     pub bit_width: Option<u32>,
     /// The header comment as plain text.
-    pub comment: Option<String>,
+    pub comment: Option<Text>,
 }

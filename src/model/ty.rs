@@ -11,6 +11,16 @@ pub struct Type {
     pub is_const: bool,
 }
 
+impl Type {
+    /// Whether values of it must not be written: it is `const`, or an array of what is.
+    pub fn is_read_only(&self) -> bool {
+        match &self.kind {
+            TypeKind::Array(element, _) => self.is_const || element.is_read_only(),
+            _ => self.is_const,
+        }
+    }
+}
+
 /// The resolved shape of a [`Type`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TypeKind {

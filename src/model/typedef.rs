@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Location, Type};
+use super::{Location, Text, Type};
 
 /// A typedef.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Typedef {
     /// Where it is declared.
     pub location: Location,
     /// The header comment as plain text.
-    pub comment: Option<String>,
+    pub comment: Option<Text>,
     /// Whether one of the given headers has it.
     pub in_given_header: bool,
 }

@@ -104,7 +104,6 @@ pub fn create_interface<'py>(
     let library = Arc::new(library);
     // The names have these.
     model.globals.clear();
-    model.constants.clear();
     // Code in a module of the user's reaches its globals without asking the module.
     let all_at_once = module.is_some();
     let module = match module {
@@ -268,7 +267,7 @@ pub fn join(
             });
         }
     }
-    let names = Names::new(&model, &bindings);
+    let names = Names::new(&mut model, &bindings);
     Ok(Joined { model, library, bindings, names })
 }
 

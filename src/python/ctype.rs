@@ -326,7 +326,7 @@ impl Types {
             name,
             declared: ty.clone(),
             size: self.size_of(ty),
-            is_const: ty.is_const,
+            is_const: ty.is_read_only(),
             shape: self.shape(ty),
         });
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone());

@@ -262,12 +262,12 @@ impl<'a> Describer<'a> {
     /// The name in Python of something in C that has just this name, and is in `dir()`.
     fn listed(&self, c_name: &str, is: impl Fn(&Name) -> bool) -> Option<String> {
         let name = python_name(c_name);
-        let known = self.names.listed().contains(&name) && self.names.get(&name).is_some_and(is);
+        let known = self.names.is_listed(&name) && self.names.get(&name).is_some_and(is);
         known.then_some(name)
     }
 
     fn constants(&self) -> Vec<ConstantRow<'a>> {
-        let constants = self.model.constants.iter().filter_map(|constant| {
+        let constants = self.names.constants().iter().filter_map(|constant| {
             let (ty, value) = match &constant.value {
                 ConstantValue::Integer(value) => (Value::Int, value.to_string()),
                 ConstantValue::Float(value) => (Value::Float, format!("{value:?}")),
@@ -301,7 +301,7 @@ impl<'a> Describer<'a> {
                 })
                 .collect();
             let name = self.enumeration_name(&enumeration.key);
-            let listed = name.as_ref().is_some_and(|name| self.names.listed().contains(name));
+            let listed = name.as_ref().is_some_and(|name| self.names.is_listed(name));
             (listed || members.iter().any(|member| member.global.is_some())).then(|| EnumerationRow {
                 name,
                 c_name: &enumeration.key,
@@ -322,7 +322,7 @@ impl<'a> Describer<'a> {
             let name = self.names.records().get(&record.key)?;
             let mut fields = Vec::new();
             self.add_fields(&record.fields, &mut fields);
-            self.names.listed().contains(name).then(|| RecordRow {
+            self.names.is_listed(name).then(|| RecordRow {
                 name,
                 c_name: &record.key,
                 doc: record.comment.as_deref(),
@@ -341,7 +341,7 @@ impl<'a> Describer<'a> {
                 (Some(name), _) => rows.push(FieldRow {
                     name: without_keyword(name).into_owned(),
                     ty: self.value(&field.ty),
-                    is_const: field.ty.is_const,
+                    is_const: field.ty.is_read_only(),
                     doc: field.comment.as_deref(),
                 }),
                 (None, TypeKind::Record(key)) => {
@@ -391,7 +391,7 @@ impl<'a> Describer<'a> {
                 name,
                 spelling: &global.ty.spelling,
                 ty,
-                is_const: global.ty.is_const,
+                is_const: global.ty.is_read_only(),
                 doc: global.comment.as_deref(),
                 place: place(&global.location, global.in_given_header),
             })

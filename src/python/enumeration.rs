@@ -94,7 +94,7 @@ impl EnumClass {
             let name = self.name.as_deref().unwrap_or("enum");
             let class = py.import("enum")?.getattr("IntEnum")?.call((name, members), Some(&options))?;
             if let Some(comment) = &self.enumeration.comment {
-                class.setattr("__doc__", comment)?;
+                class.setattr("__doc__", &**comment)?;
             }
             let by_value = PyDict::new(py);
             for member in class.try_iter()? {

@@ -226,7 +226,7 @@ impl Interface {
 
     /// The names of the module that are made at their first use.
     fn listed(&self) -> HashSet<String> {
-        let mut listed = self.names.listed().clone();
+        let mut listed: HashSet<String> = self.names.listed().map(str::to_owned).collect();
         listed.extend(self.functions.names());
         listed
     }

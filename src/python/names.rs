@@ -3,11 +3,12 @@
 //! C are written in Python.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ctype::{Shape, Types};
 use super::enumeration::EnumClass;
@@ -32,8 +33,8 @@ pub enum Name {
     Global(Global),
     /// An enumerator, by its name in C.
     Member(Arc<EnumClass>, String),
-    /// A macro, or a `static const` variable.
-    Constant(Constant),
+    /// A macro, or a `static const` variable, by its number.
+    Constant(usize),
     /// An enum, or a typedef of one.
     Enumeration(Arc<EnumClass>),
     /// A struct or union, or a typedef of one, by its key.
@@ -45,27 +46,35 @@ pub enum Name {
 /// The names and what they stand for. No two things have one name.
 pub struct Names {
     enumerations: HashMap<String, Arc<EnumClass>>,
-    table: HashMap<String, Name>,
+    constants: Vec<Constant>,
+    table: FxHashMap<String, Known>,
     /// The names of records by their keys.
     records: HashMap<String, String>,
     /// The names of enums by their keys.
     classes: HashMap<String, String>,
-    /// The names that `dir()` shows.
-    listed: HashSet<String>,
+}
+
+struct Known {
+    what: Name,
+    /// Whether `dir()` shows it.
+    listed: bool,
 }
 
 impl Names {
-    /// The names of a model, of which `bindings` has the functions. Where C has several things of
+    /// The names of a model, of which `bindings` has the functions; its constants are taken out of it. Where C has several things of
     /// one name, the first of these has it in Python: functions, variables, enumerators, macros,
     /// typedefs. A tag that loses its name to any of them keeps `struct`: `struct_stat`.
-    pub fn new(model: &Model, bindings: &Bindings) -> Self {
+    pub fn new(model: &mut Model, bindings: &Bindings) -> Self {
+        let constants = std::mem::take(&mut model.constants);
+        let model = &*model;
         let mut names = Self {
             enumerations: EnumClass::all(model),
-            table: HashMap::new(),
+            constants: Vec::new(),
+            table: FxHashMap::default(),
             records: HashMap::new(),
             classes: HashMap::new(),
-            listed: HashSet::new(),
         };
+        names.table.reserve(constants.len() + model.typedefs.len() + model.records.len());
         let bound = bindings.functions.iter().map(|function| function.declaration.name.as_str());
         let skipped = bindings.skipped.iter().filter(|skipped| skipped.prototype.is_some());
         let functions = bound.chain(skipped.map(|function| function.name.as_str())).collect();
@@ -81,8 +90,8 @@ impl Names {
                 claim.name(&member.name, name, shown.contains(enumeration.key.as_str()));
             }
         }
-        for constant in &model.constants {
-            claim.name(&constant.name, Name::Constant(constant.clone()), constant.in_given_header);
+        for (number, constant) in constants.iter().enumerate() {
+            claim.name(&constant.name, Name::Constant(number), constant.in_given_header);
         }
         for typedef in &model.typedefs {
             claim.typedef(typedef, &shown);
@@ -96,6 +105,7 @@ impl Names {
             let name = claim.tag(&record.key, &Name::Record(record.key.clone()), &shown);
             claim.names.records.extend(name.map(|name| (record.key.clone(), name)));
         }
+        names.constants = constants;
         names
     }
 
@@ -116,7 +126,8 @@ impl Names {
 
     /// What a name stands for: one in Python, or a keyword as C has it.
     pub fn get(&self, name: &str) -> Option<&Name> {
-        self.table.get(name).or_else(|| self.table.get(&*without_keyword(name)))
+        let known = self.table.get(name).or_else(|| self.table.get(&*without_keyword(name)));
+        known.map(|known| &known.what)
     }
 
     /// What `name` stands for, as an object; `None` for variables, and where it stands for nothing.
@@ -125,7 +136,7 @@ impl Names {
         Ok(Some(match self.get(name) {
             None | Some(Name::Global(_)) => return Ok(None),
             Some(Name::Member(class, member)) => class.member(py, module, member)?.unbind(),
-            Some(Name::Constant(constant)) => match &constant.value {
+            Some(Name::Constant(number)) => match &self.constants[*number].value {
                 ConstantValue::Pointer(address, type_name) => pointer(py, types, *address, type_name)?,
                 ConstantValue::Integer(value) => value.into_pyobject(py)?.into_any().unbind(),
                 ConstantValue::Float(value) => PyFloat::new(py, *value).into_any().unbind(),
@@ -139,15 +150,25 @@ impl Names {
         }))
     }
 
+    /// All macros and `static const` variables, those that lost their name too.
+    pub fn constants(&self) -> &[Constant] {
+        &self.constants
+    }
+
     /// The names that `dir()` shows: those of the given headers, and what bound functions reach.
-    pub fn listed(&self) -> &HashSet<String> {
-        &self.listed
+    pub fn listed(&self) -> impl Iterator<Item = &str> {
+        self.table.iter().filter(|(_, known)| known.listed).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether `dir()` shows a name.
+    pub fn is_listed(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|known| known.listed)
     }
 }
 
 /// Who may have which name.
 struct Claim<'a> {
-    functions: HashSet<&'a str>,
+    functions: FxHashSet<&'a str>,
     names: &'a mut Names,
 }
 
@@ -158,14 +179,11 @@ impl Claim<'_> {
         if self.functions.contains(c_name) || self.names.table.contains_key(&name) {
             return false;
         }
-        if listed {
-            self.names.listed.insert(name.clone());
-        }
-        self.names.table.insert(name, what);
+        self.names.table.insert(name, Known { what, listed });
         true
     }
 
-    fn typedef(&mut self, typedef: &Typedef, shown: &HashSet<&str>) {
+    fn typedef(&mut self, typedef: &Typedef, shown: &FxHashSet<&str>) {
         let what = match &typedef.ty.kind {
             TypeKind::Unsupported(_) | TypeKind::Void => return,
             TypeKind::Record(key) => Name::Record(key.clone()),
@@ -181,16 +199,16 @@ impl Claim<'_> {
     }
 
     /// The name in Python of what has this key, `None` for what has neither tag nor typedef.
-    fn tag(&mut self, key: &str, what: &Name, shown: &HashSet<&str>) -> Option<String> {
+    fn tag(&mut self, key: &str, what: &Name, shown: &FxHashSet<&str>) -> Option<String> {
         if key.contains('(') {
             return None;
         }
         let plain = key.rsplit(' ').next().unwrap_or(key);
         let listed = shown.contains(key);
         let name = python_name(plain);
-        if self.names.table.get(&name).is_some_and(|taken| taken.is(what)) {
+        if let Some(taken) = self.names.table.get_mut(&name).filter(|taken| taken.what.is(what)) {
             // A typedef of that name has said so already.
-            self.names.listed.extend(listed.then(|| name.clone()));
+            taken.listed |= listed;
             return Some(name);
         }
         let with_kind = key.replace(' ', "_");
@@ -210,7 +228,7 @@ impl Name {
 }
 
 /// The keys of the records and enums to show.
-fn shown<'a>(model: &'a Model, bindings: &'a Bindings) -> HashSet<&'a str> {
+fn shown<'a>(model: &'a Model, bindings: &'a Bindings) -> FxHashSet<&'a str> {
     let records = model.records.iter().filter(|record| record.in_given_header);
     let enumerations = model.enumerations.iter().filter(|enumeration| enumeration.in_given_header);
     let typedefs = model.typedefs.iter().filter(|typedef| typedef.in_given_header);

@@ -10,14 +10,14 @@ use super::ctype::Types;
 use super::place::Place;
 use super::record::Record;
 use super::type_object::{CTYPE, CTypeObject};
-use crate::model::{Type, TypeKind};
+use crate::model::{Text, Type, TypeKind};
 
 /// The class of one record, once somebody needs it.
 pub struct RecordClass {
     /// The name in Python.
     pub name: String,
     /// The comment of the header.
-    pub comment: Option<String>,
+    pub comment: Option<Text>,
     made: PyOnceLock<Py<PyType>>,
 }
 
@@ -34,7 +34,7 @@ impl Given {
 
 impl RecordClass {
     /// Not made yet.
-    pub fn new(name: String, comment: Option<String>) -> Self {
+    pub fn new(name: String, comment: Option<Text>) -> Self {
         Self { name, comment, made: PyOnceLock::new() }
     }
 }

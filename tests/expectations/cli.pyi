@@ -138,13 +138,13 @@ counter: int
 
 ratio: _Final[float]
 
-origin: point
+origin: point | _Any
 
-secret: _Pointer[struct_secret] | None
+secret: _Pointer[struct_secret] | None | _Any
 
-motto: _builtins.bytes
+motto: _Final[_builtins.bytes]
 
-primes: _Array[int]
+primes: _Array[int] | _Any
 
 def add(a: int, b: int, /) -> int:
     """Adds "two" numbers.

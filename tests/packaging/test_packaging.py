@@ -74,6 +74,13 @@ def test_the_worker_links_no_python(wheel: Path, tmp_path: Path):
     assert "python" not in run("ldd", worker).replace(str(tmp_path), "")
 
 
+def test_the_suppressions_are_in_the_wheel(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name: archive.read(name) for name in archive.namelist() if name.endswith(".supp")}
+    sources = (ROOT / "valgrind-supp").glob("*.supp")
+    assert packed == {f"pythy/valgrind-supp/{path.name}": path.read_bytes() for path in sources}
+
+
 @pytest.mark.parametrize("interpreter", [one["path"] for one in interpreters.every_interpreter()])
 def test_the_wheel_works_in_a_clean_environment_of(interpreter: str, wheel: Path, tmp_path: Path):
     python = clean_environment(tmp_path / "venv", interpreter, wheel)

@@ -58,6 +58,8 @@ HEADER = """
     struct other { int x, y; };
     int visit(int (*each)(int));
     extern const int limit; static const int table[2] = {1, 2};
+    extern const char motto[];
+    extern const int steps[2];
     int by_value(struct pair value);
     struct pair pair_of(int x); extern struct pair both;
     typedef __int128 huge; __int128 wide(__int128 value);
@@ -98,6 +100,8 @@ SOURCE = """
     int print(const char *format, ...) { return 0; }
     int visit(int (*each)(int)) { return each(1); }
     const int limit = 2; struct pair both = {1, 2};
+    const char motto[] = "go";
+    const int steps[2] = {1, 2};
     int by_value(struct pair value) { return value.x; }
     struct pair pair_of(int x) { struct pair p = {x, x}; return p; }
     __int128 wide(__int128 value) { return value; }
@@ -776,6 +780,8 @@ TABLE = [
     ),
     argument("items", lambda at: at.lib.new("int[2]", [1, 2, 3]), "the value: 3 items do not fit 2"),
     argument("const", lambda at: setattr(at.lib, "limit", 3), "limit is const: it cannot be written"),
+    argument("const", lambda at: setattr(at.lib, "motto", b"x"), "motto is const: it cannot be written"),
+    argument("const", lambda at: setattr(at.lib, "steps", [1]), "steps is const: it cannot be written"),
     argument(
         "const",
         lambda at: setattr(at.lib.cast(at.lib.new("struct pair"), "const struct pair *"), "x", 1),
@@ -965,7 +971,7 @@ TABLE = [
         "Error::ReportWrite",
         lambda at: pythy.memory_report().to_json(at.dir / "nowhere/report.json"),
         FileNotFoundError,
-        "[Errno 2] the report '{dir}/nowhere/report.json' cannot be written: No such file or directory (os error 2)",
+        "[Errno 2] the report '{dir}/nowhere/report.json' cannot be written: No such file or directory",
     ),
     Bad(
         "Error::ReportRead",

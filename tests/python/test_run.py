@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pythy
+from pythy.cli.run import refusal
 
 pytestmark = pytest.mark.one_python
 
@@ -105,6 +106,40 @@ def test_findings_make_the_exit_code_99_of_a_program_that_succeeds(pythy_run, tm
     assert "1 byte after argument 'values' (8 bytes) of peek()" in table
     assert "pythy: 2 findings in 2 calls, 1 error, 10 bytes leaked in 1 block" in table
     assert pythy_run(script, "--report", "json", arguments=["3"]).returncode == 3
+
+
+def test_a_report_that_cannot_go_anywhere_is_told_before_the_program_runs(pythy_run, tmp_path):
+    (tmp_path / "directory").mkdir()
+    for file, why in [
+        ("directory", "it is a directory"),
+        ("nowhere/report.json", "there is no such directory"),
+        ("program.py/report.json", "there is no such directory"),
+    ]:
+        ran = pythy_run("print('ran')", "--report", f"json:{file}")
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr == f"pythy: the report cannot go to '{file}': {why}\n"
+
+
+def test_a_report_in_a_place_that_may_not_be_written_is_refused(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(os, "access", lambda path, mode: asked.append((path, mode)))
+    assert refusal(tmp_path / "report.json") == "it may not be written"
+    assert asked == [(tmp_path, os.W_OK)]
+
+
+@pytest.mark.parametrize(("kind", "own", "code"), [("json", 0, 2), ("term", 0, 2), ("json", 5, 5)])
+def test_a_report_that_cannot_be_written_loses_nothing(pythy_run, tmp_path, kind, own, code):
+    script = f"""
+        lib.lose(10)
+        print("done")
+        sys.exit({own})
+    """
+    ran = pythy_run(script, "--report", f"{kind}:/dev/full", "--report", "json:report.json")
+    assert (ran.returncode, ran.stdout) == (code, "done\n")
+    said, table = ran.stderr.split("\n", 1)
+    assert said == "pythy: the report cannot go to '/dev/full': No space left on device"
+    assert "pythy: 1 finding in 1 call, 10 bytes leaked in 1 block" in table
+    assert len(json.loads((tmp_path / "report.json").read_text())["findings"]) == 1
 
 
 def test_a_module_runs_as_python_m_does(pythy_run, tmp_path, built):

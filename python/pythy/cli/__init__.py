@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 import pythy
-from pythy.cli import doctor, inspect, run, stubs
+from pythy.cli import doctor, inspect, run, stubs, suppressions
 
-COMMANDS = (run, inspect, stubs, doctor)
+COMMANDS = (run, inspect, stubs, suppressions, doctor)
 
 # Exit code for usage and unusable input files; argparse has the same.
 UNUSABLE = 2

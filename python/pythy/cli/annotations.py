@@ -91,6 +91,12 @@ class Annotations:
         """A variable that is const."""
         return f"{self.name('Final')}[{self.read(ty)}]"
 
+    def variable(self, ty: Type) -> str:
+        """A variable, which may take more than it gives. A module has no way to say so, but where Any is one
+        of two types, anything may be assigned, and what is read is still known."""
+        read = self.read(ty)
+        return read if read == self.stored(ty, inside=False) else f"{read} | {self.name('Any')}"
+
     def constant(self, ty: Type) -> str:
         """A macro or the like: a pointer that is NULL is known to be None, and others are known not to be."""
         return f"{self.name('Final')}[{self.read(ty).removesuffix(' | None')}]"

@@ -1,4 +1,7 @@
-"""Check what pythy needs on this machine, and say what to do where it is missing."""
+"""Check what pythy needs on this machine, and say what to do where it is missing.
+
+A line is ok, FAIL (pythy does not work without it) or warn (pythy works; you should know of it).
+"""
 
 import argparse
 import ctypes
@@ -10,12 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pythy
+from pythy.cli.run import interpreter as running_interpreter
 
 # The exit code for a Valgrind that is missing or unusable.
 NO_VALGRIND = 3
 
+OK, WARN, FAIL = "ok", "warn", "FAIL"
+
 # Whether something is as it must be, what it is, and how it is or what to do.
-Check = tuple[bool, str, str]
+Check = tuple[str, str, str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,24 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each check; returns 0 when all is well."""
+    """Print a line for each check; returns 0 when nothing fails."""
     found = valgrind()
     others = [interpreter(), libclang(), worker(), headers()]
-    for good, what, said in (found, *others):
-        print(f"{'ok  ' if good else 'FAIL'}  {what}: {said}")
-    if not found[0]:
+    for state, what, said in (found, *others):
+        print(f"{state:4}  {what}: {said}")
+    if found[0] == FAIL:
         return NO_VALGRIND
-    return 0 if all(good for good, _, _ in others) else 1
+    return 1 if any(state == FAIL for state, _, _ in others) else 0
 
 
 def valgrind() -> Check:
     """The first Valgrind on PATH."""
     path, version = shutil.which("valgrind"), pythy.valgrind_version()
     if path is None:
-        return False, "Valgrind", "not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
+        return FAIL, "Valgrind", "not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
     if version is None:
-        return False, "Valgrind", f"{path} --version fails; install Valgrind anew"
-    return True, "Valgrind", f"{version} ({path})"
+        return FAIL, "Valgrind", f"{path} --version fails; install Valgrind anew"
+    return OK, "Valgrind", f"{version} ({path})"
 
 
 def interpreter() -> Check:
@@ -49,9 +55,10 @@ def interpreter() -> Check:
     for name in ("python", "python3"):
         path = shutil.which(name)
         if path is not None and not _is_elf(Path(path)):
-            said = f"{path} is a script: Valgrind would run its shell, so write 'valgrind {sys.executable}'"
-            return False, "Python", said
-    return True, "Python", f"{version} ({sys.executable})"
+            # No failure: without Valgrind nobody cares, and `pythy run` starts the interpreter itself.
+            advice = f"so write 'valgrind {running_interpreter()}', or use 'pythy run'"
+            return WARN, "Python", f"{path} is a script: Valgrind would run its shell, {advice}"
+    return OK, "Python", f"{version} ({sys.executable})"
 
 
 def libclang() -> Check:
@@ -61,12 +68,12 @@ def libclang() -> Check:
             ctypes.CDLL(str(path))
         except OSError as error:
             return (
-                False,
+                FAIL,
                 "libclang",
                 f"{path} cannot be loaded ({error}); pip install --force-reinstall libclang",
             )
-        return True, "libclang", str(path)
-    return False, "libclang", "missing; pip install 'libclang>=18.1,<19', or set LIBCLANG_PATH"
+        return OK, "libclang", str(path)
+    return FAIL, "libclang", "missing; pip install 'libclang>=18.1,<19', or set LIBCLANG_PATH"
 
 
 def worker() -> Check:
@@ -75,15 +82,15 @@ def worker() -> Check:
     try:
         ran = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        return False, "worker", f"{path} does not run ({error}); install pythy anew"
-    return True, "worker", ran.stdout.strip()
+        return FAIL, "worker", f"{path} does not run ({error}); install pythy anew"
+    return OK, "worker", ran.stdout.strip()
 
 
 def headers() -> Check:
     """The headers of the C library, which almost every other includes."""
     if Path("/usr/include/stdio.h").is_file():
-        return True, "C headers", "/usr/include"
-    return False, "C headers", "no /usr/include/stdio.h (Debian, Ubuntu: apt-get install libc6-dev)"
+        return OK, "C headers", "/usr/include"
+    return FAIL, "C headers", "no /usr/include/stdio.h (Debian, Ubuntu: apt-get install libc6-dev)"
 
 
 def _is_elf(path: Path) -> bool:

@@ -4,7 +4,8 @@
     pythy run -m pytest tests
 
 The program runs as it would by itself, under Valgrind with the options that pythy needs. The exit code
-is the program's own; 99 when the program succeeded and there are findings; 3 without a usable Valgrind.
+is the program's own; 99 when the program succeeded and there are findings; 3 without a usable Valgrind; 2
+when a report cannot be written, and the program did not fail.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pythy import _native
 
 FINDINGS = 99
 NO_VALGRIND = 3
+UNUSABLE = 2
 # Sent to us alone, and meant for the program.
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -82,11 +84,12 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.parser.error("give a script, or -m and a module")
     if not arguments.module and not Path(program[0]).exists():
         print(f"pythy: there is no script '{program[0]}'", file=sys.stderr)
-        return 2
+        return UNUSABLE
+    # Now, as the program may take hours.
     for _, file in arguments.report or ():
-        if file is not None and not Path(file).parent.is_dir():
-            print(f"pythy: the report cannot go to '{file}': there is no such directory", file=sys.stderr)
-            return 2
+        if file is not None and (why := refusal(Path(file))) is not None:
+            print(f"pythy: the report cannot go to '{file}': {why}", file=sys.stderr)
+            return UNUSABLE
     valgrind = shutil.which("valgrind")
     if valgrind is None or pythy.valgrind_version() is None:
         what = "is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
@@ -96,8 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
         code, report = run_under_valgrind(valgrind, program, Path(directory))
     if report is None:
         return code
-    for kind, file in arguments.report or [("term", None)]:
-        write(report, kind, file)
+    written = write_all(report, arguments.report or [("term", None)])
+    if code == 0 and not written:
+        return UNUSABLE
     return code if code != 0 or report.ok else FINDINGS
 
 
@@ -159,6 +163,38 @@ def passing_on(running: subprocess.Popen[bytes]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def refusal(file: Path) -> str | None:
+    """Why a file cannot be written; None where it probably can."""
+    if file.is_dir():
+        return "it is a directory"
+    if not file.parent.is_dir():
+        return "there is no such directory"
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        return "it may not be written"
+    return None
+
+
+def write_all(report: pythy.Report, destinations: list[tuple[str, str | None]]) -> bool:
+    """Write the reports, each whatever becomes of the others; tells whether all are there."""
+    missing, shown = False, False
+    for kind, file in destinations:
+        try:
+            write(report, kind, file)
+            shown |= kind == "term" and file is None
+        except BrokenPipeError:
+            # Whoever read it has enough.
+            shown = True
+        except OSError as error:
+            stream = "standard output" if kind == "json" else "standard error"
+            where = f"to '{file}'" if file else f"to {stream}"
+            print(f"pythy: the report cannot go {where}: {os.strerror(error.errno or 0)}", file=sys.stderr)
+            missing = True
+    if missing and not shown:
+        # What Valgrind has found is not made a second time.
+        sys.stderr.write(report.table("stderr"))
+    return not missing
 
 
 def write(report: pythy.Report, kind: str, file: str | None) -> None:

@@ -109,7 +109,7 @@ def _typedef(row: dict[str, Any], annotations: Annotations) -> str:
 def _globals(description: dict[str, Any], annotations: Annotations) -> list[list[str]]:
     blocks: list[list[str]] = []
     for row in description["globals"]:
-        ty = annotations.final(row["type"]) if row["is_const"] else annotations.read(row["type"])
+        ty = annotations.final(row["type"]) if row["is_const"] else annotations.variable(row["type"])
         doc = _docstring(row["doc"], "") if row["doc"] else []
         blocks.append([f"{row['name']}: {ty}", *doc])
     return blocks
