@@ -41,7 +41,10 @@ fn first() {
         let returned = fixture.client.call(&mut request, &mut NoHooks).unwrap();
         assert_eq!(returned.leaks, u64::from(watched));
         for record in fixture.records() {
-            println!("{:?} {:?}", record.kind, record.what); for f in &record.stacks[0].frames { println!("   {:?} {:?}", f.function, f.object); }
+            println!("{:?} {:?}", record.kind, record.what);
+            for f in &record.stacks[0].frames {
+                println!("   {:?} {:?}", f.function, f.object);
+            }
         }
         fixture.client.close();
         println!("{:?}", fixture.client.death());

@@ -95,7 +95,7 @@ impl From<crate::Error> for PyErr {
             Failure::WorkerMemory { .. } => pyo3::exceptions::PyMemoryError::new_err(message),
             // What interrupted it has set its own exception.
             Failure::Interrupted => {
-                Python::attach(|py| PyErr::take(py)).unwrap_or_else(|| PyKeyboardInterrupt::new_err(message))
+                Python::attach(PyErr::take).unwrap_or_else(|| PyKeyboardInterrupt::new_err(message))
             }
             Failure::ReportRead { .. } => Error::new_err(message),
             Failure::ReportWrite { source, .. } => match source.raw_os_error() {
