@@ -34,7 +34,7 @@ int leave(int code) { exit(code); }
 int leave_at_once(int code) { _exit(code); }
 int spoil(void) {
     char *first = malloc(16), *second = malloc(16);
-    memset(first, 0, 16 + 1024 + 8); // the redzone, and the size behind it
+    memset(first, 0, 16 + 1024 + 64); // the redzone, and the size behind it
     free(first);
     free(second);
     // Freed blocks wait until there are so many of them.
