@@ -309,7 +309,10 @@ impl<'a> Parts<'a> {
             Data::Inline(_) => {
                 let pad = self.bytes(1)?[0];
                 self.bytes(usize::from(pad))?;
-                into.write_copy_of_slice(self.bytes(into.len())?);
+                let bytes = self.bytes(into.len())?;
+                for (to, from) in into.iter_mut().zip(bytes) {
+                    to.write(*from);
+                }
             }
             Data::Shared { mut offset, .. } => {
                 let mut rest = into;

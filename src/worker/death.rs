@@ -79,7 +79,9 @@ impl fmt::Display for Death {
 
 /// What Valgrind said of an error of its own. Its log is nobody else's: no program writes there.
 fn valgrinds_last_words(log: &str) -> Option<String> {
-    let lines = log.lines().map(|line| line.trim());
-    let words: Vec<_> = lines.filter_map(|line| line.strip_prefix("valgrind: ")).collect();
+    const NAME: &str = "valgrind: ";
+    let lines = log.lines().map(str::trim).skip_while(|line| !line.starts_with(NAME));
+    let words = lines.take_while(|line| !line.is_empty()).map(|line| line.strip_prefix(NAME).unwrap_or(line));
+    let words: Vec<_> = words.collect();
     (!words.is_empty()).then(|| words.join(" "))
 }

@@ -36,6 +36,10 @@ pub enum Checker {
 /// How many frames Valgrind keeps of a stack.
 pub const NUM_CALLERS: usize = 40;
 
+/// The leaks that count.
+pub const LEAK_KINDS: [&str; 2] =
+    ["--show-leak-kinds=definite,possible", "--errors-for-leak-kinds=definite,possible"];
+
 /// `DEBUGINFOD_URLS` as the program is to see it: Valgrind would ask there for minutes.
 pub const DEBUGINFOD_URLS: [&str; 2] = ["DEBUGINFOD_URLS", "PYTHY_DEBUGINFOD_URLS"];
 
@@ -116,15 +120,14 @@ impl Launch {
     }
 }
 
-/// Valgrind's options. The worker asks for leak checks itself, so there is none at its end.
+/// Valgrind's options.
 fn memcheck(xml: &File, log: &File) -> Vec<String> {
     let fixed = [
         "--tool=memcheck",
         "-q",
         "--xml=yes",
-        "--leak-check=no",
-        "--show-leak-kinds=definite,possible",
-        "--errors-for-leak-kinds=definite,possible",
+        LEAK_KINDS[0],
+        LEAK_KINDS[1],
         "--leak-resolution=high",
         // An overflow into the next block's header would be the end of Valgrind itself.
         "--redzone-size=1024",

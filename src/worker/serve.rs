@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::channel::{Broken, Channel, Forever, Frame, Talk};
 use super::closures::Thunk;
 use super::invoke::{self, Invocation};
-use super::launch::DEBUGINFOD_URLS;
+use super::launch::{DEBUGINFOD_URLS, LEAK_KINDS};
 use super::lifeline;
 use super::protocol::{
     After, Callback, CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request, VERSION,
@@ -81,6 +81,10 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
         given: AtomicUsize::new(0),
     }));
     IS_MAIN.set(true);
+    if worker.watched {
+        // `--xml=yes` implies a full check at the end, of all that was checked before.
+        bracket::change_option("--leak-check=no");
+    }
     let served = worker.shake_hands().and_then(|()| worker.converse(&mut []));
     match served {
         Ok(_) | Err(Broken::Closed) => Ok(()),
@@ -171,10 +175,7 @@ impl Worker {
             return Err(Broken::Nonsense("this is no parent".to_owned()));
         }
         drop(channel);
-        if self.watched {
-            // What was lost until here is not the library's.
-            bracket::leak_check_added();
-        }
+        self.set_apart_losses();
         let watched = match valgrind::running() {
             Presence::Native => Watched::No,
             Presence::Valgrind => Watched::Yes,
@@ -256,6 +257,17 @@ impl Worker {
         Ok(Step::Served)
     }
 
+    /// What has been lost until here was lost by no call: the loader itself does so. A check that reports nothing
+    /// keeps it out of all later ones.
+    fn set_apart_losses(&self) {
+        if self.watched {
+            bracket::change_option("--show-leak-kinds=none");
+            bracket::change_option("--errors-for-leak-kinds=none");
+            bracket::leak_check_added();
+            LEAK_KINDS.into_iter().for_each(bracket::change_option);
+        }
+    }
+
     fn note(&self, notices: Vec<Notice>) {
         let mut state = locked(&self.state);
         for notice in notices {
@@ -278,10 +290,7 @@ impl Worker {
         let reply = match request {
             Request::Load(library) => {
                 let loaded = Here.load(&PathBuf::from(std::ffi::OsString::from_vec(library)));
-                if self.watched {
-                    // What was lost until here was lost by no call: the loader itself does so.
-                    bracket::leak_check_added();
-                }
+                self.set_apart_losses();
                 match loaded {
                     Ok(loaded) => Reply::Loaded {
                         library: loaded.handle.0,

@@ -101,6 +101,11 @@ impl Fixture {
         self.client.call(&mut request, &mut NoHooks)
     }
 
+    /// What a request of a worker that has ended gives.
+    pub fn call_again(&self, name: &str) -> pythy::Error {
+        self.client.symbol(self.library.handle, name).unwrap_err()
+    }
+
     /// Valgrind's records since this was asked last.
     pub fn records(&self) -> Vec<Record> {
         let events = self.client.events().unwrap().into_iter();
