@@ -62,5 +62,5 @@ __all__ = [
     "watch",
 ]
 
-if running_under_valgrind():
+if running_under_valgrind() or _native.left_behind():
     _atexit.register(_native.report_at_exit)

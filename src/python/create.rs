@@ -17,7 +17,7 @@ use super::interface::{Interface, OWN_NAMES, variable};
 use super::names::{Names, python_name};
 use super::plan::{Parameter, Plan, ResultPlan};
 use crate::binding::{self, Bindings, BoundFunction, CallShape, Library, Route, Scalar, Signature, Skipped};
-use crate::bracket::HAS_SLOTS;
+use crate::bracket::{self, HAS_SLOTS};
 use crate::call::{Here, Libffi};
 use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::journal::Declaration;
@@ -221,6 +221,7 @@ pub struct Joined {
 
 /// Reads the headers and joins them with the library.
 pub fn join(py: Python<'_>, options: &Options, library_file: &Path) -> PyResult<Joined> {
+    let _unfollowed = bracket::unfollowed();
     let libclang = libclang(py)?;
     let (cache, key) = (Cache::of_user(), Key::new(options, libclang.as_deref()));
     let parsed = Cache::read(cache.as_ref(), key.as_ref(), || read_headers(py, libclang, options))?;
