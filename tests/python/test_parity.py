@@ -72,7 +72,6 @@ TWINS = {
     "client_undefined": "char *b = calloc(4, 1); sink = VALGRIND_CHECK_MEM_IS_DEFINED(b, 4); free(b);",
     "client_unaddressable": "char *b = malloc(4); sink = VALGRIND_CHECK_MEM_IS_ADDRESSABLE(b, 4); free(b);",
     "pool_unknown": "VALGRIND_CREATE_MEMPOOL(table, 0, 0); VALGRIND_DESTROY_MEMPOOL(table);",
-    "leak_inside": "char *b = malloc(50); interior = b + 10; free(b);",
     "nested": "char *b = calloc(4, 1); sink = b[1]; free(b);",
     "leak": "char *b = malloc(24); *b = 1; free(b);",
     "leak_list": "void **a = malloc(8); *a = malloc(40); free(*a); free(a);",
