@@ -149,7 +149,7 @@ def test_what_goes_into_a_pipe_is_counted_call_by_call(
     assert [line.replace(f"{tmp_path}/", "") for line in markers(run.stderr)] == MARKERS
     # Each marker stands below what it is about.
     first = run.stderr.index("2 errors in call 2")
-    assert run.stderr.count("Conditional jump", 0, first) == 2
+    assert run.stderr.count(": decide (code.c:", 0, first) == 2
     assert "(which call is not known)" in run.stderr
 
 
