@@ -46,6 +46,8 @@ bench: build ## Measure calls beside a hand-written extension, cffi and ctypes, 
 	@tools/setup.sh bench
 	$(PY) benches/calls.py
 	$(PY) benches/interfaces.py
+	$(PY) benches/checked.py
+	$(PY) benches/suites.py
 
 .PHONY: lint
 lint: build ## Check format and lints of Rust and Python

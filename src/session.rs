@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::attribution::{self, Category, Evidence, Finding, Observed, Seen, Tables};
 use crate::binding::{Library, Shim};
 use crate::bracket::{self, Slot, Slots};
-use crate::evidence::{self, Event, Format, LogFile, LogLocation, Record, Tail};
+use crate::evidence::{self, Event, Format, Leaked, LogFile, LogLocation, Record, Tail};
 use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
 use crate::report::{self, Report, Scope, Tool};
 use crate::trail::{self, Found, Trail};
@@ -49,6 +49,10 @@ pub struct Session {
     leaks_wanted: bool,
     /// Where in `observed` the repeats of each frequent origin are summed up.
     sums: HashMap<u32, usize>,
+    /// The last call before this process was forked off.
+    inherited: CallNumber,
+    /// What the last leak check has counted as lost, in all; kept where the log cannot be read.
+    lost: Leaked,
 }
 
 /// A place in the session's evidence from which a report may start.
@@ -91,7 +95,11 @@ pub fn current() -> Option<MutexGuard<'static, Session>> {
     static SESSION: OnceLock<Option<Mutex<Session>>> = OnceLock::new();
     let session = SESSION
         .get_or_init(|| (valgrind::running() == Presence::Valgrind).then(|| Mutex::new(Session::start())));
-    session.as_ref().map(|session| session.lock().unwrap_or_else(PoisonError::into_inner))
+    let mut session = session.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+    if valgrind::take_forked() {
+        session.start_over();
+    }
+    Some(session)
 }
 
 /// Valgrind's count and the errors of nested calls, as they were when a callback went into Python.
@@ -118,6 +126,7 @@ pub fn leave_python(outside: Option<Outside>) {
 pub fn report_without_session(tool: Tool) -> Report {
     let notes = match valgrind::running() {
         Presence::ValgrindWithoutRequests => vec![WITHOUT_REQUESTS.to_owned()],
+        Presence::Native if valgrind::left_behind() => vec![left_behind()],
         Presence::Native | Presence::Valgrind => Vec::new(),
     };
     report::build(tool, notes, None, &[])
@@ -127,16 +136,45 @@ pub fn report_without_session(tool: Tool) -> Report {
 pub const WITHOUT_REQUESTS: &str = "this pythy was built without Valgrind's headers and cannot ask Valgrind \
     anything: no call is checked; install Valgrind's headers (Debian: package valgrind) and reinstall pythy";
 
+/// What a Python has to say that Valgrind did not follow into.
+fn left_behind() -> String {
+    let interpreter = std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| "python".into());
+    format!(
+        "Valgrind ran a script that starts Python (such as pyenv's), and did not follow into Python itself: \
+         nothing was checked; run 'valgrind {}'",
+        interpreter.display()
+    )
+}
+
+/// Why errors may be missing that a text log would have had.
+const LIMIT: &str = "Valgrind reports and counts no errors beyond 1000 different ones: what came after \
+    that is missing here; run it with --error-limit=no";
+
+/// Where the records of two processes cannot be told apart.
+const OF_A_FORK: &str = "some errors may be those of a process that was forked off, as both wrote into one XML at \
+    a time; run Valgrind with --log-file=FILE instead of XML, or with --child-silent-after-fork=yes";
+
+/// The log, if it can be read; else a note that says what is not known for want of it.
+fn open_log(notes: &mut Vec<String>) -> Option<Tail> {
+    let why = match evidence::locate().records {
+        LogLocation::File(file) => match Tail::open(&file) {
+            Ok(log) => return Some(log),
+            Err(error) => error.to_string(),
+        },
+        LogLocation::Unreadable { why } => why,
+    };
+    notes.push(format!(
+        "{why}; without it errors and lost blocks are only counted: what they are, and the C stacks, is in \
+         Valgrind's own output alone, where lines of pythy's tell the calls; blocks that are possibly lost are left out"
+    ));
+    None
+}
+
 impl Session {
     fn start() -> Self {
         let mut notes = Vec::new();
-        let log = match evidence::locate().records {
-            LogLocation::File(file) => Tail::open(&file).map_err(|error| notes.push(error.to_string())).ok(),
-            LogLocation::Unreadable { why } => {
-                notes.push(format!("{why}; without it errors are only counted, and leaks are not seen"));
-                None
-            }
-        };
+        let log = open_log(&mut notes);
+        valgrind::note_forks();
         let slots = Slots::of_this_process();
         if slots.is_none() {
             notes.push(
@@ -166,7 +204,28 @@ impl Session {
             overlaps: 0,
             leaks_wanted: false,
             sums: HashMap::new(),
+            inherited: 0,
+            lost: count_lost(),
         }
+    }
+
+    /// In a process that was forked off: what has been seen so far is the parent's, and the log too.
+    fn start_over(&mut self) {
+        self.notes.clear();
+        self.log = open_log(&mut self.notes);
+        // Its files are the parent's.
+        self.trail = None;
+        self.observed.clear();
+        self.sums.clear();
+        self.inherited = self.journal.last();
+        self.running = DEPTH.get().min(1);
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.poll()
+        {
+            self.notes.push(error.to_string());
+            self.log = None;
+        }
+        self.counted = bracket::count_errors();
     }
 
     /// The journal, to add declarations, call sites, tests and threads.
@@ -198,7 +257,7 @@ impl Session {
         if leaks == LeakCheck::Call && DEPTH.get() == 0 && self.running == 0 && bracket::take_released() {
             self.check_leaks();
         }
-        if bracket::count_errors() != self.counted {
+        if bracket::count_errors() != self.counted || valgrind::has_forked() {
             self.read(Seen::Outside);
         }
         let outermost = DEPTH.get() == 0;
@@ -273,6 +332,9 @@ impl Session {
         let seen = if alone { Seen::During(entered.call) } else { Seen::Outside };
         let read = self.read(seen);
         if own > 0 && alone {
+            if self.log.is_none() && !entered.frequent {
+                bracket::print_line(&self.erred(entered.call, own));
+            }
             if own > read {
                 self.count(entered, own - read, seen);
             }
@@ -281,6 +343,21 @@ impl Session {
             }
         }
         own > 0
+    }
+
+    /// A line for Valgrind's output, beside what nobody else can read.
+    fn erred(&self, call: CallNumber, errors: u64) -> String {
+        let place = self.journal.origin(call).map(|origin| {
+            let site = self.journal.call_site(origin.call_site);
+            format!(
+                ", {}() at {}:{}",
+                self.journal.declaration(origin.declaration).name,
+                site.file,
+                site.line
+            )
+        });
+        let plural = if errors == 1 { "" } else { "s" };
+        format!("pythy: {errors} error{plural} in call {call}{}", place.unwrap_or_default())
     }
 
     /// Keeps repeats of errors, in one sum for each frequent origin.
@@ -310,8 +387,34 @@ impl Session {
         }
         self.read(Seen::Outside);
         bracket::leak_check_added();
-        self.read(Seen::LeakCheck(self.checked + 1, self.journal.last()));
+        let seen = Seen::LeakCheck(self.checked + 1, self.journal.last());
+        self.read(seen);
+        if self.log.is_none() {
+            self.count_lost(seen);
+        }
         self.checked = self.journal.last();
+    }
+
+    /// Keeps how much was lost since the last check, by which nobody can read what it was.
+    fn count_lost(&mut self, seen: Seen) {
+        let (first, last) = (self.checked + 1, self.journal.last());
+        let before = std::mem::replace(&mut self.lost, count_lost());
+        let leaked = Leaked {
+            bytes: self.lost.bytes.saturating_sub(before.bytes),
+            blocks: self.lost.blocks.saturating_sub(before.blocks),
+            ..NOTHING
+        };
+        // Where no call was made and nothing was let go of, it was the interpreter.
+        let possible = bracket::take_released() || first <= last;
+        if leaked == NOTHING || !possible {
+            return;
+        }
+        let calls = if first < last { format!("calls {first} to {last}") } else { format!("call {last}") };
+        let when = if first > last { format!("after {calls}") } else { format!("in {calls}") };
+        let Leaked { bytes, blocks, .. } = leaked;
+        let plural = if blocks == 1 { "" } else { "s" };
+        bracket::print_line(&format!("pythy: {bytes} bytes in {blocks} block{plural} lost {when}"));
+        self.observed.push(Observed { evidence: Evidence::Lost(leaked), seen });
     }
 
     /// A place from which a later report may start; what is lost before it is found before it.
@@ -324,17 +427,25 @@ impl Session {
     /// Everything that has been seen since the mark, a leak check included.
     pub fn report(&mut self, since: Mark, tool: Tool) -> Report {
         self.check_leaks();
-        let findings = self.findings(since.observed);
+        let findings = self.findings(since.observed.min(self.observed.len()));
         let mut notes = self.notes.clone();
-        let cut = attribution::cut_short(&self.observed[since.observed..], &self.tables);
+        let cut =
+            attribution::cut_short(self.observed.get(since.observed..).unwrap_or_default(), &self.tables);
         if cut > 0 {
+            let (stacks, calls) = match cut {
+                1 => ("1 stack".to_owned(), "its call is"),
+                _ => (format!("{cut} stacks"), "their calls are"),
+            };
             notes.push(format!(
-                "Valgrind cut {cut} stacks of C code short after {} frames, so that their calls are not known \
-                 exactly, or not at all; run it with --num-callers=40",
+                "Valgrind cut {stacks} of C code short after {} frames, so that {calls} not known exactly, or not \
+                 at all; run it with --num-callers=40",
                 self.tables.num_callers
             ));
         }
-        let scope = Scope { first: since.first, last: self.journal.last() };
+        if self.log.is_none() && bracket::count_errors() >= ERROR_LIMIT && has_error_limit() {
+            notes.push(LIMIT.to_owned());
+        }
+        let scope = Scope { first: since.first.max(self.inherited + 1), last: self.journal.last() };
         report::build(tool, notes, Some((&self.journal, scope)), &findings)
     }
 
@@ -366,19 +477,32 @@ impl Session {
 
     /// Takes what the log has gained; returns how many errors (not loss records) that was.
     fn read(&mut self, seen: Seen) -> u64 {
-        self.counted = bracket::count_errors();
+        let before = std::mem::replace(&mut self.counted, bracket::count_errors());
         let Some(log) = &mut self.log else { return 0 };
         let events = match log.poll() {
             Ok(events) => events,
             Err(error) => {
                 self.notes.push(format!("{error}; what Valgrind reported after that is missing here"));
                 self.log = None;
+                self.lost = count_lost();
                 return 0;
             }
         };
-        let mut errors = 0;
-        for record in events.into_iter().filter_map(record) {
-            errors += u64::from(!record.is_leak());
+        if events.contains(&Event::LimitReached) {
+            self.notes.push(LIMIT.to_owned());
+        }
+        let mut records: Vec<_> = events.into_iter().filter_map(record).collect();
+        let errors = records.iter().filter(|record| !record.is_leak()).count() as u64;
+        let risen = bracket::count_errors().saturating_sub(before);
+        if errors > risen && valgrind::has_forked() {
+            // A fork writes into the same XML, where it has no number of its own.
+            if risen == 0 {
+                records.retain(Record::is_leak);
+            } else {
+                self.notes.push(OF_A_FORK.to_owned());
+            }
+        }
+        for record in records {
             // Later repeats may be of this one.
             self.sums.clear();
             self.observed.push(Observed { evidence: Evidence::Record(record), seen });
@@ -413,6 +537,21 @@ pub fn report_on_crash(trail: &Path, log: &Path, tool: Tool) -> Result<Option<Re
     ];
     let scope = Scope { first: 1, last: journal.last() };
     Ok(Some(report::build(tool, notes, Some((&journal, scope)), &findings)))
+}
+
+const NOTHING: Leaked = Leaked { bytes: 0, blocks: 0, indirect_bytes: 0, indirect_blocks: 0 };
+
+/// What the last leak check has found lost, directly or indirectly: Valgrind counts no more exactly.
+fn count_lost() -> Leaked {
+    Leaked { bytes: bracket::count_leaks(), blocks: bracket::count_leak_blocks(), ..NOTHING }
+}
+
+/// After how many different errors Valgrind stops, unless it is told not to or writes XML.
+const ERROR_LIMIT: u64 = 1000;
+
+fn has_error_limit() -> bool {
+    let is = |name, value: &str| valgrind::option(name).as_deref() == Some(value);
+    !is("--error-limit", "no") && !is("--xml", "yes")
 }
 
 /// How many frames Valgrind keeps of a stack: 12 unless it was told otherwise.

@@ -78,6 +78,12 @@ if not os.path.exists(sysconfig.get_path("include") + "/Python.h"):
     provide ${name:+"$name"}
 }
 
+# For comparison. In a directory of its own: in .venv pytest would load it for the tests.
+check_pytest_valgrind() {
+    [ ! -d build/pytest-valgrind ] || return 0
+    .venv/bin/python -m pip install --quiet --no-deps --target build/pytest-valgrind pytest-valgrind==0.2.0
+}
+
 # The second column of the table, as far as it is not installed.
 missing_libraries() {
     local wanted installed
@@ -116,5 +122,5 @@ check_libraries() {
 check_c
 check_rust
 check_venv
-if [ "${1:-}" = bench ]; then check_python_headers; fi
+if [ "${1:-}" = bench ]; then check_python_headers; check_pytest_valgrind; fi
 if [ "${1:-}" = libraries ]; then check_libraries; fi

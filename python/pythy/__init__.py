@@ -67,5 +67,5 @@ __all__ = [
     "worker",
 ]
 
-if running_under_valgrind():
+if running_under_valgrind() or _native.left_behind():
     _atexit.register(_native.report_at_exit)

@@ -186,6 +186,8 @@ class Report:
         """What could not be known, one sentence each."""
     def to_json(self, path: _Path) -> None:
         """Writes the report as JSON, in the form "pythy-report/1"."""
+    def suppressions(self) -> str:
+        """Valgrind suppressions, an entry for each finding, each with the call it comes from."""
     def table(self, stream: str) -> str:
         """The table, as wide as this stream of sys's is."""
 
@@ -257,6 +259,9 @@ def read_report(path: _Path) -> Report:
 
 def crash_report(trail: _Path, log: _Path) -> Report | None:
     """The report on a process that crashed, from the trail in this directory and Valgrind's XML."""
+
+def left_behind() -> bool:
+    """Whether this process runs natively because Valgrind did not follow a script into it."""
 
 def report_at_exit() -> None:
     """The table on stderr at the end of a process under Valgrind, if there is something to say."""

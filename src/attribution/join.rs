@@ -24,6 +24,8 @@ pub enum Evidence {
     Crash(FatalSignal),
     /// Errors that Valgrind counted and did not print again, or printed where nobody can read them.
     Counted(u64),
+    /// Blocks that a leak check counted as lost, where nobody can read what it printed about them.
+    Lost(Leaked),
 }
 
 /// When a piece of evidence was seen.
@@ -68,7 +70,8 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
             }
             (Evidence::Counted(count), Seen::Among(call)) => join.counted(*count, *call, &[]),
             (Evidence::Crash(signal), _) => join.crash(signal),
-            (Evidence::Counted(_), _) => {}
+            (Evidence::Lost(leaked), Seen::LeakCheck(first, last)) => join.lost(*leaked, (*first, *last)),
+            (Evidence::Counted(_) | Evidence::Lost(_), _) => {}
         }
     }
     join.findings.retain(|finding| finding.leaked.is_none_or(|leaked| leaked != NOTHING));
@@ -91,7 +94,7 @@ fn certainty(kind: &Kind) -> u8 {
 pub fn cut_short(observed: &[Observed], tables: &Tables) -> usize {
     let first_stacks = observed.iter().filter_map(|observed| match &observed.evidence {
         Evidence::Record(record) => record.stacks.first(),
-        Evidence::Crash(_) | Evidence::Counted(_) => None,
+        Evidence::Crash(_) | Evidence::Counted(_) | Evidence::Lost(_) => None,
     });
     first_stacks.filter(|stack| tables.is_cut(stack)).count()
 }
@@ -263,7 +266,7 @@ impl Join<'_> {
             Place::Cut | Place::Elsewhere => return,
         };
         if first > last {
-            what.push_str(": no call was made since the last check, so Python dropped the last handle");
+            what.push_str(DROPPED);
         }
         let lost_by = match allocated_by {
             _ if one_call => Some(first),
@@ -288,6 +291,32 @@ impl Join<'_> {
             lost_between: (first <= last).then_some((first, last)),
             leaked: Some(leaked),
             stacks: self.c_stacks(record, depth, lost_by),
+        });
+    }
+
+    /// Losses that were only counted: of the window it is known, and of a window of one call the call.
+    fn lost(&mut self, leaked: Leaked, (first, last): (CallNumber, CallNumber)) {
+        let (bytes, blocks) = (plural(leaked.bytes, "byte"), plural(leaked.blocks, "block"));
+        let verb = if leaked.blocks == 1 { "is" } else { "are" };
+        let mut what = format!(
+            "{bytes} in {blocks} {verb} lost, directly or indirectly; where that was allocated is only in \
+             Valgrind's own output"
+        );
+        if first > last {
+            what.push_str(DROPPED);
+        }
+        self.findings.push(Finding {
+            category: Category::Leak,
+            kind: Kind::Leak_DefinitelyLost,
+            what,
+            count: 1,
+            occurrences: Vec::new(),
+            basis: Basis::Window,
+            call: (first == last).then_some(first),
+            allocated_by: None,
+            lost_between: (first <= last).then_some((first, last)),
+            leaked: Some(leaked),
+            stacks: Vec::new(),
         });
     }
 
@@ -464,6 +493,9 @@ impl Join<'_> {
 fn is_on_stack(stack: &Stack) -> bool {
     stack.frames.is_empty() && stack.label.as_ref().is_some_and(|label| label.contains(" is on thread "))
 }
+
+/// Why a block was lost when no call was made.
+const DROPPED: &str = ": no call was made since the last check, so Python dropped the last handle";
 
 /// The kind of errors that were counted and could not be read.
 const UNREAD: &str = "Unread";

@@ -4,9 +4,12 @@
 mod requests;
 mod roots;
 mod slots;
+mod unfollowed;
 
 pub use requests::{
-    change_option, check_argument, check_result, count_errors, leak_check_added, make_defined,
+    change_option, check_argument, check_result, count_errors, count_leak_blocks, count_leaks,
+    leak_check_added, make_defined, print_line,
 };
 pub use roots::{Root, note_release, take_released};
 pub use slots::{HAS_SLOTS, Slot, Slots, dispatch, own_object};
+pub use unfollowed::{Unfollowed, unfollowed};

@@ -16,6 +16,23 @@ pub fn leak_check_added() {
     scrubbed(leak_check_added_request);
 }
 
+/// `VALGRIND_COUNT_LEAKS`: the bytes that the last leak check found lost, directly or indirectly.
+pub fn count_leaks() -> u64 {
+    crabgrind::memcheck::count_leaks().leaked as u64
+}
+
+/// `VALGRIND_COUNT_LEAK_BLOCKS`: the blocks, likewise.
+pub fn count_leak_blocks() -> u64 {
+    crabgrind::memcheck::count_leak_blocks().leaked as u64
+}
+
+/// `VALGRIND_PRINTF`: a line in Valgrind's own output, among its records.
+pub fn print_line(line: &str) {
+    if let Ok(line) = CString::new(format!("{line}\n")) {
+        crabgrind::vg_print(&line);
+    }
+}
+
 /// `VALGRIND_CLO_CHANGE`: an option such as `--show-leak-kinds=none` for the time to come.
 pub fn change_option(option: &str) {
     if let Ok(option) = CString::new(option) {

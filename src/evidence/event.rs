@@ -23,6 +23,8 @@ pub enum Event {
     ErrorCounts(Vec<ErrorCount>),
     /// How often each suppression was used; in XML only, at the exit.
     SuppressionCounts(Vec<SuppressionCount>),
+    /// Valgrind reports and counts no further errors: in a text log, without `--error-limit=no`.
+    LimitReached,
     /// The program has ended; loss records still follow. In XML only.
     Finished,
 }

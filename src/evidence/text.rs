@@ -88,6 +88,9 @@ impl TextReader {
             self.end_paragraph(events);
         } else if !content.starts_with(' ') {
             self.end_paragraph(events);
+            if is_limit(content) {
+                events.push(Event::LimitReached);
+            }
             self.sentence(content);
         } else if let Some(paragraph) = &mut self.paragraph {
             paragraph.indented(content);
@@ -168,6 +171,11 @@ impl Paragraph {
             }
         }
     }
+}
+
+/// Valgrind's last word on errors: it has a limit of different ones, and one of all.
+fn is_limit(sentence: &str) -> bool {
+    sentence.starts_with("More than ") && sentence.ends_with(" errors detected.  I'm not reporting any more.")
 }
 
 /// The number in `Thread 2:` and `Thread 2 worker:`.

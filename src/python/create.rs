@@ -23,7 +23,7 @@ use super::plan::{Parameter, Plan, ResultPlan};
 use crate::binding::{
     self, Bindings, BoundFunction, CallShape, Library, Loader, Route, Scalar, Signature, Skipped,
 };
-use crate::bracket::HAS_SLOTS;
+use crate::bracket::{self, HAS_SLOTS};
 use crate::call::Libffi;
 use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::journal::Declaration;
@@ -240,6 +240,7 @@ pub fn join(
     library_file: &Path,
     loader: Arc<dyn Loader>,
 ) -> PyResult<Joined> {
+    let _unfollowed = bracket::unfollowed();
     let libclang = libclang(py)?;
     let (cache, key) = (Cache::of_user(), Key::new(options, libclang.as_deref()));
     let parsed = Cache::read(cache.as_ref(), key.as_ref(), || read_headers(py, libclang, options))?;

@@ -73,6 +73,11 @@ impl Report {
         std::fs::write(&path, json).map_err(|source| Error::ReportWrite { path, source }.into())
     }
 
+    /// Valgrind suppressions, an entry for each finding, each with the call it comes from.
+    fn suppressions(&self) -> PyResult<String> {
+        self.with(report::to_suppressions)
+    }
+
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
         self.table(py, "stdout")
     }
@@ -143,6 +148,12 @@ pub fn running_under_valgrind() -> bool {
     valgrind::running() != Presence::Native
 }
 
+/// Whether this process runs natively because Valgrind did not follow a script into it.
+#[pyfunction]
+pub fn left_behind() -> bool {
+    valgrind::left_behind()
+}
+
 /// The version of the Valgrind on PATH, "3.19.0"; None where there is none.
 #[pyfunction]
 pub fn valgrind_version() -> Option<String> {
@@ -211,7 +222,9 @@ pub fn crash_report(py: Python<'_>, trail: PathBuf, log: PathBuf) -> PyResult<Op
 pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
     let data = collect(py, Mark::START)?;
     // `pythy run` shows it when the process is over.
-    if let Some(path) = std::env::var_os("PYTHY_RUN_REPORT").map(PathBuf::from) {
+    // Programs that this one starts have the variable too.
+    if let Ok(path) = std::env::var("PYTHY_RUN_REPORT") {
+        let path = PathBuf::from(path.replace("%p", &std::process::id().to_string()));
         let json = report::to_json(&data);
         return std::fs::write(&path, json).map_err(|source| Error::ReportWrite { path, source }.into());
     }

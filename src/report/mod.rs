@@ -4,6 +4,7 @@ mod build;
 mod json;
 mod message;
 mod model;
+mod suppressions;
 mod table;
 
 pub use build::{Scope, build};
@@ -13,4 +14,5 @@ pub use model::{
     Call, CallSite, CallTotal, Declaration, Finding, Frame, Leaked, Report, SCHEMA, SourceLines, Stack, Tool,
     Totals,
 };
+pub use suppressions::to_suppressions;
 pub use table::{Screen, to_table};

@@ -50,6 +50,7 @@ fn table(report: &Report, screen: &Screen) -> String {
     for Group { finding, alike } in groups(report) {
         let (call, declaration) = match finding.call.as_ref().or(finding.allocated_by.as_ref()) {
             Some(call) => (python_call(report, call, screen), c_declaration(report, call, screen)),
+            None if finding.lost_between.is_some() => ("(which call is not known)".to_owned(), String::new()),
             None => ("(no call of this process)".to_owned(), String::new()),
         };
         table.add_row([finding.id.to_string(), headline(finding, &alike), call, declaration]);
@@ -137,7 +138,7 @@ pub(super) fn details(finding: &Finding, screen: &Screen) -> String {
 
 pub(super) fn stacks(finding: &Finding, screen: &Screen) -> String {
     let mut text = String::new();
-    if finding.category == Category::Leak {
+    if finding.category == Category::Leak && !finding.stacks.is_empty() {
         text.push_str("  allocated here:\n");
     }
     for stack in &finding.stacks {

@@ -1,13 +1,15 @@
 //! Valgrind itself: the one that is installed, and the one that runs this process.
 
+mod forks;
 mod installed;
 mod options;
 mod presence;
 mod suppressions;
 mod version;
 
+pub use forks::{has_forked, note_forks, take_forked};
 pub use installed::{Valgrind, find};
 pub use options::option;
-pub use presence::{Presence, running};
+pub use presence::{Presence, left_behind, running};
 pub use suppressions::shipped as shipped_suppressions;
 pub use version::Version;

@@ -553,10 +553,31 @@ TABLE = [
         "leak_check must be 'call', 'test', 'session' or 'off', not 'daily'",
     ),
     Bad(
-        "not yet",
-        opened("code.h", backend="isolated"),
-        pythy.Error,
-        "backend='isolated' is not implemented in this version of pythy",
+        "option",
+        opened("code.h", timeout=1),
+        ValueError,
+        "timeout is for backend='isolated' only: only a worker can be ended",
+    ),
+    Bad(
+        "option", opened("code.h", timeout=-1), ValueError, "timeout is a positive number of seconds, not -1"
+    ),
+    Bad(
+        "option",
+        opened("code.h", timeout="soon"),
+        TypeError,
+        "timeout is a number of seconds or None, not str",
+    ),
+    Bad(
+        "option",
+        opened("code.h", backend="isolated", checker="helgrind"),
+        ValueError,
+        "checker must be 'memcheck' or 'none', not 'helgrind'",
+    ),
+    Bad(
+        "option",
+        lambda lib: opened("code.h", worker=pythy.worker(checker="none"), checker="none")(lib),
+        ValueError,
+        "checker is the worker's own: pythy.worker(checker=...)",
     ),
     Bad(
         "not yet",

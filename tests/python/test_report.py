@@ -200,7 +200,8 @@ def piped(build, under_valgrind):
 
 NOTE = (
     "Valgrind's log is a pipe, which cannot be read back; run valgrind with --log-file=FILE or --xml=yes "
-    "--xml-file=FILE; without it errors are only counted, and leaks are not seen"
+    "--xml-file=FILE; without it errors and lost blocks are only counted: what they are, and the C stacks, is in "
+    "Valgrind's own output alone, where lines of pythy's tell the calls; blocks that are possibly lost are left out"
 )
 
 

@@ -60,6 +60,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="term (default, on stderr) or json (default on stdout); may be given several times",
     )
     parser.add_argument(
+        "--suppressions",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a file of suppressions for Valgrind; may be given several times",
+    )
+    parser.add_argument(
+        "--gen-suppressions",
+        metavar="FILE",
+        help="write an entry for each finding into this file, to be given as --suppressions",
+    )
+    parser.add_argument(
         "-m",
         dest="module",
         metavar="MODULE",
@@ -86,9 +98,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"pythy: there is no script '{program[0]}'", file=sys.stderr)
         return UNUSABLE
     # Now, as the program may take hours.
-    for _, file in arguments.report or ():
+    outputs = [("report", file) for _, file in arguments.report or ()]
+    for what, file in [*outputs, ("suppressions", arguments.gen_suppressions)]:
         if file is not None and (why := refusal(Path(file))) is not None:
-            print(f"pythy: the report cannot go to '{file}': {why}", file=sys.stderr)
+            print(f"pythy: the {what} cannot go to '{file}': {why}", file=sys.stderr)
+            return UNUSABLE
+    for file in arguments.suppressions:
+        if not Path(file).is_file():
+            print(f"pythy: there is no file of suppressions '{file}'", file=sys.stderr)
             return UNUSABLE
     valgrind = shutil.which("valgrind")
     if valgrind is None or pythy.valgrind_version() is None:
@@ -96,27 +113,40 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"pythy: valgrind {what if valgrind is None else 'does not run'}", file=sys.stderr)
         return NO_VALGRIND
     with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
-        code, report = run_under_valgrind(valgrind, program, Path(directory))
+        suppressions = [f"--suppressions={Path(file).absolute()}" for file in arguments.suppressions]
+        code, report = run_under_valgrind(valgrind, suppressions, program, Path(directory))
     if report is None:
         return code
     written = write_all(report, arguments.report or [("term", None)])
+    if arguments.gen_suppressions:
+        try:
+            Path(arguments.gen_suppressions).write_text(report.suppressions())
+        except OSError as error:
+            where = f"'{arguments.gen_suppressions}': {os.strerror(error.errno or 0)}"
+            print(f"pythy: the suppressions cannot go to {where}", file=sys.stderr)
+            written = False
     if code == 0 and not written:
         return UNUSABLE
     return code if code != 0 or report.ok else FINDINGS
 
 
-def run_under_valgrind(valgrind: str, program: list[str], directory: Path) -> tuple[int, pythy.Report | None]:
+def run_under_valgrind(
+    valgrind: str, suppressions: list[str], program: list[str], directory: Path
+) -> tuple[int, pythy.Report | None]:
     """The program's exit code and its report; None where it never used pythy."""
     # Without names, so that nothing is left behind however this ends; not closed on exec.
     xml, log = os.memfd_create("pythy-xml", 0), os.memfd_create("pythy-log", 0)
-    report, trail = directory / "report.json", directory / "trail"
+    # %p is the process: programs that this one starts have the variable too.
+    report, trail = directory / "report-%p.json", directory / "trail"
     trail.mkdir()
     environment = {**os.environ, "PYTHY_RUN_REPORT": str(report), "PYTHY_TRAIL": str(trail)}
     # Debug information from the network takes minutes.
     environment.pop("DEBUGINFOD_URLS", None)
-    command = [valgrind, *OPTIONS, f"--xml-fd={xml}", f"--log-fd={log}", interpreter(), *program]
+    options = [*OPTIONS, *suppressions, f"--xml-fd={xml}", f"--log-fd={log}"]
+    command = [valgrind, *options, interpreter(), *program]
     with subprocess.Popen(command, env=environment, pass_fds=(xml, log)) as running, passing_on(running):
         code = wait(running)
+    report = directory / f"report-{running.pid}.json"
     if report.exists():
         return code, _native.read_report(report)
     if code < 0:
