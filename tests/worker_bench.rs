@@ -10,7 +10,7 @@ use support::{Fixture, NoHooks, compile, int, memcheck};
 #[test]
 #[ignore = "a measurement"]
 fn figures() {
-    let library = compile("bench", "#include <stdlib.h>\nint add(int a, int b) { return a + b; }\nvoid *keep[100000]; int blocks(int n) { for (int i = 0; i < n; i++) keep[i] = malloc(32); return n; } int touch(char *p) { p[0]++; return 0; }");
+    let library = compile("bench", "#include <stdlib.h>\nint add(int a, int b) { return a + b; }\nvoid *keep[1000]; int blocks(int n) { for (int i = 0; i < n; i++) keep[i] = malloc(32); return n; } int touch(char *p) { p[0]++; return 0; }");
     for checker in [Checker::None, memcheck()] {
         println!("{checker:?}");
         let started = Instant::now();
