@@ -25,6 +25,7 @@ pub mod report;
 
 pub mod worker;
 
+pub mod isolation;
 pub mod session;
 
 #[cfg(feature = "python")]

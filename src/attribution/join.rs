@@ -24,6 +24,13 @@ pub enum Evidence {
     Crash(FatalSignal),
     /// Errors that Valgrind counted and did not print again, or printed where nobody can read them.
     Counted(u64),
+    /// The process ended, in a way that Valgrind said nothing of.
+    Ended {
+        /// How: `SIGSEGV`, `exit`.
+        kind: String,
+        /// The same in words.
+        what: String,
+    },
     /// Blocks that a leak check counted as lost, where nobody can read what it printed about them.
     Lost(Leaked),
 }
@@ -69,9 +76,10 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
                 join.counted(*count, *call, &[(*call, *count)]);
             }
             (Evidence::Counted(count), Seen::Among(call)) => join.counted(*count, *call, &[]),
-            (Evidence::Crash(signal), _) => join.crash(signal),
+            (Evidence::Crash(signal), seen) => join.crash(signal, *seen),
+            (Evidence::Ended { kind, what }, Seen::During(call)) => join.ended(kind, what, *call),
             (Evidence::Lost(leaked), Seen::LeakCheck(first, last)) => join.lost(*leaked, (*first, *last)),
-            (Evidence::Counted(_) | Evidence::Lost(_), _) => {}
+            (Evidence::Counted(_) | Evidence::Lost(_) | Evidence::Ended { .. }, _) => {}
         }
     }
     join.findings.retain(|finding| finding.leaked.is_none_or(|leaked| leaked != NOTHING));
@@ -94,7 +102,7 @@ fn certainty(kind: &Kind) -> u8 {
 pub fn cut_short(observed: &[Observed], tables: &Tables) -> usize {
     let first_stacks = observed.iter().filter_map(|observed| match &observed.evidence {
         Evidence::Record(record) => record.stacks.first(),
-        Evidence::Crash(_) | Evidence::Counted(_) | Evidence::Lost(_) => None,
+        Evidence::Crash(_) | Evidence::Ended { .. } | Evidence::Counted(_) | Evidence::Lost(_) => None,
     });
     first_stacks.filter(|stack| tables.is_cut(stack)).count()
 }
@@ -170,18 +178,28 @@ impl Join<'_> {
     }
 
     /// The call on whose stack the signal struck; where the stack does not tell, the last one.
-    fn crash(&mut self, signal: &FatalSignal) {
+    fn crash(&mut self, signal: &FatalSignal, seen: Seen) {
         let stack = &signal.stack;
-        let (call, basis, depth) = match self.tables.place(stack) {
-            Place::InCall { slot, depth } => (self.number(slot, Seen::Outside), Basis::Call, depth),
-            Place::InLibrary | Place::Cut => {
-                (Some(self.journal.last()).filter(|last| *last > 0), Basis::Window, stack.frames.len())
+        let (call, basis, depth) = match (self.tables.place(stack), seen) {
+            // Somebody waited for this very call.
+            (place, Seen::During(call)) => {
+                let depth = match place {
+                    Place::InCall { depth, .. } => depth,
+                    _ => stack.frames.len(),
+                };
+                (Some(call), Basis::Call, depth)
             }
-            // A callback that is gone crashes in Python's code; else somebody stopped the program, or
-            // Python itself crashed.
-            Place::Elsewhere => match self.tables.enclosing_call(stack) {
-                Some((slot, depth)) => (self.number(slot, Seen::Outside), Basis::Call, depth),
-                None => return,
+            (place, _) => match place {
+                Place::InCall { slot, depth } => (self.number(slot, Seen::Outside), Basis::Call, depth),
+                Place::InLibrary | Place::Cut => {
+                    (Some(self.journal.last()).filter(|last| *last > 0), Basis::Window, stack.frames.len())
+                }
+                // A callback that is gone crashes in Python's code; else somebody stopped the program, or
+                // Python itself crashed.
+                Place::Elsewhere => match self.tables.enclosing_call(stack) {
+                    Some((slot, depth)) => (self.number(slot, Seen::Outside), Basis::Call, depth),
+                    None => return,
+                },
             },
         };
         let mut what = signal.name.clone();
@@ -203,6 +221,23 @@ impl Join<'_> {
             lost_between: None,
             leaked: None,
             stacks: vec![Stack { label: None, frames: stack.frames[..depth].to_vec() }],
+        });
+    }
+
+    /// A call during which the process ended.
+    fn ended(&mut self, kind: &str, what: &str, call: CallNumber) {
+        self.findings.push(Finding {
+            category: Category::Crash,
+            kind: Kind::from(kind),
+            what: what.to_owned(),
+            count: 1,
+            occurrences: Vec::new(),
+            basis: Basis::Call,
+            call: Some(call),
+            allocated_by: None,
+            lost_between: None,
+            leaked: None,
+            stacks: Vec::new(),
         });
     }
 

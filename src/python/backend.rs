@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 
 use super::exceptions;
 use super::summons::interrupted;
-use crate::Result;
 use crate::valgrind::{self, Presence, Valgrind};
 use crate::worker::{Checker, Launch, Station};
+use crate::{Result, isolation};
 
 /// Where the C code of an interface is to run.
 pub enum Backend {
@@ -45,7 +45,7 @@ pub fn worker(py: Python<'_>, checker: Option<&str>) -> PyResult<Worker> {
 impl Worker {
     /// Ends the worker. Doing it twice is no error.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.station.close());
+        close_station(py, &self.station);
     }
 
     /// The number of the process; None where none is running.
@@ -149,6 +149,17 @@ pub fn program(py: Python<'_>) -> PyResult<PathBuf> {
     Ok(package.with_file_name("bin").join("pythy-worker"))
 }
 
+/// Ends the worker as a program ends, after a last look for what it has lost.
+pub fn close_station(py: Python<'_>, station: &Arc<Station>) {
+    match (isolation::current(), station.running()) {
+        (Some(mut isolation), Some(client)) => isolation.finish(&client, || station.close()),
+        (isolation, _) => {
+            drop(isolation);
+            py.detach(|| station.close());
+        }
+    }
+}
+
 /// All stations that may have a worker.
 static STATIONS: Mutex<Vec<Weak<Station>>> = Mutex::new(Vec::new());
 
@@ -176,10 +187,11 @@ pub fn abandon_workers() {
 
 /// At the end of the program: ends the workers as programs end.
 #[pyfunction]
-pub fn end_workers(py: Python<'_>) {
+pub fn end_workers(py: Python<'_>) -> PyResult<()> {
     let stations: Vec<_> = {
         let stations = STATIONS.lock().unwrap_or_else(PoisonError::into_inner);
         stations.iter().filter_map(Weak::upgrade).collect()
     };
-    py.detach(|| stations.iter().for_each(|station| station.close()));
+    stations.iter().for_each(|station| close_station(py, station));
+    super::report::report_at_exit(py)
 }

@@ -9,8 +9,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::journal::{CallSite, Origin};
-use crate::session;
+use crate::journal::{CallSite, Journal, Origin};
+use crate::{isolation, session};
 
 /// A line of a code object; the object is kept alive so that its address stays its own.
 type Line = (usize, c_int);
@@ -78,8 +78,16 @@ fn known_or_new(code: &Bound<'_, PyAny>, key: Line) -> PyResult<u32> {
     Ok(id)
 }
 
+/// The journal of this process; `None` where no calls are recorded.
+pub fn journal<T>(with: impl FnOnce(&mut Journal) -> T) -> Option<T> {
+    if let Some(mut session) = session::current() {
+        return Some(with(session.journal()));
+    }
+    isolation::current().map(|mut isolation| with(isolation.journal()))
+}
+
 fn add(call_site: CallSite) -> u32 {
-    session::current().map_or(0, |mut session| session.journal().add_call_site(call_site))
+    journal(|journal| journal.add_call_site(call_site)).unwrap_or(0)
 }
 
 fn thread(py: Python<'_>) -> PyResult<u32> {
@@ -87,7 +95,7 @@ fn thread(py: Python<'_>) -> PyResult<u32> {
         return Ok(id);
     }
     let name: String = py.import("threading")?.call_method0("current_thread")?.getattr("name")?.extract()?;
-    let id = session::current().map_or(0, |mut session| session.journal().add_thread(&name));
+    let id = journal(|journal| journal.add_thread(&name)).unwrap_or(0);
     THREAD.set(Some(id));
     Ok(id)
 }

@@ -26,6 +26,7 @@ use crate::binding::{
 use crate::bracket::{self, HAS_SLOTS};
 use crate::call::Libffi;
 use crate::header::{self, Cache, Key, Options, Parsed};
+use crate::isolation;
 use crate::journal::Declaration;
 use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
 use crate::session::{self, LeakCheck};
@@ -76,7 +77,6 @@ pub fn create_interface<'py>(
         return Err(exceptions::Error::new_err(message));
     }
     let timeout = timeout.map_or(Ok(None), |timeout| isolated::seconds(&timeout))?;
-    let checks = Checks { leaks: leak_check_named(leak_check.as_deref())?, results: check_results };
     let decode = decodes(encoding.as_deref())?;
     let release_gil = match gil {
         "release" => true,
@@ -93,6 +93,8 @@ pub fn create_interface<'py>(
             "timeout is for backend='isolated' only: only a worker can be ended",
         ));
     }
+    let usual = if matches!(backend, Backend::InProcess) { LeakCheck::Session } else { LeakCheck::Call };
+    let checks = Checks { leaks: leak_check_named(leak_check.as_deref(), usual)?, results: check_results };
     let loader: Arc<dyn Loader> = match &backend {
         Backend::InProcess => Arc::new(binding::Here),
         Backend::Isolated(station, _) => station.clone(),
@@ -118,7 +120,9 @@ pub fn create_interface<'py>(
             (Homes::There(station), Some(there))
         }
     };
-    if let Some(mut session) = session::current() {
+    if there.is_some() {
+        isolation::begin().add_library(&library);
+    } else if let Some(mut session) = session::current() {
         session.add_library(&library);
     }
     let types = Types::new(model, &names, module.name()?.to_string(), decode, homes);
@@ -179,11 +183,12 @@ fn file_names(headers: &[PathBuf]) -> String {
     headers.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-fn leak_check_named(name: Option<&str>) -> PyResult<LeakCheck> {
+fn leak_check_named(name: Option<&str>, usual: LeakCheck) -> PyResult<LeakCheck> {
     Ok(match name {
         Some("call") => LeakCheck::Call,
         Some("test") => LeakCheck::Test,
-        None | Some("session") => LeakCheck::Session,
+        None => usual,
+        Some("session") => LeakCheck::Session,
         Some("off") => LeakCheck::Off,
         Some(other) => {
             return Err(PyValueError::new_err(format!(
@@ -354,14 +359,12 @@ impl Making<'_> {
         module: &Bound<'py, PyString>,
         function: BoundFunction,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let journal_id = session::current().map_or(0, |mut session| {
-            session.add_declaration(Declaration {
-                name: function.declaration.name.clone(),
-                prototype: function.declaration.prototype.clone(),
-                location: function.declaration.location.clone(),
-                library: self.calls.library.clone(),
-                leaks: self.calls.checks.leaks != LeakCheck::Off,
-            })
+        let journal_id = add_declaration(self.calls, || Declaration {
+            name: function.declaration.name.clone(),
+            prototype: function.declaration.prototype.clone(),
+            location: function.declaration.location.clone(),
+            library: self.calls.library.clone(),
+            leaks: self.calls.checks.leaks != LeakCheck::Off,
         });
         self.entered(module, function, journal_id, None)
     }
@@ -436,6 +439,16 @@ impl Making<'_> {
     }
 }
 
+/// The id of a declaration in the journal; 0 where calls are not recorded.
+fn add_declaration(calls: &Calls, declaration: impl FnOnce() -> Declaration) -> u32 {
+    if calls.there.is_some() {
+        // Not under the lock: it may take a word with the worker.
+        let declaration = declaration();
+        return isolation::begin().add_declaration(declaration);
+    }
+    session::current().map_or(0, |mut session| session.add_declaration(declaration()))
+}
+
 /// The builtin that calls the function at an address through a pointer of this type, and whether the
 /// type may keep it: not where it keeps the types itself.
 pub fn function_at(
@@ -469,15 +482,15 @@ pub fn function_at(
     let shape = CallShape::of(&declaration, types.model()).map_err(|why| {
         exceptions::new_argument_error(py, format!("a '{qualified}' cannot be called: {why}"))
     })?;
-    let journal_id = session::current().map_or(0, |mut session| {
+    let journal_id = add_declaration(calls, || {
         let symbol = calls.loader.symbol_at(address).ok().flatten();
-        session.add_declaration(Declaration {
+        Declaration {
             name: symbol.as_ref().map_or(qualified, |symbol| symbol.name.clone()),
             prototype: declaration.prototype.clone(),
             location: declaration.location.clone(),
             library: symbol.map_or_else(|| calls.library.clone(), |symbol| symbol.library),
             leaks: calls.checks.leaks != LeakCheck::Off,
-        })
+        }
     });
     let keepable = matches!(shape, CallShape::Scalars(_));
     let bound = BoundFunction { declaration, address: address as *const _, shape };

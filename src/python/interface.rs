@@ -12,7 +12,7 @@ use pyo3::types::{
 };
 
 use super::array::Array;
-use super::backend::Sole;
+use super::backend::{Sole, close_station};
 use super::callback::Callback;
 use super::ctype::{CType, InWorker, Pointee, Shape, Types};
 use super::entry;
@@ -69,7 +69,7 @@ impl Interface {
             std::mem::forget(library);
         }
         if let Some(InWorker { station, sole: Sole(true), .. }) = self.there() {
-            py.detach(|| station.close());
+            close_station(py, station);
         }
         Ok(())
     }

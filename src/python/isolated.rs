@@ -8,17 +8,20 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::buffer::Views;
+use super::call_site;
 use super::callable::{Callable, callable};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
-use super::failure::{bad_argument, bad_count, refuse_closed};
+use super::failure::{bad_argument, bad_count, refuse_closed, short_repr};
 use super::home::Home;
-use super::place::Place;
+use super::place::{Place, owned_block};
 use super::plan::{Argument as Converted, Failure, ResultPlan};
 use super::reference::Ref;
+use super::report;
 use super::summons::Attendance;
 use crate::binding::{Library, Passing, RecordClass};
-use crate::bracket::Slot;
 use crate::call::errno;
+use crate::isolation::{self, Entered};
+use crate::journal::ArgumentBlock;
 use crate::worker::{Argument, CallRequest, Client, Copy, CopyOf, ResultKind, Returned, Station};
 use crate::{Error, Result};
 
@@ -165,6 +168,8 @@ struct Lent {
     address: *mut u8,
     length: usize,
     writable: bool,
+    /// The index of the argument, the first of several with this memory.
+    argument: usize,
 }
 
 /// The arguments as the worker gets them.
@@ -178,10 +183,10 @@ struct Arguments {
 
 impl Arguments {
     /// The same memory handed over twice is one copy.
-    fn lend(&mut self, address: *mut u8, length: usize, writable: bool) {
+    fn lend(&mut self, argument: usize, (address, length, writable): (*mut u8, usize, bool)) {
         let known = self.lent.iter().position(|lent| lent.address == address && lent.length == length);
         let index = known.unwrap_or_else(|| {
-            self.lent.push(Lent { address, length, writable: false });
+            self.lent.push(Lent { address, length, writable: false, argument });
             self.lent.len() - 1
         });
         self.lent[index].writable |= writable;
@@ -218,9 +223,13 @@ impl Call<'_, '_> {
                 Copy { memory, address: 0 }
             })
             .collect();
+        let Some(origin) = call_site::origin(self.callable.declaration) else {
+            return Ok(std::ptr::null_mut());
+        };
+        let entered = isolation::begin().enter(origin, &client, self.callable.checks.leaks)?;
         let mut request = CallRequest {
             function,
-            slot: Slot::Call(0),
+            slot: entered.slot,
             errno: errno::get(),
             result: self.result_kind(),
             copies: &mut copies,
@@ -228,18 +237,95 @@ impl Call<'_, '_> {
             values: &values,
             check_results: self.callable.checks.results,
             outputs: &outputs,
-            leak_check: false,
+            leak_check: entered.leak_check,
             timeout,
         };
         // SAFETY: the GIL is held, and the client touches no Python object.
         let (returned, raised) =
             unsafe { Attendance::during(false, |attendance| client.call(&mut request, attendance)) };
-        let returned = returned?;
+        let blocks: Vec<_> = copies.iter().zip(&lent).map(|(copy, lent)| (copy.address, lent)).collect();
+        // SAFETY: as the caller vouches.
+        let given = || unsafe { (self.show(), self.blocks(&blocks)) };
+        let returned = match returned {
+            Ok(returned) => returned,
+            Err(error) => {
+                let failed = self.failed(&entered, &client, error, given());
+                return Err(raised.unwrap_or(failed));
+            }
+        };
+        let news = {
+            let mut isolation = isolation::begin();
+            isolation.note_pace(&entered, returned.micros);
+            isolation.leave(&entered, &returned, given)
+        };
         errno::set(returned.errno);
         if let Some(error) = raised {
             return Err(error);
         }
+        if news && report::is_to_raise() {
+            let tool = report::tool(self.py);
+            let data = isolation::begin().report_on(&entered, tool);
+            if let Some(error) = report::memory_check_error(self.py, data)? {
+                return Err(error);
+            }
+        }
         self.give(&returned, &home)
+    }
+
+    /// The exception for a call during which the worker ended, or was ended.
+    fn failed(
+        &self,
+        entered: &Entered,
+        client: &Client,
+        error: Error,
+        given: (Vec<String>, Vec<ArgumentBlock>),
+    ) -> PyErr {
+        let tool = report::tool(self.py);
+        let data = {
+            let mut isolation = isolation::begin();
+            isolation.fail(entered, client.death().as_ref(), given);
+            isolation.report_on(entered, tool)
+        };
+        match error {
+            Error::WorkerCrashed { signal, exit_code, .. } => {
+                report::worker_crashed(self.py, &error, data, signal, exit_code).unwrap_or_else(|error| error)
+            }
+            error => error.into(),
+        }
+    }
+
+    /// # Safety
+    /// The GIL is held and the arguments are live.
+    unsafe fn objects(&self) -> impl Iterator<Item = Bound<'_, PyAny>> {
+        // SAFETY: as the caller vouches.
+        (0..self.count).map(|index| unsafe { Bound::from_borrowed_ptr(self.py, *self.arguments.add(index)) })
+    }
+
+    /// # Safety
+    /// The GIL is held and the arguments are live.
+    unsafe fn show(&self) -> Vec<String> {
+        // SAFETY: as the caller vouches.
+        unsafe { self.objects().map(|object| short_repr(&object)).collect() }
+    }
+
+    /// The memory that C knew by each argument.
+    ///
+    /// # Safety
+    /// The GIL is held and the arguments are live.
+    unsafe fn blocks(&self, copies: &[(usize, &Lent)]) -> Vec<ArgumentBlock> {
+        let name = |index| self.callable.parameter_name(index);
+        let copies = copies.iter().map(|(address, lent)| ArgumentBlock {
+            name: name(lent.argument),
+            address: *address as u64,
+            size: lent.length as u64,
+        });
+        // SAFETY: as the caller vouches.
+        let objects = unsafe { self.objects() };
+        let owned = objects.enumerate().filter_map(|(index, object)| {
+            let (address, size) = owned_block(&object)?;
+            Some(ArgumentBlock { name: name(index), address: address as u64, size: size as u64 })
+        });
+        copies.chain(owned).collect()
     }
 
     /// `None` with an exception set.
@@ -283,7 +369,9 @@ impl Call<'_, '_> {
         match argument {
             Converted::Word(word) if is_float => arguments.list.push(Argument::Float(word)),
             Converted::Word(word) => arguments.list.push(Argument::Integer(word)),
-            Converted::Memory { address, length, writable } => arguments.lend(address, length, writable),
+            Converted::Memory { address, length, writable } => {
+                arguments.lend(index, (address, length, writable))
+            }
             Converted::Callable { id, signature } => {
                 arguments.list.push(Argument::Callback { id, signature });
             }

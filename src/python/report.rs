@@ -7,8 +7,9 @@ use std::sync::{Mutex, OnceLock};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::exceptions::MemoryCheckError;
+use super::exceptions::{MemoryCheckError, WorkerCrashed};
 use crate::Error;
+use crate::isolation;
 use crate::report::{self, Report as Data, Screen, SourceLines, Tool};
 use crate::session::{self, Entered, Mark};
 use crate::valgrind::{self, Presence};
@@ -104,25 +105,44 @@ impl Report {
     }
 }
 
+/// A place from which a report may start.
+#[derive(Clone)]
+pub struct Since {
+    here: Mark,
+    there: isolation::Mark,
+}
+
+impl Since {
+    /// The start of the process.
+    pub const START: Self = Self { here: Mark::START, there: isolation::Mark::START };
+
+    /// Now; what has been lost is found before it.
+    fn now() -> Self {
+        Self {
+            here: session::current().map_or(Mark::START, |mut session| session.mark()),
+            there: isolation::current().map_or(isolation::Mark::START, |mut isolation| isolation.mark()),
+        }
+    }
+}
+
 /// A `with` block whose calls a report is about.
 #[pyclass(frozen, module = "pythy")]
 pub struct Watch {
-    mark: Mutex<Option<Mark>>,
+    mark: Mutex<Option<Since>>,
     report: Py<Report>,
 }
 
 #[pymethods]
 impl Watch {
     fn __enter__(&self, py: Python<'_>) -> Py<Report> {
-        *self.mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            session::current().map(|mut session| session.mark());
+        *self.mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Since::now());
         self.report.clone_ref(py)
     }
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<bool> {
         let mark = self.mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let data = collect(py, mark.unwrap_or(Mark::START))?;
+        let data = collect(py, &mark.unwrap_or(Since::START))?;
         *self.report.get().data.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(data);
         Ok(false)
     }
@@ -139,7 +159,7 @@ pub fn watch(py: Python<'_>) -> PyResult<Watch> {
 /// A report about everything so far in this process. Runs a leak check.
 #[pyfunction]
 pub fn memory_report(py: Python<'_>) -> PyResult<Report> {
-    Ok(Report { data: Mutex::new(Some(collect(py, Mark::START)?)) })
+    Ok(Report { data: Mutex::new(Some(collect(py, &Since::START)?)) })
 }
 
 /// Whether this process runs under Valgrind.
@@ -175,27 +195,69 @@ pub fn raise_on_finding(enabled: bool) {
 /// Sets `MemoryCheckError` for a call of which there is news, if that is wanted and it has findings.
 /// The GIL is held.
 pub fn raises(entered: &Entered) -> bool {
-    if !RAISE.load(Ordering::Relaxed) {
+    if !is_to_raise() {
         return false;
     }
     // SAFETY: only called from entries, with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    match memory_check_error(py, entered) {
+    let data = session::current().map(|mut session| session.report_on(entered, tool(py)));
+    match data.map_or(Ok(None), |data| memory_check_error(py, data)) {
         Ok(None) => return false,
         Ok(Some(error)) | Err(error) => error.restore(py),
     }
     true
 }
 
-fn memory_check_error(py: Python<'_>, entered: &Entered) -> PyResult<Option<PyErr>> {
-    let Some(mut data) = session::current().map(|mut session| session.report_on(entered, tool(py))) else {
-        return Ok(None);
-    };
+/// Whether calls with findings raise.
+pub fn is_to_raise() -> bool {
+    RAISE.load(Ordering::Relaxed)
+}
+
+/// The exception for a call of which this is known; `None` where that is nothing.
+pub fn memory_check_error(py: Python<'_>, mut data: Data) -> PyResult<Option<PyErr>> {
     let Some(message) = report::to_message(&data, &Screen::default()) else { return Ok(None) };
     data.add_sources(&mut Linecache { py });
     let error = MemoryCheckError::new_err(message);
     error.value(py).setattr("report", Report { data: Mutex::new(Some(data)) })?;
     Ok(Some(error))
+}
+
+/// The exception for a call that ended its worker.
+pub fn worker_crashed(
+    py: Python<'_>,
+    error: &Error,
+    mut data: Data,
+    signal: Option<i32>,
+    exit_code: Option<i32>,
+) -> PyResult<PyErr> {
+    data.add_sources(&mut Linecache { py });
+    let details = report::to_message(&data, &Screen::default());
+    let message = details.map_or_else(|| error.to_string(), |details| format!("{error}\n{details}"));
+    let report = Bound::new(py, Report { data: Mutex::new(Some(data)) })?;
+    let findings: Vec<Bound<'_, PyAny>> = report.get().findings(py)?.extract()?;
+    let is_crash = |finding: &Bound<'_, PyAny>| -> PyResult<bool> {
+        Ok(finding.getattr("category")?.extract::<String>()? == "crash")
+    };
+    let mut crash = None;
+    for finding in findings {
+        if is_crash(&finding)? {
+            crash = Some(finding);
+        }
+    }
+    let signal = match signal {
+        Some(number) => {
+            let signals = py.import("signal")?.getattr("Signals")?;
+            Some(signals.call1((number,))?)
+        }
+        None => None,
+    };
+    let error = WorkerCrashed::new_err(message);
+    let value = error.value(py);
+    value.setattr("signal", signal)?;
+    value.setattr("exit_code", exit_code)?;
+    value.setattr("finding", crash)?;
+    value.setattr("report", report)?;
+    Ok(error)
 }
 
 /// The report that to_json() has written into this file.
@@ -220,7 +282,7 @@ pub fn crash_report(py: Python<'_>, trail: PathBuf, log: PathBuf) -> PyResult<Op
 /// The table on stderr at the end of a process under Valgrind, if there is something to say.
 #[pyfunction]
 pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
-    let data = collect(py, Mark::START)?;
+    let data = collect(py, &Since::START)?;
     // `pythy run` shows it when the process is over.
     // Programs that this one starts have the variable too.
     if let Ok(path) = std::env::var("PYTHY_RUN_REPORT") {
@@ -246,31 +308,34 @@ pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-fn collect(py: Python<'_>, since: Mark) -> PyResult<Data> {
+fn collect(py: Python<'_>, since: &Since) -> PyResult<Data> {
     let tool = tool(py);
+    let isolated = || isolation::current().map(|mut isolation| isolation.report(&since.there, tool.clone()));
     let session = session::current();
     let mut data = match session {
-        Some(mut session) => session.report(since, tool),
-        None => session::report_without_session(tool),
+        Some(mut session) => session.report(since.here, tool),
+        None => isolated().unwrap_or_else(|| session::report_without_session(tool.clone())),
     };
     // Not under the session's lock: this runs Python code, which may call C again.
     data.add_sources(&mut Linecache { py });
     Ok(data)
 }
 
-fn tool(py: Python<'_>) -> Tool {
-    let under_valgrind = valgrind::running() != Presence::Native;
+pub fn tool(py: Python<'_>) -> Tool {
+    let isolated = isolation::current().map(|isolation| isolation.has_checker());
+    let under_valgrind = valgrind::running() != Presence::Native || isolated == Some(true);
     let python = py.version_info();
     Tool {
         pythy: env!("CARGO_PKG_VERSION").to_owned(),
         valgrind: under_valgrind.then(|| valgrind_version().unwrap_or_else(|| "unknown".to_owned())),
         checker: match valgrind::running() {
             Presence::Valgrind => "memcheck",
+            Presence::Native if isolated == Some(true) => "memcheck",
             Presence::Native | Presence::ValgrindWithoutRequests => "none",
         }
         .to_owned(),
         python: Some(format!("{}.{}.{}", python.major, python.minor, python.patch)),
-        mode: "inprocess".to_owned(),
+        mode: if isolated.is_some() { "isolated" } else { "inprocess" }.to_owned(),
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Returned {
     pub leaks: u64,
     /// Valgrind's error count now. If it is the one known before, its stream has not grown.
     pub count: u64,
+    /// How long the leak check took, in microseconds.
+    pub micros: u32,
 }
 
 /// A function pointer that the worker has made is called.
@@ -183,8 +185,8 @@ impl CallRequest<'_, '_> {
             }
         }
         let Head { word, errno, errors, text: _ } = head;
-        let After { leaks, count } = parts.take()?;
-        Ok(Returned { word, wide, text, errno, errors, leaks, count })
+        let After { leaks, count, micros } = parts.take()?;
+        Ok(Returned { word, wide, text, errno, errors, leaks, count, micros })
     }
 }
 

@@ -312,6 +312,8 @@ pub struct After {
     pub leaks: u64,
     /// Valgrind's error count now.
     pub count: u64,
+    /// How long the leak check took, in microseconds.
+    pub micros: u32,
 }
 
 /// A slot as a number.

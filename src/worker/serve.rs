@@ -396,12 +396,14 @@ impl Worker {
     fn send_after_call(&self, leak_check: bool) -> Talk<()> {
         let mut channel = self.channel();
         let before = self.count();
+        let start = std::time::Instant::now();
         if leak_check {
             channel.forget();
             bracket::leak_check_added();
         }
         let count = self.count();
-        channel.frame().put(&After { leaks: count - before, count })?;
+        let micros = u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX);
+        channel.frame().put(&After { leaks: count - before, count, micros })?;
         self.send(&mut channel)
     }
 

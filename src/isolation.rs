@@ -1,0 +1,455 @@
+//! The pipeline where C code runs in workers: calls are entered in one journal for all of them, each worker's
+//! evidence is read as its calls end, and a report joins them.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::attribution::{self, Category, Evidence, Finding, Observed, Seen, Tables};
+use crate::binding::{Library, Shim};
+use crate::bracket::{Slot, Slots};
+use crate::evidence::Event;
+use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
+use crate::report::{self, Report, Scope, Tool};
+use crate::session::LeakCheck;
+use crate::worker::{Client, Death, Ending, Returned, Watched};
+
+/// What pythy knows of this process's calls of functions in workers.
+#[derive(Debug, Default)]
+pub struct Isolation {
+    journal: Journal,
+    streams: Vec<Stream>,
+    libraries: Vec<String>,
+    notes: Vec<String>,
+    /// How many more calls are followed by a leak check, whatever their interface asks for.
+    checks_wanted: u32,
+}
+
+/// What is known of one worker.
+#[derive(Debug)]
+struct Stream {
+    /// `None` when it has ended, or nobody needs it any more.
+    client: Option<Client>,
+    tables: Tables,
+    observed: Vec<Observed>,
+    /// Valgrind's error count when its records were last read.
+    counted: u64,
+    /// The first call since the last leak check.
+    unchecked: Option<CallNumber>,
+    /// How many calls run, one inside the other.
+    open: u32,
+    /// Whether some interface wants leaks to be looked for.
+    leaks_wanted: bool,
+    /// Whether it runs under Valgrind.
+    watched: bool,
+    pace: Pace,
+}
+
+/// How often leaks are looked for where each call is to be followed by that.
+#[derive(Debug, Default)]
+struct Pace {
+    /// After so many calls; 0 counts as 1.
+    every: u32,
+    /// Calls since the last time.
+    since: u32,
+    /// How many leak checks in a row were beyond [`AFFORDABLE`].
+    dear: u32,
+}
+
+/// A leak check may take long once because the machine is busy.
+const DEAR: u32 = 4;
+
+/// A leak check may take as long for each call, in microseconds; beyond that, calls share one.
+const AFFORDABLE: u32 = 1000;
+
+/// A place from which a report may start.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// Of each worker, how much had been seen.
+    observed: Vec<usize>,
+    first: CallNumber,
+}
+
+impl Mark {
+    /// The start of the process.
+    pub const START: Self = Self { observed: Vec::new(), first: 1 };
+}
+
+/// A call that is being made.
+#[must_use = "the call must be left again"]
+#[derive(Debug)]
+pub struct Entered {
+    /// Its number.
+    pub call: CallNumber,
+    /// The slots that it goes through.
+    pub slot: Slot,
+    /// Whether it is of an origin that errs so often that its calls are only summed up.
+    pub frequent: bool,
+    /// Whether leaks are to be looked for right after it.
+    pub leak_check: bool,
+    stream: usize,
+}
+
+static ISOLATION: OnceLock<Mutex<Isolation>> = OnceLock::new();
+
+/// What is known of workers, from the first interface that has one.
+pub fn begin() -> MutexGuard<'static, Isolation> {
+    ISOLATION.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same; `None` where there was no such interface.
+pub fn current() -> Option<MutexGuard<'static, Isolation>> {
+    ISOLATION.get().map(|isolation| isolation.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Isolation {
+    /// The journal, to add declarations, call sites, tests and threads.
+    pub fn journal(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    /// Whether some worker has run under Valgrind.
+    pub fn has_checker(&self) -> bool {
+        self.streams.iter().any(|stream| stream.watched)
+    }
+
+    /// Makes a library, with what was compiled for it, one whose stacks are looked at.
+    pub fn add_library(&mut self, library: &Library) {
+        for path in [library.path()].into_iter().chain(library.shim().and_then(Shim::path)) {
+            let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            let name = path.display().to_string();
+            if !self.libraries.contains(&name) {
+                self.libraries.push(name);
+            }
+        }
+    }
+
+    /// The id of a declaration in the journal.
+    pub fn add_declaration(&mut self, declaration: Declaration) -> u32 {
+        self.journal.add_declaration(declaration)
+    }
+
+    /// Begins a call in this worker. What Python has let go of since the last one is looked at before it,
+    /// if a leak check follows it.
+    pub fn enter(&mut self, origin: Origin, client: &Client, leaks: LeakCheck) -> crate::Result<Entered> {
+        let index = self.stream(client)?;
+        let pinpointing = self.checks_wanted > 0;
+        self.checks_wanted = self.checks_wanted.saturating_sub(1);
+        let each = self.streams[index].watched && (leaks == LeakCheck::Call || pinpointing);
+        self.streams[index].leaks_wanted |= leaks != LeakCheck::Off;
+        let stream = &mut self.streams[index];
+        let leak_check = each && stream.open == 0 && (stream.pace.is_due() || pinpointing);
+        if leak_check && stream.unchecked.is_none() && client.take_released() {
+            self.check(index);
+        }
+        let call = self.journal.begin(origin);
+        let shared = self.journal.frequent(call).map(u64::from).filter(|index| *index < Slots::SHARED);
+        let stream = &mut self.streams[index];
+        stream.open += 1;
+        stream.unchecked.get_or_insert(call);
+        let slot = shared.map_or(Slot::Call(call), Slot::Shared);
+        Ok(Entered { call, slot, frequent: shared.is_some(), leak_check, stream: index })
+    }
+
+    /// Ends a call; tells whether there is news of it: errors of its own, or lost blocks. What it was given is
+    /// told of a call that has erred.
+    pub fn leave(
+        &mut self,
+        entered: &Entered,
+        returned: &Returned,
+        given: impl FnOnce() -> (Vec<String>, Vec<ArgumentBlock>),
+    ) -> bool {
+        let stream = &mut self.streams[entered.stream];
+        stream.open -= 1;
+        let seen = Seen::During(entered.call);
+        let checked = entered.leak_check.then(|| stream.end_window(entered.call));
+        if returned.count == stream.counted {
+            return false;
+        }
+        let read = stream.read(returned.count, seen, checked, &mut self.notes);
+        if returned.errors > 0 {
+            if returned.errors > read {
+                self.count(entered, returned.errors - read);
+            }
+            if !entered.frequent {
+                let (arguments, blocks) = given();
+                self.journal.note(entered.call, Noted { errors: returned.errors, arguments, blocks });
+            }
+        }
+        returned.errors > 0 || returned.leaks > 0
+    }
+
+    /// Notes how long the leak check after a call took, in microseconds.
+    pub fn note_pace(&mut self, entered: &Entered, micros: u32) {
+        if entered.leak_check {
+            self.streams[entered.stream].pace.note(micros);
+        }
+    }
+
+    /// Ends a call that did not return: its worker ended, or was ended.
+    pub fn fail(
+        &mut self,
+        entered: &Entered,
+        death: Option<&Death>,
+        given: (Vec<String>, Vec<ArgumentBlock>),
+    ) {
+        let (arguments, blocks) = given;
+        let stream = &mut self.streams[entered.stream];
+        stream.open = stream.open.saturating_sub(1);
+        self.journal.note(entered.call, Noted { errors: 0, arguments, blocks });
+        let Some(death) = death else { return };
+        if stream.client.is_none() {
+            // A call around this one, or inside it, has told of it.
+            return;
+        }
+        let told = stream.read_last(Seen::During(entered.call), &mut self.notes);
+        if !told && let Some((kind, what)) = ended(death) {
+            let evidence = Evidence::Ended { kind, what };
+            stream.observed.push(Observed { evidence, seen: Seen::During(entered.call) });
+        }
+    }
+
+    /// Keeps repeats of errors, in one sum for each frequent origin.
+    fn count(&mut self, entered: &Entered, count: u64) {
+        let seen = if entered.frequent { Seen::Among(entered.call) } else { Seen::During(entered.call) };
+        let origin = self.journal.origin_id(entered.call);
+        let stream = &mut self.streams[entered.stream];
+        if let (true, Some(Observed { evidence: Evidence::Counted(sum), seen: Seen::Among(last) })) =
+            (entered.frequent, stream.observed.last_mut())
+            && self.journal.origin_id(*last) == origin
+        {
+            *sum += count;
+            *last = entered.call;
+            return;
+        }
+        stream.observed.push(Observed { evidence: Evidence::Counted(count), seen });
+    }
+
+    /// What is known of the worker; from now on, if that is nothing yet.
+    fn stream(&mut self, client: &Client) -> crate::Result<usize> {
+        let known = |stream: &Stream| stream.client.as_ref().is_some_and(|known| known.is(client));
+        if let Some(index) = self.streams.iter().rposition(known) {
+            return Ok(index);
+        }
+        self.streams.push(Stream {
+            tables: client.tables()?,
+            counted: client.first_count()?,
+            client: Some(client.clone()),
+            observed: Vec::new(),
+            unchecked: None,
+            open: 0,
+            leaks_wanted: false,
+            watched: client.watched()? == Watched::Yes,
+            pace: Pace::default(),
+        });
+        Ok(self.streams.len() - 1)
+    }
+
+    /// Looks for blocks that the worker has lost since the last time.
+    fn check(&mut self, index: usize) {
+        let last = self.journal.last();
+        let stream = &mut self.streams[index];
+        let Some(client) = stream.client.clone().filter(Client::is_alive) else { return };
+        if !stream.leaks_wanted || !stream.watched {
+            return;
+        }
+        match client.leak_check() {
+            Ok(count) => {
+                let window = stream.end_window(last);
+                stream.read(count, Seen::Outside, Some(window), &mut self.notes);
+            }
+            Err(error) => self.notes.push(format!("leaks could not be looked for at last: {error}")),
+        }
+    }
+
+    /// Looks for blocks that were lost since the last time, in every worker.
+    pub fn check_leaks(&mut self) {
+        for index in 0..self.streams.len() {
+            self.check(index);
+        }
+    }
+
+    /// Has each of the next calls followed by a leak check; 0 ends that.
+    pub fn check_each_call(&mut self, calls: u32) {
+        self.checks_wanted = calls;
+    }
+
+    /// Looks for leaks in a worker that is about to end, and lets go of it.
+    pub fn finish(&mut self, client: &Client, close: impl FnOnce()) {
+        let known = |stream: &Stream| stream.client.as_ref().is_some_and(|known| known.is(client));
+        let Some(index) = self.streams.iter().rposition(known) else { return close() };
+        self.check(index);
+        close();
+        self.streams[index].read_last(Seen::Outside, &mut self.notes);
+    }
+
+    /// A place from which a later report may start, without looking for leaks.
+    pub fn here(&self) -> Mark {
+        let observed = self.streams.iter().map(|stream| stream.observed.len()).collect();
+        Mark { observed, first: self.journal.last() + 1 }
+    }
+
+    /// A place from which a later report may start; what is lost before it is found before it.
+    pub fn mark(&mut self) -> Mark {
+        self.check_leaks();
+        self.here()
+    }
+
+    /// Whether anything has been seen since the mark.
+    pub fn has_news(&self, since: &Mark) -> bool {
+        let before = |index| since.observed.get(index).copied().unwrap_or(0);
+        self.streams.iter().enumerate().any(|(index, stream)| stream.observed.len() > before(index))
+    }
+
+    /// Everything that has been seen since the mark, a leak check included.
+    pub fn report(&mut self, since: &Mark, tool: Tool) -> Report {
+        self.check_leaks();
+        self.report_without_check(since, tool)
+    }
+
+    /// Everything that has been seen since the mark.
+    pub fn report_without_check(&self, since: &Mark, tool: Tool) -> Report {
+        let scope = Scope { first: since.first, last: self.journal.last() };
+        report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &self.findings(since))
+    }
+
+    /// What is known of one call that has just ended.
+    pub fn report_on(&self, entered: &Entered, tool: Tool) -> Report {
+        let mut findings = self.findings(&Mark::START);
+        let site = self.journal.origin_id(entered.call);
+        findings.retain(|finding| {
+            let erred = finding.occurrences.iter().any(|(call, _)| *call == entered.call);
+            let summed = || finding.call.and_then(|call| self.journal.origin_id(call)) == site;
+            match finding.category {
+                Category::Error => erred || entered.frequent && summed(),
+                Category::Crash => finding.call == Some(entered.call),
+                Category::Leak => finding.lost_between == Some((entered.call, entered.call)),
+            }
+        });
+        let scope = Scope { first: entered.call, last: self.journal.last() };
+        report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &findings)
+    }
+
+    fn findings(&self, since: &Mark) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (index, stream) in self.streams.iter().enumerate() {
+            let tables = Tables { libraries: self.libraries.clone(), ..stream.tables.clone() };
+            let since = since.observed.get(index).copied().unwrap_or(0);
+            findings.extend(attribution::attribute(&self.journal, &stream.observed, since, &tables));
+        }
+        findings.retain(|finding| {
+            let allocating = finding.allocated_by.and_then(|call| self.journal.origin(call));
+            allocating.is_none_or(|origin| self.journal.declaration(origin.declaration).leaks)
+        });
+        findings.sort_by_key(|finding| finding.call.or(finding.allocated_by).unwrap_or(CallNumber::MAX));
+        findings
+    }
+}
+
+impl Stream {
+    /// The calls among which a leak check that follows `last` finds what was lost; begins the next window.
+    fn end_window(&mut self, last: CallNumber) -> (CallNumber, CallNumber) {
+        // The worker did nothing since: calls of others do not count.
+        let first = self.unchecked.take().unwrap_or(last + 1);
+        self.pace.since = 0;
+        if let Some(client) = &self.client {
+            client.take_released();
+        }
+        (first, last)
+    }
+
+    /// Takes what Valgrind has reported, which makes its count `count`; returns how many errors (not loss
+    /// records) that was.
+    fn read(
+        &mut self,
+        count: u64,
+        seen: Seen,
+        checked: Option<(CallNumber, CallNumber)>,
+        notes: &mut Vec<String>,
+    ) -> u64 {
+        if count == self.counted {
+            return 0;
+        }
+        self.counted = count;
+        let events = match self.client.as_ref().map_or_else(|| Ok(Vec::new()), Client::events) {
+            Ok(events) => events,
+            Err(error) => {
+                notes.push(format!("{error}; what Valgrind reported after that is missing here"));
+                return 0;
+            }
+        };
+        self.take(events, seen, checked).0
+    }
+
+    /// Takes what a worker that has ended has left, and lets go of it; tells whether that has the signal that
+    /// ended it.
+    fn read_last(&mut self, seen: Seen, notes: &mut Vec<String>) -> bool {
+        let Some(client) = self.client.take() else { return false };
+        match client.events() {
+            Ok(events) => self.take(events, seen, None).1,
+            Err(error) => {
+                notes.push(format!("{error}; what Valgrind reported at last is missing here"));
+                false
+            }
+        }
+    }
+
+    /// How many errors there were, and whether there was a signal that ends the program.
+    fn take(
+        &mut self,
+        events: Vec<Event>,
+        seen: Seen,
+        checked: Option<(CallNumber, CallNumber)>,
+    ) -> (u64, bool) {
+        let (mut errors, mut signalled) = (0, false);
+        for event in events {
+            match event {
+                Event::Record(record) => {
+                    let leak = record.is_leak();
+                    errors += u64::from(!leak);
+                    let seen = match checked {
+                        Some((first, last)) if leak => Seen::LeakCheck(first, last),
+                        _ => seen,
+                    };
+                    self.observed.push(Observed { evidence: Evidence::Record(record), seen });
+                }
+                Event::FatalSignal(signal) => {
+                    signalled = true;
+                    self.observed.push(Observed { evidence: Evidence::Crash(signal), seen });
+                }
+                _ => {}
+            }
+        }
+        (errors, signalled)
+    }
+}
+
+impl Pace {
+    /// Whether this call is one to be followed by a leak check.
+    fn is_due(&mut self) -> bool {
+        self.since += 1;
+        self.since >= self.every
+    }
+
+    /// Calls share leak checks so that each has at most [`AFFORDABLE`] of them.
+    fn note(&mut self, micros: u32) {
+        self.dear = if micros > AFFORDABLE { self.dear + 1 } else { 0 };
+        self.every = if self.dear < DEAR { 1 } else { micros.div_ceil(AFFORDABLE) };
+    }
+}
+
+/// What a worker's end is called that Valgrind said nothing of; `None` where it is nobody's fault.
+fn ended(death: &Death) -> Option<(String, String)> {
+    Some(match death {
+        Death::Signal(number) => {
+            let name = crate::error::signal_name(*number);
+            let name = name.map_or_else(|| format!("signal {number}"), str::to_owned);
+            (name.clone(), name)
+        }
+        Death::Exit(code) => ("exit".to_owned(), format!("the C code called exit({code})")),
+        Death::Valgrind(words) => ("valgrind".to_owned(), format!("Valgrind gave up: {words}")),
+        Death::Ended(Ending::Timeout) => ("timeout".to_owned(), "the call took too long".to_owned()),
+        Death::Ended(Ending::Nonsense(what)) => {
+            ("nonsense".to_owned(), format!("the worker made no sense any more ({what})"))
+        }
+        Death::Ended(Ending::Closed | Ending::Interrupted) => return None,
+    })
+}
