@@ -25,6 +25,31 @@ def own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="module", params=["inprocess", "isolated"])
+def both_backends(request):
+    """Runs the tests of a module that uses it in this process, and again in a worker without Valgrind."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "isolated":
+            create = functools.partial(pythy.create_interface, backend="isolated", checker="none")
+            patch.setattr(pythy, "create_interface", create)
+            # For the scripts that tests run in processes of their own: there the worker is under Valgrind.
+            patch.setenv("PYTHY_BACKEND", "isolated")
+        yield request.param
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out, over a backend, what its marker says cannot be there."""
+
+    def applies(item):
+        backend = getattr(item, "callspec", None) and item.callspec.params.get("both_backends")
+        return backend != "isolated" or item.get_closest_marker("in_process_only") is None
+
+    left_out = [item for item in items if not applies(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if applies(item)]
+
+
 @dataclass(frozen=True)
 class Built:
     """A header, the library of its functions, and the directory they are in."""

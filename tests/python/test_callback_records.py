@@ -6,6 +6,8 @@ import random
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 SCALARS = ["char", "signed char", "unsigned short", "int", "long", "float", "double"] + 2 * ["long double"]
 NESTED = "struct { short s; double d; }"
 

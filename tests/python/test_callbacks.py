@@ -7,6 +7,8 @@ import resource
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     #include <stddef.h>
     typedef int (*binary)(int a, int b);

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 INTEGERS = {
     "signed char": (-(2**7), 2**7 - 1),
     "unsigned char": (0, 2**8 - 1),
@@ -143,7 +145,7 @@ def built(build):
 
 
 @pytest.fixture(scope="module", params=["release", "hold"])
-def lib(built, request):
+def lib(built, request, both_backends):
     return pythy.create_interface(built.header, built.library, gil=request.param)
 
 

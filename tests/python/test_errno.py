@@ -7,6 +7,8 @@ import threading
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     int fail(int code);
     int fine(void);

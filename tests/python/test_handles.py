@@ -6,6 +6,8 @@ import weakref
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     void each(void (*visit)(void *user, int k), void *user, int count);
     void keep(void *user);

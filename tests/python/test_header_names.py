@@ -5,6 +5,8 @@ import re
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     struct hidden;
     typedef void (*handler)(int);

@@ -5,6 +5,8 @@ import gc
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     struct point { int x, y; };
     struct shape {

@@ -11,6 +11,8 @@ import weakref
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     #include <stddef.h>
     struct point { int x, y; };

@@ -7,6 +7,8 @@ from unittest import mock
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     #include "other.h"
     /** A place. */
@@ -52,7 +54,7 @@ SOURCE = """
 
 
 @pytest.fixture(scope="module")
-def lib(tmp_path_factory, build):
+def lib(tmp_path_factory, build, both_backends):
     directory = tmp_path_factory.mktemp("names")
     (directory / "other.h").write_text(OTHER)
     built = build(HEADER, SOURCE, directory=directory)

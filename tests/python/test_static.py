@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     #include <stdarg.h>
     #include "other.h"
@@ -78,7 +80,7 @@ def directory(tmp_path_factory, cc):
 
 
 @pytest.fixture(scope="module")
-def lib(directory):
+def lib(directory, both_backends):
     return pythy.create_interface(directory / "code.h", directory / "code.so")
 
 

@@ -3,6 +3,8 @@
 import pytest
 import pythy
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 HEADER = """
     #include <stddef.h>
     struct point { int x, y; };
