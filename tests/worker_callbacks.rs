@@ -215,19 +215,7 @@ fn a_callback_on_another_thread_is_served_by_another_thread() {
 }
 
 fn request(function: usize, arguments: &[Argument]) -> CallRequest<'_, 'static> {
-    CallRequest {
-        function,
-        slot: pythy::bracket::Slot::Call(1),
-        errno: 0,
-        result: ResultKind::Word(Scalar::I32),
-        copies: &mut [],
-        arguments,
-        values: &[],
-        check_results: false,
-        outputs: &[],
-        leak_check: false,
-        timeout: None,
-    }
+    support::request(function, pythy::bracket::Slot::Call(1), arguments, &mut [])
 }
 
 #[test]

@@ -499,8 +499,8 @@ impl Client {
             Broken::Stopped(error) => return *error,
         };
         let said = self.0.process().log();
-        let message = [death.to_string(), said.trim().to_owned()];
-        let message = message.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
+        let said = if said.trim().is_empty() { "see its standard error" } else { said.trim() };
+        let message = format!("it ended {death}; {said}");
         Error::WorkerStart { path: self.0.launch.worker.clone(), message }
     }
 

@@ -19,14 +19,19 @@ use pythy::worker::{
 pub fn compile(name: &str, source: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("worker-{name}"));
     std::fs::create_dir_all(&directory).unwrap();
-    let (file, library) = (directory.join(format!("{name}.c")), directory.join(format!("lib{name}.so")));
+    // Several processes may do the same at the same time.
+    let (file, made) = (format!("{}.c", std::process::id()), format!("{}.so", std::process::id()));
+    let (file, output) = (directory.join(file), directory.join(made));
     std::fs::write(&file, source).unwrap();
     let made = Command::new("cc")
         .args(["-shared", "-fPIC", "-g", "-O0", "-w", "-pthread", "-o"])
-        .arg(&library)
+        .arg(&output)
         .arg(&file)
         .status();
     assert!(made.unwrap().success());
+    let library = directory.join(format!("lib{name}.so"));
+    std::fs::rename(&output, &library).unwrap();
+    std::fs::remove_file(&file).unwrap();
     library
 }
 
@@ -64,41 +69,25 @@ impl Fixture {
     /// A call of this function as it is most of the time.
     pub fn request<'a>(&self, name: &str, arguments: &'a [Argument]) -> CallRequest<'a, 'static> {
         self.calls.set(self.calls.get() + 1);
-        CallRequest {
-            function: self.address(name),
-            slot: Slot::Call(self.calls.get()),
-            errno: 0,
-            result: ResultKind::Word(Scalar::I32),
-            copies: &mut [],
-            arguments,
-            values: &[],
-            check_results: false,
-            outputs: &[],
-            leak_check: false,
-            timeout: None,
-        }
+        request(self.address(name), Slot::Call(self.calls.get()), arguments, &mut [])
     }
 
     pub fn call(&self, name: &str, arguments: &[Argument]) -> Result<Returned> {
         self.client.call(&mut self.request(name, arguments), &mut NoHooks)
     }
 
+    /// The text that a function returns.
+    pub fn call_for_text(&self, name: &str, copies: &mut [Copy<'_>]) -> Option<Vec<u8>> {
+        let CallRequest { function, slot, .. } = self.request(name, &[]);
+        let arguments = [Argument::Copy(0)];
+        let mut request = request(function, slot, &arguments, copies);
+        request.result = ResultKind::Text;
+        self.client.call(&mut request, &mut NoHooks).unwrap().text
+    }
+
     pub fn call_with(&self, name: &str, arguments: &[Argument], copies: &mut [Copy<'_>]) -> Result<Returned> {
-        let CallRequest { function, slot, errno, result, .. } = self.request(name, arguments);
-        let mut request = CallRequest {
-            function,
-            slot,
-            errno,
-            result,
-            copies,
-            arguments,
-            values: &[],
-            check_results: false,
-            outputs: &[],
-            leak_check: false,
-            timeout: None,
-        };
-        self.client.call(&mut request, &mut NoHooks)
+        let CallRequest { function, slot, .. } = self.request(name, arguments);
+        self.client.call(&mut request(function, slot, arguments, copies), &mut NoHooks)
     }
 
     /// What a request of a worker that has ended gives.
@@ -133,4 +122,26 @@ impl Hooks for NoHooks {
 
 pub fn int(value: i64) -> Argument {
     Argument::Integer(value as u64)
+}
+
+/// A call of a function as it is most of the time.
+pub fn request<'a, 'm>(
+    function: usize,
+    slot: Slot,
+    arguments: &'a [Argument],
+    copies: &'a mut [Copy<'m>],
+) -> CallRequest<'a, 'm> {
+    CallRequest {
+        function,
+        slot,
+        errno: 0,
+        result: ResultKind::Word(Scalar::I32),
+        copies,
+        arguments,
+        values: &[],
+        check_results: false,
+        outputs: &[],
+        leak_check: false,
+        timeout: None,
+    }
 }
