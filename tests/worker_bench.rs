@@ -10,7 +10,10 @@ use support::{Fixture, NoHooks, compile, int, memcheck};
 #[test]
 #[ignore = "a measurement"]
 fn figures() {
-    let library = compile("bench", "#include <stdlib.h>\nint add(int a, int b) { return a + b; }\nvoid *keep[1000]; int blocks(int n) { for (int i = 0; i < n; i++) keep[i] = malloc(32); return n; } int touch(char *p) { p[0]++; return 0; }");
+    let library = compile(
+        "bench",
+        "#include <stdlib.h>\nint add(int a, int b) { return a + b; }\nvoid *keep[1000]; int blocks(int n) { for (int i = 0; i < n; i++) keep[i] = malloc(32); return n; } int touch(char *p) { p[0]++; return 0; }",
+    );
     for checker in [Checker::None, memcheck()] {
         println!("{checker:?}");
         let started = Instant::now();
@@ -35,7 +38,9 @@ fn figures() {
         request.leak_check = true;
         time("add, leak check", 500, &mut || drop(client.call(&mut request, &mut NoHooks).unwrap()));
         fixture.call("blocks", &[int(1000)]).unwrap();
-        time("add, leak check, 1000 blocks", 500, &mut || drop(client.call(&mut request, &mut NoHooks).unwrap()));
+        time("add, leak check, 1000 blocks", 500, &mut || {
+            drop(client.call(&mut request, &mut NoHooks).unwrap())
+        });
         for size in [64, 4096, 65536, 1 << 20] {
             let mut buffer = vec![0_u8; size];
             let arguments = [Argument::Copy(0)];

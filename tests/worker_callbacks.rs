@@ -9,7 +9,8 @@ use std::sync::mpsc;
 use pythy::binding::{Eightbyte, Passing, RecordClass, Scalar};
 use pythy::call::Memory;
 use pythy::worker::{
-    Argument, CallRequest, CallbackCall, CallbackResult, CallbackSignature, Checker, Client, Hooks, ResultKind,
+    Argument, CallRequest, CallbackCall, CallbackResult, CallbackSignature, Checker, Client, Hooks,
+    ResultKind,
 };
 use pythy::{Error, Result};
 use support::{Fixture, NoHooks, compile, int, memcheck};
@@ -172,7 +173,8 @@ fn errors_of_a_nested_call_are_its_own() {
         gives(0)
     });
     let arguments = [callback(1)];
-    let returned = fixture.client.call(&mut fixture.request("err_and_apply", &arguments), &mut hooks).unwrap();
+    let returned =
+        fixture.client.call(&mut fixture.request("err_and_apply", &arguments), &mut hooks).unwrap();
     assert_eq!((returned.errors, returned.count), (2, before + 5));
     assert_eq!(nested, [1, 1, 1]);
 }
@@ -272,7 +274,8 @@ fn another_thread_is_served_while_a_callback_runs() {
 fn an_error_of_the_hooks_ends_the_worker() {
     for fixture in fixtures() {
         let mut hooks = Run(|_| Err(Error::Interrupted));
-        let error = fixture.client.call(&mut fixture.request("apply", &[callback(1)]), &mut hooks).unwrap_err();
+        let error =
+            fixture.client.call(&mut fixture.request("apply", &[callback(1)]), &mut hooks).unwrap_err();
         assert_eq!(error.to_string(), "interrupted; the worker has been ended");
         assert_eq!(
             fixture.call_again("add").to_string(),

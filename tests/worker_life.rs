@@ -162,9 +162,11 @@ fn the_environment_is_the_parents_and_valgrind_asks_no_debug_servers() {
     }
     for checker in [Checker::None, memcheck()] {
         let fixture = Fixture::new(checker, &LIBRARY);
-        for (name, value) in
-            [("DEBUGINFOD_URLS", Some("http://127.0.0.1:9/")), ("PYTHY_TEST_WORD", Some("väl")), ("PYTHY_DEBUGINFOD_URLS", None)]
-        {
+        for (name, value) in [
+            ("DEBUGINFOD_URLS", Some("http://127.0.0.1:9/")),
+            ("PYTHY_TEST_WORD", Some("väl")),
+            ("PYTHY_DEBUGINFOD_URLS", None),
+        ] {
             let mut name = name.as_bytes().to_vec();
             name.push(0);
             let mut copies = [pythy::worker::Copy { memory: pythy::worker::CopyOf::In(&name), address: 0 }];
@@ -184,7 +186,8 @@ fn what_c_code_prints_is_there_when_the_worker_is_closed() {
         return;
     }
     let fixture = Fixture::new(Checker::None, &LIBRARY);
-    let text = |text: &'static [u8]| pythy::worker::Copy { memory: pythy::worker::CopyOf::In(text), address: 0 };
+    let text =
+        |text: &'static [u8]| pythy::worker::Copy { memory: pythy::worker::CopyOf::In(text), address: 0 };
     fixture.call_with("say", &[pythy::worker::Argument::Copy(0)], &mut [text(b"first words\0")]).unwrap();
     fixture.call_with("say", &[pythy::worker::Argument::Copy(0)], &mut [text(b"more words\0")]).unwrap();
     fixture.client.close();
