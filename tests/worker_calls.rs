@@ -266,7 +266,7 @@ fn each_leak_is_found_by_the_check_after_its_call_and_by_no_other() {
         assert_eq!((lost.leaks, lost.word), (1, round as u64), "round {round}");
         assert_eq!(fixture.checked("lose_text", &[], ResultKind::Text).leaks, 1, "round {round}");
     }
-    let leaked: u64 = fixture.records().len() as u64;
+    let leaked = fixture.records().len();
     assert_eq!(leaked, 40);
 }
 

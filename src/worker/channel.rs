@@ -20,7 +20,7 @@ use super::protocol::{Data, INLINE, MAX_FRAME};
 const KEPT: usize = 1 << 13;
 
 /// The most data of unknown size that is taken at once.
-const MAX_DATA: u64 = 1 << 30;
+const MAX_DATA: u64 = 1 << 28;
 
 /// How long one waits before asking whether to go on.
 const SLICE: Duration = Duration::from_millis(100);

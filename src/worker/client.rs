@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::call::{CallRequest, CallbackCall, CallbackResult, Hooks, NoCallbacks, Returned};
 use super::channel::{Broken, Channel, Frame, Parts, Patience, Talk};
 use super::death::{Death, Ending};
-use super::launch::{Checker, Launch, NUM_CALLERS};
+use super::launch::{Checker, Launch, Launched, NUM_CALLERS};
 use super::process::Process;
 use super::protocol::{
     CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request, VERSION, Watched,
@@ -75,7 +75,10 @@ impl Client {
     /// Starts a worker, and does not wait for it. `interrupted` is asked while waiting for an answer,
     /// several times a second and when a signal came; an error ends the worker and the waiting.
     pub fn start(launch: &Launch, interrupted: fn() -> Result<()>) -> Result<Self> {
-        let launched = launch.spawn()?;
+        Self::of(launch.spawn()?, launch, interrupted)
+    }
+
+    fn of(launched: Launched, launch: &Launch, interrupted: fn() -> Result<()>) -> Result<Self> {
         let descriptors = launched.descriptors();
         let (main, others) = (Conversation::new(launched.main), Conversation::new(launched.others));
         let process = Process::new(launched.child, launched.lifeline, &launched.xml, launched.log)?;
@@ -683,3 +686,7 @@ fn address(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<usize>> {
         other => unexpected(&other),
     }
 }
+
+#[cfg(test)]
+#[path = "hostile.rs"]
+mod hostile;
