@@ -134,7 +134,7 @@ fn the_same_copy_has_one_address_and_two_have_two() {
 #[test]
 fn data_of_every_size_arrive_and_come_back() {
     for fixture in fixtures() {
-        for size in [0, 1, 63, 4096, (1 << 14) - 200, 1 << 14, (1 << 14) + 1, 1 << 16, (1 << 20) + 3] {
+        for size in [0, 1, 63, 4096, 800, 1024, 1025, 1 << 16, (1 << 20) + 3, 100] {
             let mut bytes: Vec<u8> = (0..size).map(|index| (index * 7 + index / 251) as u8).collect();
             let inverted: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
             let expected = bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();

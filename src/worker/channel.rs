@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,9 +14,10 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{Data, INLINE, MAX_FRAME};
+use super::shared::Shared;
 
 /// How much of a buffer is kept between frames.
-const KEPT: usize = 1 << 13;
+const KEPT: usize = 1 << 12;
 
 /// The most data of unknown size that is taken at once.
 const MAX_DATA: u64 = 1 << 28;
@@ -32,7 +32,7 @@ const HEAD: usize = size_of::<u32>();
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
-    shared: File,
+    shared: Shared,
     input: Vec<u8>,
     /// What of `input` has been read from the socket, and not yet from here.
     start: usize,
@@ -101,13 +101,13 @@ pub fn nameless_file(name: &str) -> io::Result<File> {
 
 impl Channel {
     /// A conversation over this socket, with this file shared.
-    pub fn new(socket: OwnedFd, shared: File) -> Self {
+    pub fn new(socket: OwnedFd, shared: Shared) -> Self {
         Self { socket, shared, input: Vec::new(), start: 0, end: 0, used: 0, output: Vec::new(), taken: 0 }
     }
 
     /// The socket and the shared file.
     pub fn descriptors(&self) -> [RawFd; 2] {
-        [self.socket.as_raw_fd(), self.shared.as_raw_fd()]
+        [self.socket.as_raw_fd(), self.shared.descriptor()]
     }
 
     /// Makes waiting stop several times a second, to ask whether to go on.
@@ -124,9 +124,14 @@ impl Channel {
         self.frame()
     }
 
+    /// Gives memory back that only the last frames needed, once they have been read.
+    pub fn shrink(&mut self) -> Talk<()> {
+        self.shared.clear().map_err(Broken::System)
+    }
+
     /// Goes on with the frame that was begun.
     pub fn frame(&mut self) -> Frame<'_> {
-        Frame { bytes: &mut self.output, shared: &self.shared, taken: &mut self.taken }
+        Frame { bytes: &mut self.output, shared: &mut self.shared, taken: &mut self.taken }
     }
 
     /// Shows the frame that was begun.
@@ -166,7 +171,7 @@ impl Channel {
         self.fill(length, patience)?;
         let rest = &self.input[self.start..self.start + length];
         self.start += length;
-        Ok(Parts { rest, shared: &self.shared })
+        Ok(Parts { rest, shared: &mut self.shared })
     }
 
     /// Overwrites what the last frames have left behind.
@@ -219,7 +224,7 @@ impl Channel {
 #[derive(Debug)]
 pub struct Frame<'a> {
     bytes: &'a mut Vec<u8>,
-    shared: &'a File,
+    shared: &'a mut Shared,
     /// How much of the shared file is taken.
     taken: &'a mut u64,
 }
@@ -257,7 +262,7 @@ impl Frame<'_> {
                 self.bytes(bytes);
             }
             Data::Shared { offset, size } => {
-                self.shared.write_all_at(bytes, offset).map_err(Broken::System)?;
+                self.shared.write(bytes, offset).map_err(Broken::System)?;
                 *self.taken = offset + size;
             }
         }
@@ -269,7 +274,7 @@ impl Frame<'_> {
 #[derive(Debug)]
 pub struct Parts<'a> {
     rest: &'a [u8],
-    shared: &'a File,
+    shared: &'a mut Shared,
 }
 
 impl<'a> Parts<'a> {
@@ -314,15 +319,9 @@ impl<'a> Parts<'a> {
                     to.write(*from);
                 }
             }
-            Data::Shared { mut offset, .. } => {
-                let mut rest = into;
-                while !rest.is_empty() {
-                    let (read, unread) = rustix::io::pread(self.shared, rest, offset)?;
-                    if read.is_empty() {
-                        return Err(Broken::Nonsense("data that are not in the shared file".to_owned()));
-                    }
-                    offset += read.len() as u64;
-                    rest = unread;
+            Data::Shared { offset, .. } => {
+                if !self.shared.read(into, offset).map_err(Broken::System)? {
+                    return Err(Broken::Nonsense("data that are not in the shared file".to_owned()));
                 }
             }
         }
@@ -334,9 +333,7 @@ impl<'a> Parts<'a> {
         let size = data.size();
         let there = match data {
             Data::Inline(_) => self.rest.len() as u64,
-            Data::Shared { offset, .. } => {
-                self.shared.metadata().map_err(Broken::System)?.len().saturating_sub(offset)
-            }
+            Data::Shared { offset, .. } => self.shared.len().map_err(Broken::System)?.saturating_sub(offset),
         };
         if size > there || size > MAX_DATA {
             return Err(Broken::Nonsense(format!("{size} bytes of data where {there} are")));

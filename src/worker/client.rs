@@ -408,6 +408,7 @@ impl Client {
         write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
     ) -> Talk<()> {
         let channel = channel(turn)?;
+        channel.shrink()?;
         let mut notices = std::mem::take(&mut *self.0.notices());
         while notices.len() > NOTICES {
             let later = notices.split_off(NOTICES);

@@ -12,6 +12,7 @@ use super::*;
 use crate::bracket::Slot;
 use crate::worker::channel::{Channel, nameless_file, sockets};
 use crate::worker::protocol::{Argument, ResultKind};
+use crate::worker::shared::Shared;
 use crate::worker::{Copy, CopyOf};
 
 /// How much the shared file claims to hold.
@@ -71,7 +72,7 @@ fn client(bytes: &[u8]) -> Client {
         let (here, there) = sockets().unwrap();
         let shared = nameless_file("hostile").unwrap();
         shared.set_len(SHARED).unwrap();
-        (Channel::new(here, shared), UnixStream::from(there))
+        (Channel::new(here, Shared::by_calls(shared)), UnixStream::from(there))
     };
     let ((main, mut worker), (others, _)) = (channel(), channel());
     worker.write_all(bytes).unwrap();

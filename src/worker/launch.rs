@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 
 use super::channel::{Channel, nameless_file, sockets};
+use super::shared::Shared;
 use crate::{Error, Result};
 
 /// How a worker is to be started.
@@ -113,7 +114,10 @@ impl Launch {
         // SAFETY: between fork and exec only system calls are made.
         unsafe { command.pre_exec(move || prepare(&inherited, watched)) };
         let child = command.spawn()?;
-        let (main, others) = (Channel::new(main, main_file), Channel::new(others, others_file));
+        let (main, others) = (
+            Channel::new(main, Shared::by_calls(main_file)),
+            Channel::new(others, Shared::by_calls(others_file)),
+        );
         main.wait_in_slices()?;
         others.wait_in_slices()?;
         Ok(Launched { child, main, others, lifeline, xml, log })

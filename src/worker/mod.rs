@@ -12,6 +12,7 @@ mod lifeline;
 mod process;
 mod protocol;
 mod serve;
+mod shared;
 mod station;
 mod turn;
 

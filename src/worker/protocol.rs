@@ -22,8 +22,8 @@ pub const FINGERPRINT: &str = env!("PYTHY_FINGERPRINT");
 /// The longest frame that anybody sends or takes.
 pub const MAX_FRAME: usize = 1 << 18;
 
-/// Data beyond this travel in the shared file.
-pub const INLINE: usize = 1 << 14;
+/// Data that would make a frame longer than this travel in the shared file.
+pub const INLINE: usize = 1 << 10;
 
 /// The worker's first words.
 #[derive(Debug, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use super::protocol::{
     After, Callback, CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request, VERSION,
     Watched,
 };
+use super::shared::Shared;
 use crate::binding::{Handle, Here, Loader, SymbolAt};
 use crate::bracket::{self, Slots};
 use crate::call::{self, Memory, errno};
@@ -73,8 +74,8 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
     lifeline::hang_on(pipe).map_err(|error| format!("the lifeline does not hold: {error}"))?;
     prepare_process();
     let worker: &'static Worker = Box::leak(Box::new(Worker {
-        main: Mutex::new(Channel::new(main, File::from(main_file))),
-        others: Mutex::new(Channel::new(others, File::from(others_file))),
+        main: Mutex::new(Channel::new(main, Shared::by_memory(File::from(main_file)))),
+        others: Mutex::new(Channel::new(others, Shared::by_memory(File::from(others_file)))),
         others_turn: Mutex::default(),
         watched: valgrind::running() == Presence::Valgrind,
         state: Mutex::default(),
@@ -361,9 +362,6 @@ impl Worker {
     }
 
     fn answer_data(&self, bytes: &[u8]) -> Talk<()> {
-        if self.watched {
-            bracket::make_defined(bytes.as_ptr(), bytes.len());
-        }
         self.say(|frame| {
             let data = frame.room_for(bytes.len());
             frame.put(&Message::Reply(Reply::Data(data)))?;
