@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::exceptions;
-use super::summons::interrupted;
+use super::summons::{dismiss, interrupted};
 use crate::Result;
 use crate::valgrind::{self, Presence, Valgrind};
 use crate::worker::{Checker, Launch, Station};
@@ -176,10 +176,11 @@ pub fn abandon_workers() {
 
 /// At the end of the program: ends the workers as programs end.
 #[pyfunction]
-pub fn end_workers(py: Python<'_>) {
+pub fn end_workers(py: Python<'_>) -> PyResult<()> {
     let stations: Vec<_> = {
         let stations = STATIONS.lock().unwrap_or_else(PoisonError::into_inner);
         stations.iter().filter_map(Weak::upgrade).collect()
     };
     py.detach(|| stations.iter().for_each(|station| station.close()));
+    dismiss(py)
 }

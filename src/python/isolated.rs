@@ -12,6 +12,7 @@ use super::callable::{Callable, callable};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, refuse_closed};
 use super::home::Home;
+use super::mirror;
 use super::place::Place;
 use super::plan::{Argument as Converted, Failure, ResultPlan};
 use super::reference::Ref;
@@ -231,10 +232,12 @@ impl Call<'_, '_> {
             leak_check: false,
             timeout,
         };
+        mirror::send(&client)?;
         // SAFETY: the GIL is held, and the client touches no Python object.
         let (returned, raised) =
-            unsafe { Attendance::during(false, |attendance| client.call(&mut request, attendance)) };
+            unsafe { Attendance::during(None, |attendance| client.call(&mut request, attendance)) };
         let returned = returned?;
+        mirror::fetch(&client)?;
         errno::set(returned.errno);
         if let Some(error) = raised {
             return Err(error);
