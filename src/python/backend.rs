@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::exceptions;
-use super::summons::interrupted;
+use super::summons::{dismiss, interrupted};
 use crate::valgrind::{self, Presence, Valgrind};
 use crate::worker::{Checker, Launch, Station};
 use crate::{Result, isolation};
@@ -193,5 +193,6 @@ pub fn end_workers(py: Python<'_>) -> PyResult<()> {
         stations.iter().filter_map(Weak::upgrade).collect()
     };
     stations.iter().for_each(|station| close_station(py, station));
+    dismiss(py)?;
     super::report::report_at_exit(py)
 }

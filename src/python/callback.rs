@@ -16,17 +16,17 @@ use pyo3::types::PyTuple;
 
 use super::ctype::{CType, Shape, Types};
 use super::exceptions::new_argument_error;
-use super::home::Home;
+use super::home::{Home, without_gil};
 use super::place::{Owned, Place, value_of};
 use super::plan::{Argument, Failure};
-use super::summons::Summons;
+use super::summons::{Summons, serve_other_threads};
 use super::types::TypeId;
 use crate::call::errno::{self, Errno};
 use crate::call::stack;
 use crate::call::{ffi_parameter, ffi_result};
 use crate::model::{FunctionType, Type, TypeKind};
 use crate::session;
-use crate::worker::CallbackSignature;
+use crate::worker::{CallbackSignature, Client};
 
 /// What C code gives to and takes from a function of one type.
 pub struct CallbackType {
@@ -142,7 +142,8 @@ impl CallbackType {
         });
         let code = match (home, types.homes.station()) {
             (Home::There(client), Some(station)) => {
-                station.define(client, self.id.number(), &signature)?;
+                without_gil(|| station.define(client, self.id.number(), &signature))?;
+                serve_other_threads(function.py(), client)?;
                 Code::There(Summons::new(client, self.id.number(), &data))
             }
             _ => {
@@ -214,7 +215,7 @@ impl Thunk {
     /// The function pointer for C to keep.
     fn address(&mut self) -> PyResult<usize> {
         match &mut self.code {
-            Code::There(summons) => Ok(summons.address()?),
+            Code::There(summons) => Ok(without_gil(|| summons.address())?),
             Code::Here(_) => Ok(self.address_here()),
         }
     }
@@ -392,6 +393,11 @@ impl Data {
         }
         let value = self.function.bind(py).call1(PyTuple::new(py, values)?)?;
         self.give(&value, put)
+    }
+
+    /// The worker whose C code calls it, if one does.
+    pub fn client(&self) -> Option<&Client> {
+        self.home.client()
     }
 
     /// Tells of an exception that no call can raise.

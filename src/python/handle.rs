@@ -37,7 +37,7 @@ impl Handle {
     pub fn of(py: Python<'_>, object: Bound<'_, PyAny>, types: &Arc<Types>) -> PyResult<Py<Self>> {
         // What C reads there is zero, not an address.
         let home = types.homes.now()?;
-        let address = home.memory().allocate(size_of::<usize>())?;
+        let address = home.allocate(size_of::<usize>())?;
         let address = address.ok_or_else(|| PyMemoryError::new_err("no memory for a handle"))?;
         let pointer = Pointer::new(address, &types.void(), &home);
         let mut objects = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +59,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         drop(self.forget());
-        self.home.memory().free(self.address);
+        self.home.free(self.address);
     }
 }
 

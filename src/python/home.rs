@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use pyo3::ffi;
+
+use super::mirror;
 use crate::Result;
 use crate::bracket;
 use crate::call::{Here, Memory};
@@ -86,11 +89,41 @@ impl Home {
         self.client().map_or(0, Client::pid)
     }
 
-    /// Its memory.
-    pub fn memory(&self) -> &dyn Memory {
+    /// Copies what lies at an address. The GIL is held, here and in what follows.
+    pub fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
+        let Some(client) = self.client() else { return Here.read(address, into) };
+        mirror::send(client)?;
+        without_gil(|| client.read(address, into))
+    }
+
+    /// Copies bytes to an address.
+    pub fn write(&self, address: usize, bytes: &[u8]) -> Result<()> {
+        let Some(client) = self.client() else { return Here.write(address, bytes) };
+        mirror::send(client)?;
+        without_gil(|| client.write(address, bytes))?;
+        mirror::fetch(client)
+    }
+
+    /// The bytes up to the first NUL.
+    pub fn text(&self, address: usize) -> Result<Vec<u8>> {
+        let Some(client) = self.client() else { return Here.text(address) };
+        mirror::send(client)?;
+        without_gil(|| client.text(address))
+    }
+
+    /// Zeroed memory; `None` where there is none.
+    pub fn allocate(&self, size: usize) -> Result<Option<usize>> {
         match self {
-            Self::There(client) => client,
-            Self::Native | Self::Checked => &Here,
+            Self::There(client) => without_gil(|| client.allocate(size)),
+            Self::Native | Self::Checked => Here.allocate(size),
+        }
+    }
+
+    /// Gives back what `allocate` gave.
+    pub fn free(&self, address: usize) {
+        match self {
+            Self::There(client) => client.free(address),
+            Self::Native | Self::Checked => Here.free(address),
         }
     }
 
@@ -110,5 +143,17 @@ impl Home {
             Self::There(client) => client.note_release(),
             _ => bracket::note_release(),
         }
+    }
+}
+
+/// Runs something that waits and touches no Python object, without the GIL, which is held.
+pub fn without_gil<T>(wait: impl FnOnce() -> T) -> T {
+    // SAFETY: the GIL is held, so this thread has a state, and it is the one that is given back. Not PyO3's own
+    // way: it does not know that the entries hold the GIL.
+    unsafe {
+        let state = ffi::PyEval_SaveThread();
+        let result = wait();
+        ffi::PyEval_RestoreThread(state);
+        result
     }
 }

@@ -21,6 +21,7 @@ use super::failure::short_repr;
 use super::functions::Functions;
 use super::handle::{self, Handle};
 use super::holder::Holder;
+use super::mirror::Mirror;
 use super::names::{Name, Names, reserved_name};
 use super::place::Place;
 use super::plan::Plan;
@@ -162,7 +163,8 @@ impl Interface {
     }
 
     /// The memory of what pythy has a handle for, as a memoryview of bytes; of a pointer, the first
-    /// `size` bytes. It is valid as long as the memory is C's; what lib.new made is kept alive by it.
+    /// `size` bytes. It is valid as long as the memory is C's; what lib.new made is kept alive by it. In a
+    /// worker it is as of the last call: C code sees what is stored there when it is called next.
     #[pyo3(signature = (what, size=None))]
     fn buffer<'py>(
         &self,
@@ -170,12 +172,15 @@ impl Interface {
         what: &Bound<'py, PyAny>,
         size: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (address, whole, is_const) = match what.cast::<Pointer>() {
-            Ok(pointer) => (pointer.get().open_address()?, None, pointer.get().is_to_const()),
+        let (address, whole, is_const, home) = match what.cast::<Pointer>() {
+            Ok(pointer) => {
+                let pointer = pointer.get();
+                (pointer.open_address()?, None, pointer.is_to_const(), pointer.home().clone())
+            }
             Err(_) => {
                 let place = self.place_of(what)?;
                 place.check_open()?;
-                (place.address, place.extent(), place.is_const())
+                (place.address, place.extent(), place.is_const(), place.home.clone())
             }
         };
         let size = match (size, whole) {
@@ -186,10 +191,20 @@ impl Interface {
             }
             (size, whole) => size.or(whole).unwrap_or(0),
         };
+        let (address, mirror) = match home.client() {
+            None => (address, None),
+            Some(client) => {
+                let mirror = Mirror::of(client, address, size)?.ok_or_else(|| {
+                    let message = format!("there is no memory of {size} bytes at {address:#x}");
+                    exceptions::Error::new_err(message)
+                })?;
+                (mirror.here(), Some(Bound::new(py, mirror)?))
+            }
+        };
         // ctypes gives a writable buffer over an address that keeps its owner, on every CPython.
         let ctypes = py.import("ctypes")?;
         let array = ctypes.getattr("c_ubyte")?.mul(size)?.call_method1("from_address", (address,))?;
-        array.setattr("_pythy_owner", what)?;
+        array.setattr("_pythy_owner", (what, mirror))?;
         let view = PyMemoryView::from(&array)?.call_method1("cast", ("B",))?;
         if is_const { view.call_method0("toreadonly") } else { Ok(view) }
     }

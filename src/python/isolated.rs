@@ -13,6 +13,7 @@ use super::callable::{Callable, callable};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, refuse_closed, short_repr};
 use super::home::Home;
+use super::mirror;
 use super::place::{Place, owned_block};
 use super::plan::{Argument as Converted, Failure, ResultPlan};
 use super::reference::Ref;
@@ -223,6 +224,7 @@ impl Call<'_, '_> {
                 Copy { memory, address: 0 }
             })
             .collect();
+        mirror::send(&client)?;
         let Some(origin) = call_site::origin(self.callable.declaration) else {
             return Ok(std::ptr::null_mut());
         };
@@ -242,7 +244,7 @@ impl Call<'_, '_> {
         };
         // SAFETY: the GIL is held, and the client touches no Python object.
         let (returned, raised) =
-            unsafe { Attendance::during(false, |attendance| client.call(&mut request, attendance)) };
+            unsafe { Attendance::during(None, |attendance| client.call(&mut request, attendance)) };
         let blocks: Vec<_> = copies.iter().zip(&lent).map(|(copy, lent)| (copy.address, lent)).collect();
         // SAFETY: as the caller vouches.
         let given = || unsafe { (self.show(), self.blocks(&blocks)) };
@@ -258,6 +260,7 @@ impl Call<'_, '_> {
             isolation.note_pace(&entered, returned.micros);
             isolation.leave(&entered, &returned, given)
         };
+        mirror::fetch(&client)?;
         errno::set(returned.errno);
         if let Some(error) = raised {
             return Err(error);

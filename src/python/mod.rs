@@ -21,6 +21,7 @@ mod holder;
 mod home;
 mod interface;
 mod isolated;
+mod mirror;
 mod names;
 mod place;
 mod plan;

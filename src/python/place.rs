@@ -16,6 +16,7 @@ use super::exceptions::{self, new_argument_error};
 use super::failure::{refusal, short_repr};
 use super::holder::Holder;
 use super::home::{Home, Root};
+use super::mirror::Mirror;
 use super::plan::{Argument, Failure, Plan, ResultPlan};
 use super::pointer::Pointer;
 use super::record::Record;
@@ -481,7 +482,7 @@ impl Place {
             Ok(Argument::Record(_) | Argument::Callable { .. }) => {
                 Err(PyTypeError::new_err(format!("{what} is no record")))
             }
-            Ok(Argument::Memory { address, .. }) => {
+            Ok(Argument::Memory { address, length, .. }) => {
                 if self.owner.is_none() {
                     let message = format!(
                         "{what}: this memory is C's own, so nobody would keep the {} alive; copy it into lib.new(...)",
@@ -494,8 +495,20 @@ impl Place {
                     Ok(view) => view.into_any(),
                     Err(_) => value.clone(),
                 };
-                self.keep(&holder, address as u64);
-                Ok(address as u64)
+                let Some(client) = self.home.client() else {
+                    self.keep(&holder, address as u64);
+                    return Ok(address as u64);
+                };
+                let changes = holder.cast::<PyMemoryView>().is_ok()
+                    && !holder.getattr("readonly")?.extract::<bool>()?;
+                // SAFETY: the GIL is held, and the holder keeps the memory in place.
+                let mirror =
+                    unsafe { Mirror::in_block((&self.home, client), &holder, (address, length), changes)? };
+                let no_memory = || PyMemoryError::new_err(format!("no memory for a copy of {length} bytes"));
+                let mirror = Bound::new(py, mirror.ok_or_else(no_memory)?)?;
+                let word = mirror.get().address() as u64;
+                self.keep(mirror.as_any(), word);
+                Ok(word)
             }
             Err(failure) => Err(self.refused(what, value, plan, failure)),
         }
@@ -561,13 +574,13 @@ impl Place {
     /// A copy of the first `count` bytes here.
     pub fn bytes(&self, count: usize) -> PyResult<Vec<u8>> {
         let mut bytes = vec![0; count];
-        self.home.memory().read(self.address, &mut bytes)?;
+        self.home.read(self.address, &mut bytes)?;
         Ok(bytes)
     }
 
     /// Stores the first bytes here.
     pub fn put(&self, bytes: &[u8]) -> PyResult<()> {
-        Ok(self.home.memory().write(self.address, bytes)?)
+        Ok(self.home.write(self.address, bytes)?)
     }
 
     fn bit_field(&self, first: u32, width: u32) -> PyResult<u64> {
@@ -620,7 +633,7 @@ pub fn value_of(
                     owned(Pointer::give(py, word as usize, target, home))
                 }
                 (_, _, ResultPlan::Text { decode }) if word != 0 => {
-                    text(py, &home.memory().text(word as usize)?, *decode)
+                    text(py, &home.text(word as usize)?, *decode)
                 }
                 // SAFETY: as above; the text of NULL is `None`.
                 _ => owned(unsafe { to_python(*result, word) }),
@@ -649,16 +662,21 @@ fn text(py: Python<'_>, bytes: &[u8], decode: bool) -> PyResult<Py<PyAny>> {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.home.memory().free(self.address);
+        self.home.free(self.address);
     }
 }
 
 impl Owned {
     /// New zeroed memory; `None` where there is none.
-    fn new(home: &Home, size: usize, tail: usize) -> crate::Result<Option<Self>> {
-        let Some(address) = home.memory().allocate(size)? else { return Ok(None) };
+    pub fn new(home: &Home, size: usize, tail: usize) -> crate::Result<Option<Self>> {
+        let Some(address) = home.allocate(size)? else { return Ok(None) };
         let (home, root) = (home.clone(), home.root(address));
         Ok(Some(Self { address, size, home, _root: root, kept: Mutex::default(), tail }))
+    }
+
+    /// Where it begins.
+    pub fn address(&self) -> usize {
+        self.address
     }
 
     /// The whole block's size in bytes.

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use super::callback::Data;
+use super::mirror;
 use super::plan::Argument;
 use crate::call::errno;
 use crate::worker::{CallbackCall, CallbackResult, Client, Hooks};
@@ -69,23 +71,26 @@ fn known(id: u64) -> Option<Arc<Data>> {
 }
 
 /// What Python does while a call waits for its worker, without the GIL.
-pub struct Attendance {
+pub struct Attendance<'a> {
     state: *mut ffi::PyThreadState,
     /// What the first callback that raised has raised.
     pub raised: Option<PyErr>,
-    /// Whether it is for callbacks of the worker's other threads, whose exceptions no call can raise.
-    unattended: bool,
+    /// The worker whose other threads' callbacks these are, if they are: no call can raise what they raise.
+    serving: Option<&'a Client>,
 }
 
-impl Attendance {
+impl<'a> Attendance<'a> {
     /// Runs something that waits for a worker, without the GIL.
     ///
     /// # Safety
     /// The GIL is held, by a thread state of CPython's; `wait` touches no Python object.
-    pub unsafe fn during<T>(unattended: bool, wait: impl FnOnce(&mut Self) -> T) -> (T, Option<PyErr>) {
+    pub unsafe fn during<T>(
+        serving: Option<&'a Client>,
+        wait: impl FnOnce(&mut Self) -> T,
+    ) -> (T, Option<PyErr>) {
         // SAFETY: the GIL is held here, and again before this returns.
         unsafe {
-            let mut attendance = Self { state: ffi::PyEval_SaveThread(), raised: None, unattended };
+            let mut attendance = Self { state: ffi::PyEval_SaveThread(), raised: None, serving };
             let result = wait(&mut attendance);
             ffi::PyEval_RestoreThread(attendance.state);
             (result, attendance.raised)
@@ -104,16 +109,14 @@ impl Attendance {
     }
 }
 
-impl Hooks for Attendance {
+impl Hooks for Attendance<'_> {
     fn callback(&mut self, call: CallbackCall) -> Result<CallbackResult> {
         errno::set(call.errno);
         let bytes = self.attached(|py, this| {
             let Some(data) = known(call.id) else { return Vec::new() };
-            let mut bytes = Vec::new();
-            let arguments = call.arguments.iter().map(Vec::as_slice);
-            match data.call(py, arguments, |result| bytes.extend_from_slice(result)) {
-                Ok(()) => return bytes,
-                Err(error) if this.unattended => data.unraisable(py, error),
+            match run(py, &data, &call) {
+                Ok(bytes) => return bytes,
+                Err(error) if this.serving.is_some() => data.unraisable(py, error),
                 Err(error) if this.raised.is_none() => this.raised = Some(error),
                 Err(_) => {}
             }
@@ -123,12 +126,75 @@ impl Hooks for Attendance {
     }
 
     fn interrupted(&mut self) -> Result<()> {
-        self.attached(|_, _| interrupted())
+        match self.serving {
+            None => interrupted(),
+            Some(client) if client.is_last() => {
+                Err(Error::WorkerGone { why: "nobody has it any more".to_owned() })
+            }
+            Some(_) => Ok(()),
+        }
     }
 }
 
-/// Lets Python handle signals; the GIL is held. What a handler raises is set as the exception.
+/// Runs a callable; the bytes of its result.
+fn run(py: Python<'_>, data: &Data, call: &CallbackCall) -> PyResult<Vec<u8>> {
+    let client = data.client();
+    client.map_or(Ok(()), mirror::fetch)?;
+    let mut bytes = Vec::new();
+    let arguments = call.arguments.iter().map(Vec::as_slice);
+    data.call(py, arguments, |result| bytes.extend_from_slice(result))?;
+    client.map_or(Ok(()), mirror::send)?;
+    Ok(bytes)
+}
+
+/// Lets Python handle signals. What a handler raises is set as the exception.
 pub fn interrupted() -> Result<()> {
-    // SAFETY: the GIL is held, as the caller vouches.
-    if unsafe { ffi::PyErr_CheckSignals() } == 0 { Ok(()) } else { Err(Error::Interrupted) }
+    // SAFETY: may be called with and without the GIL, by a thread that Python knows: its state stays.
+    unsafe {
+        let state = ffi::PyGILState_Ensure();
+        let handled = ffi::PyErr_CheckSignals();
+        ffi::PyGILState_Release(state);
+        if handled == 0 { Ok(()) } else { Err(Error::Interrupted) }
+    }
+}
+
+/// Runs the callbacks that come on threads of C's own, as long as anybody has the worker.
+pub fn serve_other_threads(py: Python<'_>, client: &Client) -> PyResult<()> {
+    if !client.begin_serving() {
+        return Ok(());
+    }
+    let ours = Mutex::new(Some(client.clone()));
+    let serve = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        let client = ours.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(client) = client {
+            // SAFETY: the GIL is held, and the client touches no Python object. That it ends is no news: whoever
+            // calls the worker is told.
+            let _ = unsafe { Attendance::during(Some(&client), |hooks| client.serve_callbacks(hooks)) };
+        }
+    };
+    let serve = PyCFunction::new_closure(py, Some(c"serve_callbacks"), None, serve)?;
+    let keywords = PyDict::new(py);
+    keywords.set_item("target", serve)?;
+    keywords.set_item("name", format!("pythy callbacks of worker {}", client.pid()))?;
+    keywords.set_item("daemon", true)?;
+    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&keywords))?;
+    thread.call_method0("start")?;
+    let busy = |thread: &Py<PyAny>| {
+        thread.call_method0(py, "is_alive").is_ok_and(|alive| alive.is_truthy(py).unwrap_or(true))
+    };
+    let mut servants = SERVANTS.lock().unwrap_or_else(PoisonError::into_inner);
+    servants.retain(busy);
+    servants.push(thread.unbind());
+    Ok(())
+}
+
+/// The threads that serve.
+static SERVANTS: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+
+/// Waits for the threads that serve, once their workers have been closed: Python must not end under them.
+pub fn dismiss(py: Python<'_>) -> PyResult<()> {
+    /// Seconds. A callback may take its time.
+    const LONGEST: u32 = 5;
+    let servants = std::mem::take(&mut *SERVANTS.lock().unwrap_or_else(PoisonError::into_inner));
+    servants.iter().try_for_each(|thread| thread.call_method1(py, "join", (LONGEST,)).map(drop))
 }

@@ -45,6 +45,8 @@ struct Inner {
     notices: Mutex<Vec<Notice>>,
     roots: Mutex<RootNumbers>,
     released: AtomicBool,
+    /// Whether somebody runs the callbacks of its other threads.
+    served: AtomicBool,
     /// Asked while waiting in requests that have no hooks of their own.
     interrupted: fn() -> Result<()>,
     /// The process that started the worker.
@@ -92,6 +94,7 @@ impl Client {
             notices: Mutex::default(),
             roots: Mutex::default(),
             released: AtomicBool::new(false),
+            served: AtomicBool::new(false),
             interrupted,
             owner: std::process::id(),
             descriptors,
@@ -148,6 +151,26 @@ impl Client {
     /// A function pointer for C code to keep; when it is called, `id` says which.
     pub fn make_callback(&self, id: u64, signature: u32) -> Result<usize> {
         self.plain(Request::MakeCallback { id, signature }, address)
+    }
+
+    /// Copies what lies at an address, if there is memory; whether there is. Valgrind does not know of it.
+    pub fn peek(&self, address: usize, into: &mut [u8]) -> Result<bool> {
+        let request = Request::Peek { address: address as u64, size: into.len() as u64 };
+        self.plain(request, |reply, parts| match reply {
+            Reply::Data(data) => parts.data(data, into).map(|()| Ok(true)),
+            Reply::Refused(_) => Ok(Ok(false)),
+            other => unexpected(&other),
+        })
+    }
+
+    /// Whether somebody has still to begin to [`Client::serve_callbacks`]; asked once.
+    pub fn begin_serving(&self) -> bool {
+        !self.0.served.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether nobody else has this worker.
+    pub fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
     }
 
     /// Frees what [`Client::make_callback`] made: with the next request.

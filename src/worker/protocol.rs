@@ -94,6 +94,13 @@ pub enum Request {
         /// How many bytes.
         size: u64,
     },
+    /// The same of memory that may be gone. -> [`Reply::Data`], [`Reply::Refused`]
+    Peek {
+        /// From where.
+        address: u64,
+        /// How many bytes.
+        size: u64,
+    },
     /// Data follow. -> [`Reply::Done`]
     Write {
         /// To where.
