@@ -386,27 +386,26 @@ impl Session {
             return;
         }
         self.read(Seen::Outside);
+        let before = self.observed.len();
         bracket::leak_check_added();
         let seen = Seen::LeakCheck(self.checked + 1, self.journal.last());
         self.read(seen);
+        let lost = count_lost();
+        let more = lost.less(std::mem::replace(&mut self.lost, lost));
         if self.log.is_none() {
-            self.count_lost(seen);
+            self.keep_lost(more, seen);
+        } else if self.observed.len() > before {
+            self.observed.push(Observed { evidence: Evidence::Checked(more), seen });
         }
         self.checked = self.journal.last();
     }
 
     /// Keeps how much was lost since the last check, by which nobody can read what it was.
-    fn count_lost(&mut self, seen: Seen) {
+    fn keep_lost(&mut self, leaked: Leaked, seen: Seen) {
         let (first, last) = (self.checked + 1, self.journal.last());
-        let before = std::mem::replace(&mut self.lost, count_lost());
-        let leaked = Leaked {
-            bytes: self.lost.bytes.saturating_sub(before.bytes),
-            blocks: self.lost.blocks.saturating_sub(before.blocks),
-            ..NOTHING
-        };
         // Where no call was made and nothing was let go of, it was the interpreter.
         let possible = bracket::take_released() || first <= last;
-        if leaked == NOTHING || !possible {
+        if leaked == Leaked::NONE || !possible {
             return;
         }
         let calls = if first < last { format!("calls {first} to {last}") } else { format!("call {last}") };
@@ -484,7 +483,6 @@ impl Session {
             Err(error) => {
                 self.notes.push(format!("{error}; what Valgrind reported after that is missing here"));
                 self.log = None;
-                self.lost = count_lost();
                 return 0;
             }
         };
@@ -539,11 +537,9 @@ pub fn report_on_crash(trail: &Path, log: &Path, tool: Tool) -> Result<Option<Re
     Ok(Some(report::build(tool, notes, Some((&journal, scope)), &findings)))
 }
 
-const NOTHING: Leaked = Leaked { bytes: 0, blocks: 0, indirect_bytes: 0, indirect_blocks: 0 };
-
 /// What the last leak check has found lost, directly or indirectly: Valgrind counts no more exactly.
 fn count_lost() -> Leaked {
-    Leaked { bytes: bracket::count_leaks(), blocks: bracket::count_leak_blocks(), ..NOTHING }
+    Leaked::new(bracket::count_leaks(), bracket::count_leak_blocks(), 0)
 }
 
 /// After how many different errors Valgrind stops, unless it is told not to or writes XML.

@@ -200,8 +200,7 @@ fn an_origin_is_a_stack_with_its_label() {
 #[test]
 fn leaks_have_direct_and_indirect_bytes() {
     for events in [xml("3.19-kinds.xml"), text("3.19-kinds.log")] {
-        let leaked =
-            |bytes, indirect_bytes| Some(Leaked { bytes, blocks: 1, indirect_bytes, indirect_blocks: 0 });
+        let leaked = |bytes, indirect_bytes| Some(Leaked::new(bytes, 1, indirect_bytes));
         assert_eq!(record(&events, Kind::Leak_DefinitelyLost, "leak_definite").leaked, leaked(24, 0));
         assert_eq!(record(&events, Kind::Leak_DefinitelyLost, "leak_indirect").leaked, leaked(8, 40));
         assert_eq!(record(&events, Kind::Leak_IndirectlyLost, "leak_indirect").leaked, leaked(40, 0));
@@ -331,7 +330,7 @@ fn protocol_6_has_summaries_and_kinds_to_come() {
     assert_eq!(records(&events)[1].kind, Kind::Other("AKindOfTheFuture".to_owned()));
     assert_eq!(
         records(&events)[2].leaked,
-        Some(Leaked { bytes: 16, blocks: 2, indirect_bytes: 80, indirect_blocks: 0 })
+        Some(Leaked { bytes: 16, blocks: 2, indirect_bytes: 80, indirect_blocks: None })
     );
     assert_eq!(
         events[events.len() - 2..],

@@ -49,7 +49,7 @@ fn the_places_where_a_header_was_looked_for_are_named() {
 #[test]
 fn a_directory_is_no_header() {
     let directory = directory("directory", &[]);
-    let expected = format!("header file '{}' does not exist", directory.display());
+    let expected = format!("'{}' is a directory, not a header file", directory.display());
     assert_eq!(parse(&header(&directory)).unwrap_err().to_string(), expected);
 }
 

@@ -55,12 +55,12 @@ class Call(_Item):
 
 @dataclass(frozen=True)
 class Leaked(_Item):
-    """What was lost, directly and on top of that indirectly."""
+    """What was lost, directly and on top of that indirectly; None where the number is not known."""
 
     bytes: int
     blocks: int
     indirect_bytes: int
-    indirect_blocks: int
+    indirect_blocks: int | None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ pub enum Evidence {
     },
     /// Blocks that a leak check counted as lost, where nobody can read what it printed about them.
     Lost(Leaked),
+    /// How much more a leak check counted as lost than the one before, directly or indirectly, in bytes and
+    /// blocks; after the loss records of that check.
+    Checked(Leaked),
 }
 
 /// When a piece of evidence was seen.
@@ -59,16 +62,22 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
         by_key: HashMap::new(),
         lost: HashMap::new(),
         leaks: HashMap::new(),
+        check: Vec::new(),
     };
     for (index, Observed { evidence, seen }) in observed.iter().enumerate() {
         match (evidence, seen) {
             (Evidence::Record(record), Seen::LeakCheck(first, last)) if record.is_leak() => {
                 let Some((stack, leaked)) = join.newly_lost(record) else { continue };
                 join.supersede(&record.kind, stack, leaked);
+                let told = join.findings.len();
                 if index >= since {
                     join.leak(record, stack, leaked, (*first, *last));
                 }
+                if record.kind == Kind::Leak_DefinitelyLost {
+                    join.check.push((leaked, (told..join.findings.len()).next()));
+                }
             }
+            (Evidence::Checked(more), _) => join.settle(*more),
             _ if index < since => {}
             (Evidence::Record(record), _) if record.is_leak() => {}
             (Evidence::Record(record), seen) => join.error(record, *seen),
@@ -82,11 +91,9 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
             (Evidence::Counted(_) | Evidence::Lost(_) | Evidence::Ended { .. }, _) => {}
         }
     }
-    join.findings.retain(|finding| finding.leaked.is_none_or(|leaked| leaked != NOTHING));
+    join.findings.retain(|finding| finding.leaked.is_none_or(|leaked| leaked != Leaked::NONE));
     join.findings
 }
-
-const NOTHING: Leaked = Leaked { bytes: 0, blocks: 0, indirect_bytes: 0, indirect_blocks: 0 };
 
 /// How sure it is that a block is lost, from 0 on.
 fn certainty(kind: &Kind) -> u8 {
@@ -102,7 +109,11 @@ fn certainty(kind: &Kind) -> u8 {
 pub fn cut_short(observed: &[Observed], tables: &Tables) -> usize {
     let first_stacks = observed.iter().filter_map(|observed| match &observed.evidence {
         Evidence::Record(record) => record.stacks.first(),
-        Evidence::Crash(_) | Evidence::Ended { .. } | Evidence::Counted(_) | Evidence::Lost(_) => None,
+        Evidence::Crash(_)
+        | Evidence::Ended { .. }
+        | Evidence::Counted(_)
+        | Evidence::Lost(_)
+        | Evidence::Checked(_) => None,
     });
     first_stacks.filter(|stack| tables.is_cut(stack)).count()
 }
@@ -124,6 +135,8 @@ struct Join<'a> {
     lost: HashMap<(Kind, Vec<u64>), Leaked>,
     /// The leaks among the findings, by the whole stack of the allocation.
     leaks: HashMap<Vec<u64>, Vec<usize>>,
+    /// What the leak check that is being gone through found definitely lost, and its finding, if it has one.
+    check: Vec<(Leaked, Option<usize>)>,
 }
 
 impl Join<'_> {
@@ -361,8 +374,24 @@ impl Join<'_> {
         let (stack, total) = (record.stacks.first()?, record.leaked?);
         let before = self.lost.insert((record.kind.clone(), addresses(stack)), total);
         let Some(before) = before else { return Some((stack, total)) };
-        let new = less(total, before);
+        let new = total.less(before);
         (new.blocks > 0 || new.bytes > 0 || new.indirect_bytes > 0).then_some((stack, new))
+    }
+
+    /// Valgrind prints how many bytes were lost indirectly, not how many blocks. Where one record of a check has
+    /// all of them, what the check counted tells: in bytes it must come to what the records say.
+    fn settle(&mut self, more: Leaked) {
+        let check = std::mem::take(&mut self.check);
+        let mut leading = check.iter().filter(|(leaked, _)| leaked.indirect_bytes > 0);
+        let (Some((_, Some(finding))), None) = (leading.next(), leading.next()) else { return };
+        let told: u64 = check.iter().map(|(leaked, _)| leaked.bytes + leaked.indirect_bytes).sum();
+        let direct: u64 = check.iter().map(|(leaked, _)| leaked.blocks).sum();
+        if told == more.bytes
+            && let Some(indirect) = more.blocks.checked_sub(direct)
+            && let Some(leaked) = &mut self.findings[*finding].leaked
+        {
+            leaked.indirect_blocks = Some(indirect);
+        }
     }
 
     /// Blocks of this stack that were told before as less surely lost are told anew: as a stack is of one
@@ -373,7 +402,7 @@ impl Join<'_> {
             if certainty(&weaker) < certainty(kind)
                 && let Some(known) = self.lost.get_mut(&(weaker, frames.clone()))
             {
-                *known = less(*known, now);
+                *known = known.less(now);
             }
         }
         for index in self.leaks.get(&frames).into_iter().flatten() {
@@ -381,8 +410,8 @@ impl Join<'_> {
             let Some(told) = finding.leaked.filter(|_| certainty(&finding.kind) < certainty(kind)) else {
                 continue;
             };
-            let rest = less(told, now);
-            now = less(now, told);
+            let rest = told.less(now);
+            now = now.less(told);
             finding.what = finding.what.replacen(
                 &leak_sentence(&finding.kind, told),
                 &leak_sentence(&finding.kind, rest),
@@ -547,16 +576,6 @@ fn plural(count: u64, noun: &str) -> String {
 
 fn addresses(stack: &Stack) -> Vec<u64> {
     stack.frames.iter().map(|frame| frame.ip).collect()
-}
-
-/// What is left of a loss without another.
-fn less(one: Leaked, other: Leaked) -> Leaked {
-    Leaked {
-        bytes: one.bytes.saturating_sub(other.bytes),
-        blocks: one.blocks.saturating_sub(other.blocks),
-        indirect_bytes: one.indirect_bytes.saturating_sub(other.indirect_bytes),
-        indirect_blocks: one.indirect_blocks.saturating_sub(other.indirect_blocks),
-    }
 }
 
 /// Where an address lies, in bytes from the nearer end of a block, or from its start.

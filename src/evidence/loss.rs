@@ -27,7 +27,7 @@ pub(super) fn parse(sentence: &str) -> Option<(Kind, Leaked)> {
         }
         None => (number(amount)?, 0),
     };
-    Some((kind, Leaked { bytes, blocks: number(blocks)?, indirect_bytes, indirect_blocks: 0 }))
+    Some((kind, Leaked::new(bytes, number(blocks)?, indirect_bytes)))
 }
 
 /// The number at the start of `72,704 (+16)`, with or without commas.
@@ -44,7 +44,8 @@ mod tests {
     use super::*;
 
     fn leaked(bytes: u64, blocks: u64, indirect_bytes: u64) -> Leaked {
-        Leaked { bytes, blocks, indirect_bytes, indirect_blocks: 0 }
+        let indirect_blocks = if indirect_bytes > 0 { None } else { Some(0) };
+        Leaked { bytes, blocks, indirect_bytes, indirect_blocks }
     }
 
     #[test]

@@ -57,12 +57,7 @@ fn leaked(element: &Element, what: &str, kind: &Kind) -> Option<Leaked> {
     }
     let xwhat = element.child("xwhat")?;
     let figure = |name| xwhat.number(name).unwrap_or(0);
-    Some(Leaked {
-        bytes: figure("leakedbytes"),
-        blocks: figure("leakedblocks"),
-        indirect_bytes: 0,
-        indirect_blocks: 0,
-    })
+    Some(Leaked::new(figure("leakedbytes"), figure("leakedblocks"), 0))
 }
 
 /// The stacks, each with the sentence before it; a sentence that has none is one without frames.

@@ -34,8 +34,31 @@ pub struct Leaked {
     pub blocks: u64,
     /// Bytes reachable only through these blocks.
     pub indirect_bytes: u64,
-    /// Blocks reachable only through these; Valgrind does not print them, 0 where it is silent.
-    pub indirect_blocks: u64,
+    /// Blocks reachable only through these, but those of 0 bytes; `None` where it is not known, as Valgrind
+    /// does not print it.
+    pub indirect_blocks: Option<u64>,
+}
+
+impl Leaked {
+    /// What is known of so many bytes and blocks: that nothing more was lost with them, or that it was.
+    pub fn new(bytes: u64, blocks: u64, indirect_bytes: u64) -> Self {
+        Self { bytes, blocks, indirect_bytes, indirect_blocks: (indirect_bytes == 0).then_some(0) }
+    }
+
+    /// Nothing.
+    pub const NONE: Self = Self { bytes: 0, blocks: 0, indirect_bytes: 0, indirect_blocks: Some(0) };
+
+    /// What is left of a loss without another.
+    pub fn less(self, other: Self) -> Self {
+        let indirect_blocks = self.indirect_blocks.zip(other.indirect_blocks);
+        let rest = Self::new(
+            self.bytes.saturating_sub(other.bytes),
+            self.blocks.saturating_sub(other.blocks),
+            self.indirect_bytes.saturating_sub(other.indirect_bytes),
+        );
+        let indirect_blocks = indirect_blocks.map(|(one, other)| one.saturating_sub(other));
+        Self { indirect_blocks: rest.indirect_blocks.or(indirect_blocks), ..rest }
+    }
 }
 
 /// One stack of a [`Record`], innermost frame first.

@@ -50,7 +50,7 @@ pub struct Totals {
     pub errors: u64,
     /// Bytes lost, those lost indirectly included.
     pub leaked_bytes: u64,
-    /// Blocks lost, those lost indirectly included.
+    /// Blocks lost, those lost indirectly included where their number is known.
     pub leaked_blocks: u64,
     /// Crashes of the C code.
     pub crashes: u64,
@@ -137,14 +137,14 @@ pub struct Call {
 /// What was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leaked {
-    /// Bytes lost directly.
+    /// Bytes lost directly; where losses were only counted, indirectly too.
     pub bytes: u64,
-    /// Blocks lost directly.
+    /// Blocks, likewise.
     pub blocks: u64,
     /// Bytes that only these blocks pointed to.
     pub indirect_bytes: u64,
-    /// Blocks that only these blocks pointed to.
-    pub indirect_blocks: u64,
+    /// Blocks that only these blocks pointed to, but those of 0 bytes; `None` where it is not known.
+    pub indirect_blocks: Option<u64>,
 }
 
 /// A stack with Valgrind's sentence over it.

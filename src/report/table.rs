@@ -96,8 +96,9 @@ fn headline(finding: &Finding, alike: &[&Finding]) -> String {
     if alike.len() > 1 {
         let leaked = || alike.iter().filter_map(|finding| finding.leaked);
         let bytes = leaked().map(|leaked| leaked.bytes + leaked.indirect_bytes).sum();
-        let blocks = leaked().map(|leaked| leaked.blocks + leaked.indirect_blocks).sum();
-        let (bytes, blocks) = (plural(bytes, "byte"), plural(blocks, "block"));
+        let blocks = leaked().map(|leaked| leaked.blocks + leaked.indirect_blocks.unwrap_or(0)).sum();
+        let least = if leaked().all(|leaked| leaked.indirect_blocks.is_some()) { "" } else { "at least " };
+        let (bytes, blocks) = (plural(bytes, "byte"), format!("{least}{}", plural(blocks, "block")));
         text.push_str(&format!("\n{} such leaks: {bytes} in {blocks}", alike.len()));
     }
     if finding.count > 1 {

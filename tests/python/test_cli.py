@@ -602,6 +602,20 @@ def test_the_suppressions_are_printed_and_lie_in_a_file():
     assert path.read_text(encoding="utf-8") == text
 
 
+def test_a_reports_findings_are_printed_as_suppressions(tmp_path):
+    report = tmp_path / "report.json"
+    pythy.memory_report().to_json(report)
+    ran = pythy_command("suppressions", "--gen", report)
+    head = "# Say above each entry why it is not to be mended, and delete those of defects that are.\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, head, "")
+    report.write_text("[]")
+    ran = pythy_command("suppressions", "--gen", report)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"pythy: '{report}' is no report of pythy's: ")
+    ran = pythy_command("suppressions", "--gen", report, "--path")
+    assert ran.stderr.endswith("error: argument --path: not allowed with argument --gen\n")
+
+
 @pytest.mark.one_python
 def test_valgrind_takes_the_suppressions_and_keeps_the_losses_of_c(directory, build):
     if shutil.which("valgrind") is None:

@@ -91,6 +91,10 @@ def pythy_run(build, tmp_path):
 def test_an_entry_for_each_finding_makes_it_vanish(pythy_run, tmp_path):
     # GIVEN the entries for all findings
     assert pythy_run("--gen-suppressions", "mine.supp").returncode == 99
+    command = [sys.executable, "-m", "pythy", "suppressions", "--gen", "report.json"]
+    env = {**os.environ, "PYTHONPATH": str(Path(pythy.__file__).parent.parent)}
+    printed = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert (printed.returncode, printed.stdout) == (0, (tmp_path / "mine.supp").read_text())
     findings = json.loads((tmp_path / "report.json").read_text())["findings"]
     kinds = sorted(finding["kind"] for finding in findings)
     assert kinds == [

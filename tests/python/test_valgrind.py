@@ -332,7 +332,7 @@ EXPECTED = {
         by lose_deep (code.c:46)
         """
     ],
-    # Valgrind does not tell how many blocks are lost indirectly.
+    # Valgrind prints no number of blocks that are lost indirectly; what it counted tells.
     "list": [
         """
         leak Leak_DefinitelyLost: 16 bytes in 1 block is definitely lost, with 64 bytes that only it points to; 1 time, basis call
@@ -341,7 +341,7 @@ EXPECTED = {
         allocated by call 19, MainThread, <module>, script.py:103: lib.lose_list(5)
         code.h:12: void lose_list(int length)
         lost between calls 19 and 19
-        16 bytes in 1 block, 64 bytes in 0 blocks indirectly
+        16 bytes in 1 block, 64 bytes in 4 blocks indirectly
         at malloc
         by box_new (code.c:9)
         by lose_list (code.c:52)
