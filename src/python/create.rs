@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefReferenc
 use super::backend::{Backend, Worker, program};
 use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, InWorker, Pointee, Types};
+use super::defaults;
 use super::entry;
 use super::exceptions;
 use super::failure::type_name;
@@ -76,7 +77,10 @@ pub fn create_interface<'py>(
         return Err(exceptions::Error::new_err(message));
     }
     let timeout = timeout.map_or(Ok(None), |timeout| isolated::seconds(&timeout))?;
-    let checks = Checks { leaks: leak_check_named(leak_check.as_deref())?, results: check_results };
+    let checks = Checks {
+        leaks: leak_check_named(leak_check.or_else(defaults::leak_check).as_deref())?,
+        results: check_results,
+    };
     let decode = decodes(encoding.as_deref())?;
     let release_gil = match gil {
         "release" => true,
