@@ -19,8 +19,6 @@ pub struct Isolation {
     streams: Vec<Stream>,
     libraries: Vec<String>,
     notes: Vec<String>,
-    /// How many more calls are followed by a leak check, whatever their interface asks for.
-    checks_wanted: u32,
 }
 
 /// What is known of one worker.
@@ -131,12 +129,10 @@ impl Isolation {
     /// if a leak check follows it.
     pub fn enter(&mut self, origin: Origin, client: &Client, leaks: LeakCheck) -> crate::Result<Entered> {
         let index = self.stream(client)?;
-        let pinpointing = self.checks_wanted > 0;
-        self.checks_wanted = self.checks_wanted.saturating_sub(1);
-        let each = self.streams[index].watched && (leaks == LeakCheck::Call || pinpointing);
+        let each = self.streams[index].watched && leaks == LeakCheck::Call;
         self.streams[index].leaks_wanted |= leaks != LeakCheck::Off;
         let stream = &mut self.streams[index];
-        let leak_check = each && stream.open == 0 && (stream.pace.is_due() || pinpointing);
+        let leak_check = each && stream.open == 0 && stream.pace.is_due();
         if leak_check && stream.unchecked.is_none() && client.take_released() {
             self.check(index);
         }
@@ -267,9 +263,16 @@ impl Isolation {
         }
     }
 
-    /// Has each of the next calls followed by a leak check; 0 ends that.
-    pub fn check_each_call(&mut self, calls: u32) {
-        self.checks_wanted = calls;
+    /// The same, in those where a block can have been lost since: by a call, or because Python has let go of
+    /// one.
+    pub fn check_leaks_if_due(&mut self) {
+        for index in 0..self.streams.len() {
+            let stream = &self.streams[index];
+            let released = stream.client.as_ref().is_some_and(Client::take_released);
+            if released || stream.unchecked.is_some() {
+                self.check(index);
+            }
+        }
     }
 
     /// Looks for leaks in a worker that is about to end, and lets go of it.

@@ -53,6 +53,7 @@ pub struct Session {
     inherited: CallNumber,
     /// What the last leak check has counted as lost, in all; kept where the log cannot be read.
     lost: Leaked,
+    pinpoint: Option<Pinpoint>,
 }
 
 /// A place in the session's evidence from which a report may start.
@@ -60,6 +61,17 @@ pub struct Session {
 pub struct Mark {
     observed: usize,
     first: CallNumber,
+}
+
+/// Calls that are followed by a leak check each.
+#[derive(Clone, Copy, Debug)]
+pub struct Pinpoint {
+    /// The first of them.
+    pub first: CallNumber,
+    /// How many.
+    pub calls: u32,
+    /// After how many losses it is enough.
+    pub losses: usize,
 }
 
 impl Mark {
@@ -90,9 +102,10 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
+static SESSION: OnceLock<Option<Mutex<Session>>> = OnceLock::new();
+
 /// The session of this process; `None` natively, where calls are not recorded.
 pub fn current() -> Option<MutexGuard<'static, Session>> {
-    static SESSION: OnceLock<Option<Mutex<Session>>> = OnceLock::new();
     let session = SESSION
         .get_or_init(|| (valgrind::running() == Presence::Valgrind).then(|| Mutex::new(Session::start())));
     let mut session = session.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,6 +113,19 @@ pub fn current() -> Option<MutexGuard<'static, Session>> {
         session.start_over();
     }
     Some(session)
+}
+
+/// The session, where an interface has begun one: beginning one takes a leak check.
+pub fn started() -> Option<MutexGuard<'static, Session>> {
+    SESSION.get().and_then(|_| current())
+}
+
+static LEAK_KINDS: OnceLock<String> = OnceLock::new();
+
+/// Says which kinds of leaks are told, as `--show-leak-kinds` has it, in place of Valgrind's own choice. Only
+/// the first choice counts, and only before the session begins; tells whether this one does.
+pub fn choose_leak_kinds(kinds: String) -> bool {
+    SESSION.get().is_none() && LEAK_KINDS.set(kinds).is_ok()
 }
 
 /// Valgrind's count and the errors of nested calls, as they were when a callback went into Python.
@@ -206,6 +232,7 @@ impl Session {
             sums: HashMap::new(),
             inherited: 0,
             lost: count_lost(),
+            pinpoint: None,
         }
     }
 
@@ -254,12 +281,11 @@ impl Session {
     /// Begins a call. Errors since the last call are somebody else's and are set apart, and so is, for a
     /// call that a leak check follows, what Python has let go of.
     pub fn enter(&mut self, origin: Origin, leaks: LeakCheck) -> Entered {
+        let leaks = self.wanted(leaks);
         if leaks == LeakCheck::Call && DEPTH.get() == 0 && self.running == 0 && bracket::take_released() {
             self.check_leaks();
         }
-        if bracket::count_errors() != self.counted || valgrind::has_forked() {
-            self.read(Seen::Outside);
-        }
+        self.read_news();
         let outermost = DEPTH.get() == 0;
         DEPTH.set(DEPTH.get() + 1);
         if outermost {
@@ -301,6 +327,7 @@ impl Session {
         }
         let before = self.observed.len();
         self.check_leaks();
+        self.count_losses(self.observed.len() - before);
         erred || self.observed.len() > before
     }
 
@@ -416,9 +443,52 @@ impl Session {
         self.observed.push(Observed { evidence: Evidence::Lost(leaked), seen });
     }
 
+    /// Has calls followed by a leak check each, whatever their interfaces ask for; `None` ends that.
+    pub fn pinpoint(&mut self, which: Option<Pinpoint>) {
+        self.pinpoint = which;
+    }
+
+    /// When to look for leaks at the call that begins now.
+    fn wanted(&mut self, leaks: LeakCheck) -> LeakCheck {
+        let Some(pinpoint) = self.pinpoint.filter(|_| leaks != LeakCheck::Off && DEPTH.get() == 0) else {
+            return leaks;
+        };
+        if self.journal.last() + 1 < pinpoint.first {
+            return leaks;
+        }
+        if self.checked < self.journal.last() {
+            // What is lost already is not this call's doing.
+            self.check_leaks();
+        }
+        let calls = pinpoint.calls.saturating_sub(1);
+        self.pinpoint = (calls > 0).then_some(Pinpoint { calls, ..pinpoint });
+        LeakCheck::Call
+    }
+
+    fn count_losses(&mut self, losses: usize) {
+        let Some(pinpoint) = self.pinpoint else { return };
+        let left = pinpoint.losses.saturating_sub(losses);
+        self.pinpoint = (left > 0).then_some(Pinpoint { losses: left, ..pinpoint });
+    }
+
+    /// Looks for lost blocks if a block can have been lost since the last check: by a call, or because Python
+    /// has let go of one.
+    pub fn check_leaks_if_due(&mut self) {
+        let released = bracket::take_released();
+        if released || self.checked < self.journal.last() {
+            self.check_leaks();
+        }
+    }
+
     /// A place from which a later report may start; what is lost before it is found before it.
     pub fn mark(&mut self) -> Mark {
         self.check_leaks();
+        self.here()
+    }
+
+    /// A place from which a later report may start, without a leak check.
+    pub fn here(&mut self) -> Mark {
+        self.read_news();
         self.sums.clear();
         Mark { observed: self.observed.len(), first: self.journal.last() + 1 }
     }
@@ -426,6 +496,23 @@ impl Session {
     /// Everything that has been seen since the mark, a leak check included.
     pub fn report(&mut self, since: Mark, tool: Tool) -> Report {
         self.check_leaks();
+        self.report_without_check(since, tool)
+    }
+
+    /// What has been seen since the mark, without a further leak check; `None` where that is nothing.
+    pub fn news(&mut self, since: Mark, tool: Tool) -> Option<Report> {
+        self.read_news();
+        (self.observed.len() > since.observed).then(|| self.report_without_check(since, tool))
+    }
+
+    fn read_news(&mut self) {
+        if bracket::count_errors() != self.counted || valgrind::has_forked() {
+            self.read(Seen::Outside);
+        }
+    }
+
+    /// What has been seen since the mark, be it nothing, without a further leak check.
+    pub fn report_without_check(&self, since: Mark, tool: Tool) -> Report {
         let findings = self.findings(since.observed.min(self.observed.len()));
         let mut notes = self.notes.clone();
         let cut =
@@ -572,7 +659,8 @@ fn set_apart_earlier_losses() {
     }
     bracket::leak_check_added();
     for option in OPTIONS {
-        let value = valgrind::option(option).unwrap_or_else(|| DEFAULT.to_owned());
+        let chosen = LEAK_KINDS.get().cloned().or_else(|| valgrind::option(option));
+        let value = chosen.unwrap_or_else(|| DEFAULT.to_owned());
         bracket::change_option(&format!("{option}={value}"));
     }
 }

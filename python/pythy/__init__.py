@@ -5,38 +5,40 @@ Valgrind every call of its functions is watched: memory_report() and watch() tel
 which line, of which declaration, read out of bounds, used uninitialised memory or leaked.
 """
 
-import atexit as _atexit
+import os as _os
 
-from pythy import _module as _module
-from pythy import _native
-from pythy._native import (
-    ArgumentError,
-    Array,
-    BindingError,
-    Callback,
-    CType,
-    Error,
-    HeaderError,
-    MemoryCheckError,
-    Pointer,
-    Record,
-    Ref,
-    Report,
-    SymbolError,
-    ValgrindError,
-    Worker,
-    WorkerCrashed,
-    __version__,
-    create_interface,
-    errno,
-    memory_report,
-    raise_on_finding,
-    running_under_valgrind,
-    set_errno,
-    valgrind_version,
-    watch,
-    worker,
-)
+# For type checkers alone: pytest imports this package in every run, to find the plugin, and the extension
+# module is loaded when something of it is used.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pythy._native import (
+        ArgumentError,
+        Array,
+        BindingError,
+        Callback,
+        CType,
+        Error,
+        HeaderError,
+        MemoryCheckError,
+        Pointer,
+        Record,
+        Ref,
+        Report,
+        SymbolError,
+        ValgrindError,
+        Worker,
+        WorkerCrashed,
+        __version__,
+        create_interface,
+        errno,
+        memory_report,
+        raise_on_finding,
+        running_under_valgrind,
+        set_errno,
+        valgrind_version,
+        watch,
+        worker,
+    )
 
 __all__ = [
     "ArgumentError",
@@ -67,5 +69,28 @@ __all__ = [
     "worker",
 ]
 
-if running_under_valgrind() or _native.left_behind():
-    _atexit.register(_native.report_at_exit)
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _load()
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _load() -> None:
+    from pythy import _module, _native  # noqa: F401
+
+    globals().update((name, getattr(_native, name)) for name in __all__)
+    if _native.running_under_valgrind() or _native.left_behind():
+        import atexit
+
+        atexit.register(_native.report_at_exit)
+
+
+if "vgpreload_" in _os.environ.get("LD_PRELOAD", ""):
+    # Valgrind runs us: there is a report at the end, whatever is used.
+    _load()

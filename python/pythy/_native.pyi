@@ -184,6 +184,8 @@ class Report:
     @property
     def notes(self) -> list[str]:
         """What could not be known, one sentence each."""
+    def json(self) -> str:
+        """The report as JSON text, in the form "pythy-report/1"."""
     def to_json(self, path: _Path) -> None:
         """Writes the report as JSON, in the form "pythy-report/1"."""
     def suppressions(self) -> str:
@@ -265,3 +267,44 @@ def left_behind() -> bool:
 
 def report_at_exit() -> None:
     """The table on stderr at the end of a process under Valgrind, if there is something to say."""
+
+@final
+class Mark:
+    """A place from which news are told."""
+
+def set_defaults(
+    *,
+    backend: Literal["inprocess", "isolated"] | None = None,
+    leak_check: Literal["call", "test", "session", "off"] | None = None,
+) -> None:
+    """Chooses the backend and leak_check of interfaces whose makers do not."""
+
+def set_test(name: str | None) -> None:
+    """Names the test that makes the calls from now on; None for none."""
+
+def calls() -> int:
+    """How many foreign calls there have been."""
+
+def mark() -> Mark:
+    """The place up to which everything has been seen."""
+
+def news(since: Mark) -> Report | None:
+    """A report about what has been seen since the mark, without a leak check; None where that is nothing."""
+
+def session_report() -> Report | None:
+    """A report about this process, without a leak check; None where no interface was made."""
+
+def check_leaks() -> None:
+    """Looks for lost blocks, if one can have been lost since that was done last."""
+
+def check_each_call(first: int, calls: int, losses: int) -> None:
+    """Has calls from this number on followed by a leak check each, until so many losses were seen."""
+
+def choose_leak_kinds(kinds: str) -> bool:
+    """Says which kinds of leaks are told; it must come before the first interface is made."""
+
+def load_suppressions(path: _Path) -> None:
+    """Has the Valgrind that runs this process read a file of suppressions."""
+
+def report_from_json(json: str) -> Report:
+    """The report that this JSON is."""

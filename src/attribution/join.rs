@@ -53,32 +53,47 @@ pub enum Seen {
 
 /// Joins the evidence from index `since` on with the journal: one finding per kind, stack,
 /// declaration and call site, in the order of first occurrence. What belongs to no library under
-/// test is left out. Earlier evidence only tells how much of a loss is not new.
+/// test is left out. Earlier evidence only tells how much of a loss is not new, and what it is that repeats.
 pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables: &Tables) -> Vec<Finding> {
     let mut join = Join {
         journal,
         tables,
         findings: Vec::new(),
+        earlier: Vec::new(),
         by_key: HashMap::new(),
         lost: HashMap::new(),
         leaks: HashMap::new(),
         check: Vec::new(),
     };
-    for (index, Observed { evidence, seen }) in observed.iter().enumerate() {
+    let (before, after) = observed.split_at(since.min(observed.len()));
+    for Observed { evidence, seen } in before {
+        match (evidence, seen) {
+            (Evidence::Record(record), Seen::LeakCheck(..)) if record.is_leak() => {
+                if let Some((stack, leaked)) = join.newly_lost(record) {
+                    join.supersede(&record.kind, stack, leaked);
+                    if record.kind == Kind::Leak_DefinitelyLost {
+                        join.check.push((leaked, None));
+                    }
+                }
+            }
+            (Evidence::Checked(more), _) => join.settle(*more),
+            (Evidence::Record(record), seen) if !record.is_leak() => join.error(record, *seen),
+            _ => {}
+        }
+    }
+    join.set_apart();
+    for Observed { evidence, seen } in after {
         match (evidence, seen) {
             (Evidence::Record(record), Seen::LeakCheck(first, last)) if record.is_leak() => {
                 let Some((stack, leaked)) = join.newly_lost(record) else { continue };
                 join.supersede(&record.kind, stack, leaked);
                 let told = join.findings.len();
-                if index >= since {
-                    join.leak(record, stack, leaked, (*first, *last));
-                }
+                join.leak(record, stack, leaked, (*first, *last));
                 if record.kind == Kind::Leak_DefinitelyLost {
                     join.check.push((leaked, (told..join.findings.len()).next()));
                 }
             }
             (Evidence::Checked(more), _) => join.settle(*more),
-            _ if index < since => {}
             (Evidence::Record(record), _) if record.is_leak() => {}
             (Evidence::Record(record), seen) => join.error(record, *seen),
             (Evidence::Counted(count), Seen::During(call)) => {
@@ -131,6 +146,8 @@ struct Join<'a> {
     journal: &'a Journal,
     tables: &'a Tables,
     findings: Vec<Finding>,
+    /// Errors before the stretch that is told about.
+    earlier: Vec<Finding>,
     by_key: HashMap<Key, usize>,
     lost: HashMap<(Kind, Vec<u64>), Leaked>,
     /// The leaks among the findings, by the whole stack of the allocation.
@@ -140,6 +157,12 @@ struct Join<'a> {
 }
 
 impl Join<'_> {
+    /// What has been found so far is not told; but repeats of it may be.
+    fn set_apart(&mut self) {
+        self.earlier = std::mem::take(&mut self.findings);
+        self.by_key.clear();
+    }
+
     fn error(&mut self, record: &Record, seen: Seen) {
         let Some(stack) = record.stacks.first() else { return };
         if record.kind == Kind::InvalidFree && self.tables.is_ours(stack) {
@@ -425,8 +448,8 @@ impl Join<'_> {
     /// known when this declaration has only one, or else errors nobody can describe.
     fn counted(&mut self, count: u64, call: CallNumber, occurrences: &[(CallNumber, u64)]) {
         let Some(site) = self.site(call) else { return };
-        let candidates = |same: &dyn Fn((u32, u32)) -> bool| -> Vec<usize> {
-            let errors = self.findings.iter().enumerate().filter(|(_, finding)| {
+        let candidates = |findings: &[Finding], same: &dyn Fn((u32, u32)) -> bool| -> Vec<usize> {
+            let errors = findings.iter().enumerate().filter(|(_, finding)| {
                 finding.category == Category::Error && finding.kind != Kind::from(UNREAD)
             });
             errors
@@ -434,11 +457,24 @@ impl Join<'_> {
                 .map(|(index, _)| index)
                 .collect()
         };
-        if let [only] = candidates(&|other| other == site)[..] {
+        let here = candidates(&self.findings, &|other| other == site);
+        if let [only] = here[..] {
             self.findings[only].add(count, occurrences);
             return;
         }
-        let of_this_function = candidates(&|other| other.0 == site.0);
+        if let ([], [only]) = (&here[..], &candidates(&self.earlier, &|other| other == site)[..]) {
+            let like = self.earlier[*only].clone();
+            let key = Key {
+                kind: like.kind.clone(),
+                what: like.what.clone(),
+                origin: Some(site),
+                frames: Vec::new(),
+            };
+            let occurrences = occurrences.to_vec();
+            self.add(key, Finding { count, occurrences, call: Some(call), ..like });
+            return;
+        }
+        let of_this_function = candidates(&self.findings, &|other| other.0 == site.0);
         let what = if of_this_function.is_empty() {
             "errors that Valgrind counted; what they were is only in its own output"
         } else {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use super::defaults;
 use super::exceptions;
 use super::summons::{dismiss, interrupted};
 use crate::valgrind::{self, Presence, Valgrind};
@@ -80,8 +81,7 @@ impl Backend {
         checker: Option<&str>,
         worker: Option<&Bound<'_, Worker>>,
     ) -> PyResult<Self> {
-        let from_environment = || std::env::var("PYTHY_BACKEND").ok().filter(|value| !value.is_empty());
-        let named = backend.or_else(|| if worker.is_some() { None } else { from_environment() });
+        let named = backend.or_else(|| if worker.is_some() { None } else { defaults::backend() });
         let isolated = match named.as_deref() {
             None => worker.is_some(),
             Some("inprocess") => false,

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::ffi;
@@ -24,6 +25,17 @@ static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 thread_local! {
     static LAST: Cell<(Line, u32)> = const { Cell::new(((0, 0), 0)) };
     static THREAD: Cell<Option<u32>> = const { Cell::new(None) };
+    static TEST: Cell<(u32, Option<u32>)> = const { Cell::new((0, None)) };
+}
+
+/// The name of the test that runs now, and how often it has changed: so that a call need not ask for the name.
+static RUNNING: Mutex<Option<String>> = Mutex::new(None);
+static CHANGES: AtomicU32 = AtomicU32::new(0);
+
+/// Names the test that makes the calls from now on.
+pub fn set_test(name: Option<String>) {
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    CHANGES.fetch_add(1, Ordering::Release);
 }
 
 /// The origin of a call that is made now; `None` with an exception set. The GIL is held.
@@ -31,7 +43,7 @@ pub fn origin(declaration: u32) -> Option<Origin> {
     // SAFETY: only called from entries, with the GIL held.
     let py = unsafe { Python::assume_attached() };
     let origin = call_site(py)
-        .and_then(|call_site| Ok(Origin { declaration, call_site, test: None, thread: thread(py)? }));
+        .and_then(|call_site| Ok(Origin { declaration, call_site, test: test(), thread: thread(py)? }));
     origin.map_err(|error| error.restore(py)).ok()
 }
 
@@ -84,6 +96,19 @@ pub fn journal<T>(with: impl FnOnce(&mut Journal) -> T) -> Option<T> {
         return Some(with(session.journal()));
     }
     isolation::current().map(|mut isolation| with(isolation.journal()))
+}
+
+/// The test's id in the journal.
+fn test() -> Option<u32> {
+    let changes = CHANGES.load(Ordering::Acquire);
+    let (known, id) = TEST.get();
+    if known == changes {
+        return id;
+    }
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let id = running.as_ref().and_then(|name| journal(|journal| journal.add_test(name)));
+    TEST.set((changes, id));
+    id
 }
 
 fn add(call_site: CallSite) -> u32 {

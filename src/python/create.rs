@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefReferenc
 use super::backend::{Backend, Worker, program};
 use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, InWorker, Pointee, Types};
+use super::defaults;
 use super::entry;
 use super::exceptions;
 use super::failure::type_name;
@@ -94,7 +95,10 @@ pub fn create_interface<'py>(
         ));
     }
     let usual = if matches!(backend, Backend::InProcess) { LeakCheck::Session } else { LeakCheck::Call };
-    let checks = Checks { leaks: leak_check_named(leak_check.as_deref(), usual)?, results: check_results };
+    let checks = Checks {
+        leaks: leak_check_named(leak_check.or_else(defaults::leak_check).as_deref(), usual)?,
+        results: check_results,
+    };
     let loader: Arc<dyn Loader> = match &backend {
         Backend::InProcess => Arc::new(binding::Here),
         Backend::Isolated(station, _) => station.clone(),

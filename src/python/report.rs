@@ -21,6 +21,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// A report that is complete.
+    pub fn new(data: Data) -> Self {
+        Self { data: Mutex::new(Some(data)) }
+    }
+
     fn with<T>(&self, read: impl FnOnce(&Data) -> T) -> PyResult<T> {
         match &*self.data.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
             Some(data) => Ok(read(data)),
@@ -66,6 +71,11 @@ impl Report {
     #[getter]
     fn notes(&self) -> PyResult<Vec<String>> {
         self.with(|data| data.notes.clone())
+    }
+
+    /// The report as JSON text, in the form "pythy-report/1".
+    fn json(&self) -> PyResult<String> {
+        self.with(report::to_json)
     }
 
     /// Writes the report as JSON, in the form "pythy-report/1".
@@ -116,6 +126,31 @@ impl Since {
     /// The start of the process.
     pub const START: Self = Self { here: Mark::START, there: isolation::Mark::START };
 
+    /// Now, without looking for leaks.
+    pub fn here() -> Self {
+        Self {
+            here: session::started().map_or(Mark::START, |mut session| session.here()),
+            there: isolation::current().map_or(isolation::Mark::START, |isolation| isolation.here()),
+        }
+    }
+
+    /// What has been seen since, without a leak check; `None` where that is nothing.
+    pub fn news(&self, tool: Tool) -> Option<Data> {
+        if let Some(mut session) = session::started() {
+            return session.news(self.here, tool);
+        }
+        let isolation = isolation::current()?;
+        isolation.has_news(&self.there).then(|| isolation.report_without_check(&self.there, tool))
+    }
+
+    /// Everything since, without a leak check; `None` where no interface was made.
+    pub fn told(&self, tool: Tool) -> Option<Data> {
+        match session::started() {
+            Some(mut session) => Some(session.report_without_check(self.here, tool)),
+            None => Some(isolation::current()?.report_without_check(&self.there, tool)),
+        }
+    }
+
     /// Now; what has been lost is found before it.
     fn now() -> Self {
         Self {
@@ -159,7 +194,7 @@ pub fn watch(py: Python<'_>) -> PyResult<Watch> {
 /// A report about everything so far in this process. Runs a leak check.
 #[pyfunction]
 pub fn memory_report(py: Python<'_>) -> PyResult<Report> {
-    Ok(Report { data: Mutex::new(Some(collect(py, &Since::START)?)) })
+    Ok(Report::new(collect(py, &Since::START)?))
 }
 
 /// Whether this process runs under Valgrind.
@@ -218,7 +253,7 @@ pub fn memory_check_error(py: Python<'_>, mut data: Data) -> PyResult<Option<PyE
     let Some(message) = report::to_message(&data, &Screen::default()) else { return Ok(None) };
     data.add_sources(&mut Linecache { py });
     let error = MemoryCheckError::new_err(message);
-    error.value(py).setattr("report", Report { data: Mutex::new(Some(data)) })?;
+    error.value(py).setattr("report", Report::new(data))?;
     Ok(Some(error))
 }
 
@@ -266,7 +301,7 @@ pub fn read_report(path: PathBuf) -> PyResult<Report> {
     let wrong = |message: String| Error::ReportRead { path: path.clone(), message };
     let json = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
     let data = report::from_json(&json).map_err(wrong)?;
-    Ok(Report { data: Mutex::new(Some(data)) })
+    Ok(Report::new(data))
 }
 
 /// The report on a process that crashed, from the trail in this directory and Valgrind's XML; None
@@ -276,7 +311,7 @@ pub fn crash_report(py: Python<'_>, trail: PathBuf, log: PathBuf) -> PyResult<Op
     let tool = Tool { valgrind: valgrind_version(), checker: "memcheck".to_owned(), ..tool(py) };
     let Some(mut data) = session::report_on_crash(&trail, &log, tool)? else { return Ok(None) };
     data.add_sources(&mut Linecache { py });
-    Ok(Some(Report { data: Mutex::new(Some(data)) }))
+    Ok(Some(Report::new(data)))
 }
 
 /// The table on stderr at the end of a process under Valgrind, if there is something to say.
@@ -308,6 +343,13 @@ pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// A report with the text of its source lines. The session's lock is not held: this runs Python code, which
+/// may call C again.
+pub fn finished(py: Python<'_>, mut data: Data) -> Report {
+    data.add_sources(&mut Linecache { py });
+    Report::new(data)
+}
+
 fn collect(py: Python<'_>, since: &Since) -> PyResult<Data> {
     let tool = tool(py);
     let isolated = || isolation::current().map(|mut isolation| isolation.report(&since.there, tool.clone()));
@@ -321,6 +363,7 @@ fn collect(py: Python<'_>, since: &Since) -> PyResult<Data> {
     Ok(data)
 }
 
+/// What makes the reports of this process.
 pub fn tool(py: Python<'_>) -> Tool {
     let isolated = isolation::current().map(|isolation| isolation.has_checker());
     let under_valgrind = valgrind::running() != Presence::Native || isolated == Some(true);

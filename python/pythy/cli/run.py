@@ -10,38 +10,17 @@ when a report cannot be written, and the program did not fail.
 
 import argparse
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pythy
-from pythy import _native
+from pythy import _native, launch
 
 FINDINGS = 99
 NO_VALGRIND = 3
 UNUSABLE = 2
-# Sent to us alone, and meant for the program.
-PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-
-OPTIONS = (
-    "--tool=memcheck",
-    # The call's slots lie below all frames of the C code.
-    "--num-callers=40",
-    "--leak-resolution=high",
-    # pythy looks for leaks itself; the interpreter's own would take Valgrind a minute to describe.
-    "--leak-check=no",
-    "--error-limit=no",
-    # What is written a little beyond a block is found, and does not end Valgrind.
-    "--redzone-size=128",
-    "--trace-children=no",
-    "--child-silent-after-fork=yes",
-    "--xml=yes",
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,10 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
         if not Path(file).is_file():
             print(f"pythy: there is no file of suppressions '{file}'", file=sys.stderr)
             return UNUSABLE
-    valgrind = shutil.which("valgrind")
-    if valgrind is None or pythy.valgrind_version() is None:
-        what = "is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
-        print(f"pythy: valgrind {what if valgrind is None else 'does not run'}", file=sys.stderr)
+    valgrind, wrong = launch.find_valgrind()
+    if valgrind is None:
+        print(f"pythy: {wrong}", file=sys.stderr)
         return NO_VALGRIND
     with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
         suppressions = [f"--suppressions={Path(file).absolute()}" for file in arguments.suppressions]
@@ -134,65 +112,24 @@ def run_under_valgrind(
     valgrind: str, suppressions: list[str], program: list[str], directory: Path
 ) -> tuple[int, pythy.Report | None]:
     """The program's exit code and its report; None where it never used pythy."""
-    # Without names, so that nothing is left behind however this ends; not closed on exec.
-    xml, log = os.memfd_create("pythy-xml", 0), os.memfd_create("pythy-log", 0)
     # %p is the process: programs that this one starts have the variable too.
-    report, trail = directory / "report-%p.json", directory / "trail"
-    trail.mkdir()
-    environment = {**os.environ, "PYTHY_RUN_REPORT": str(report), "PYTHY_TRAIL": str(trail)}
-    # Debug information from the network takes minutes.
-    environment.pop("DEBUGINFOD_URLS", None)
-    options = [*OPTIONS, *suppressions, f"--xml-fd={xml}", f"--log-fd={log}"]
-    command = [valgrind, *options, interpreter(), *program]
-    with subprocess.Popen(command, env=environment, pass_fds=(xml, log)) as running, passing_on(running):
-        code = wait(running)
-    report = directory / f"report-{running.pid}.json"
+    report = directory / "report-%p.json"
+    environment = {"PYTHY_RUN_REPORT": str(report)}
+    ended = launch.run(valgrind, program, directory, environment, options=suppressions)
+    code = ended.code
+    report = directory / f"report-{ended.process}.json"
     if report.exists():
         return code, _native.read_report(report)
     if code < 0:
         print(f"pythy: the program was ended by {signal.Signals(-code).name}", file=sys.stderr)
-        return 128 - code, _native.crash_report(trail, f"/proc/self/fd/{xml}")
-    started = os.fstat(xml).st_size > 0
-    if not started:
-        os.lseek(log, 0, os.SEEK_SET)
-        said = os.read(log, 1 << 16).decode(errors="replace").strip()
-        print(f"pythy: Valgrind did not start the program: {said}", file=sys.stderr)
+        return 128 - code, ended.crash
+    if not ended.started:
+        print(f"pythy: Valgrind did not start the program: {ended.said}", file=sys.stderr)
         return NO_VALGRIND, None
     print(
         "pythy: no report, because the program did not import pythy or ended by os._exit()", file=sys.stderr
     )
     return code, None
-
-
-def interpreter() -> str:
-    """This very interpreter, never a script that starts it: Valgrind would run the script's shell."""
-    with open(sys.executable, "rb") as file:
-        is_elf = file.read(4) == b"\x7fELF"
-    return sys.executable if is_elf else os.path.realpath("/proc/self/exe")
-
-
-def wait(running: subprocess.Popen[bytes]) -> int:
-    """The exit code. The terminal sends Ctrl-C to the program too, which decides what to do."""
-    while True:
-        try:
-            return running.wait()
-        except KeyboardInterrupt:
-            continue
-
-
-@contextmanager
-def passing_on(running: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Hands signals that we are sent to the program."""
-
-    def pass_on(number: int, _frame: object) -> None:
-        running.send_signal(number)
-
-    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def refusal(file: Path) -> str | None:

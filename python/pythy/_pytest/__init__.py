@@ -1,0 +1,1 @@
+"""What the pytest plugin does, one noun to a module."""

@@ -1,0 +1,43 @@
+"""What an active plugin consists of: who runs tests, and who collects what they report."""
+
+from __future__ import annotations
+
+import atexit
+import os
+
+import pytest
+
+from pythy import _native
+from pythy._pytest import mode
+from pythy._pytest.collector import Collector
+from pythy._pytest.options import Options
+from pythy._pytest.runner import Runner
+
+
+def activate(config: pytest.Config) -> None:
+    """Register what this process needs."""
+    active, options = mode.of(config), Options.of(config)
+    os.environ.pop(mode.RESTARTED, None)
+    collector = None if mode.is_worker() else Collector(config, options, active)
+    if mode.distributes(config):
+        from pythy._pytest.xdist import Workers
+
+        config.pluginmanager.register(Workers(config, active, collector), "pythy-workers")
+    else:
+        _prepare(active, options)
+        config.pluginmanager.register(Runner(config, options, collector), "pythy-runner")
+    if collector is not None:
+        config.pluginmanager.register(collector, "pythy-collector")
+
+
+def _prepare(active: str, options: Options) -> None:
+    if active == "inprocess" and not _native.running_under_valgrind():
+        raise pytest.UsageError("--pythy=inprocess: this worker of pytest-xdist does not run under Valgrind")
+    _native.set_defaults(backend=active, leak_check=options.leak_check)
+    if options.leak_kinds:
+        _native.choose_leak_kinds(options.leak_kinds)
+    if options.suppressions is not None:
+        _native.load_suppressions(options.suppressions)
+    # What `pythy run` started it shows; else the plugin tells all.
+    if "PYTHY_RUN_REPORT" not in os.environ:
+        atexit.unregister(_native.report_at_exit)

@@ -1,0 +1,59 @@
+"""pytest, started natively, is started anew under Valgrind with everything else unchanged."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from pythy import launch, valgrind_version
+from pythy._pytest import mode
+
+
+def under_valgrind(config: pytest.Config) -> NoReturn:
+    """Run the same command under Valgrind and end with its exit code."""
+    _refuse_what_cannot_be()
+    valgrind, wrong = launch.find_valgrind()
+    if valgrind is None:
+        raise pytest.UsageError(f"--pythy=inprocess: {wrong}")
+    if config.known_args_namespace.verbose >= 0:
+        print(f"pythy: starting pytest under Valgrind {valgrind_version()} ...", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
+        ended = launch.run(valgrind, sys.orig_argv[1:], Path(directory), {mode.RESTARTED: "1"})
+    raise SystemExit(_code(ended))
+
+
+def _refuse_what_cannot_be() -> None:
+    if mode.RESTARTED in os.environ:
+        raise pytest.UsageError("--pythy=inprocess: pytest was started under Valgrind and does not run there")
+    if _inside_a_test():
+        raise pytest.UsageError("--pythy=inprocess: a pytest inside a test cannot be started anew")
+
+
+def _inside_a_test() -> bool:
+    """Whether the test that runs is one of this very process, which must not be run again."""
+    return any("_pytest.runner" in frame.f_globals.get("__name__", "") for frame in _frames())
+
+
+def _frames():
+    frame = sys._getframe()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _code(ended: launch.Ended) -> int:
+    if ended.code < 0:
+        print(f"pythy: pytest was ended by {signal.Signals(-ended.code).name}", file=sys.stderr)
+        if ended.crash is not None:
+            sys.stderr.write(ended.crash.table("stderr"))
+        return 128 - ended.code
+    if not ended.started:
+        print(f"pythy: Valgrind did not start pytest: {ended.said}", file=sys.stderr)
+        return int(pytest.ExitCode.INTERNAL_ERROR)
+    return ended.code

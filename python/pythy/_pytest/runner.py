@@ -1,0 +1,176 @@
+"""In the process that runs the tests: each phase of a test is watched, and fails with what is found in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import pythy
+from pythy import MemoryCheckError, _native
+from pythy._pytest import fixtures, header, pieces, section
+from pythy._pytest.collector import Collector
+from pythy._pytest.markers import Allowances
+from pythy._pytest.options import Options
+from pythy._pytest.phases import Phase
+from pythy._pytest.pinpoint import Pinpoint
+from pythy._pytest.scopes import Scopes
+
+# What a phase leaves for its report.
+FOUND = pytest.StashKey[dict[str, Any]]()
+PHASE = pytest.StashKey[Phase]()
+
+
+class Found(MemoryCheckError):
+    """The end of a phase in which Valgrind has found something."""
+
+
+class Runner:
+    """The hooks around tests."""
+
+    def __init__(self, config: pytest.Config, options: Options, collector: Collector | None) -> None:
+        self.config = config
+        self.options = options
+        self.collector = collector
+        self.scopes = Scopes()
+        self.pinpoint = Pinpoint(config) if options.pinpoint else None
+        self.first_call = 1
+        self.outside: list[dict[str, Any]] = []
+        self.session_report: pieces.Report | None = None
+        self.between = Phase(None)
+
+    # The test and its phases.
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item):
+        self._note_outside("before this test" if self.first_call > 1 else "before the first test")
+        self.first_call = _native.calls() + 1
+        return (yield from self._phase(item, "setup"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item):
+        return (yield from self._phase(item, "call"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item):
+        return (yield from self._phase(item, "teardown"))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any):
+        with self.scopes.running(fixturedef, request):
+            return (yield)
+
+    def pytest_fixture_post_finalizer(self) -> None:
+        self.scopes.finished()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]):
+        report: pytest.TestReport = yield
+        found = item.stash.get(FOUND, None)
+        if found is None:
+            return report
+        del item.stash[FOUND]
+        raised = call.excinfo is not None and isinstance(call.excinfo.value, MemoryCheckError)
+        found["fails"] = raised and report.failed
+        # The same object in both: what is found out about it later is shown.
+        report.pythy = found  # type: ignore[attr-defined]
+        if found["text"] and raised and report.failed and isinstance(call.excinfo.value, Found):
+            report.longrepr = section.MemoryRepr(found)  # type: ignore[assignment]
+        elif found["text"]:
+            report.sections.append(("pythy", section.plain(found)))
+        for told in found["headlines"]:
+            item.user_properties.append(("pythy", told))
+            report.user_properties.append(("pythy", told))
+        return report
+
+    def _phase(self, item: pytest.Item, when: str):
+        phase = item.stash[PHASE] = Phase(item.nodeid)
+        self.scopes.test = item.nodeid
+        if self.pinpoint is not None and self.pinpoint.running:
+            self.pinpoint.begin(item, when)
+        try:
+            result = yield
+        except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+            phase.end(check=False)
+            raise
+        except BaseException as error:
+            message = self._end(item, when, phase)
+            # Who skips a test does not know what has been found in it.
+            if message and isinstance(error, pytest.skip.Exception):
+                raise Found(message) from error
+            raise
+        message = self._end(item, when, phase)
+        if message:
+            raise Found(message)
+        return result
+
+    def _end(self, item: pytest.Item, when: str, phase: Phase) -> str:
+        """Keeps what was found for the phase's report; returns the message that it fails with, if it does."""
+        called = phase.called() if when != "teardown" else _native.calls() >= self.first_call
+        report = phase.end(check=called and self.options.leak_check in ("test", "call"))
+        self.between = Phase(None)
+        if report is None or (self.pinpoint is not None and self.pinpoint.running):
+            return ""
+        own, of_fixtures = self.scopes.split(report)
+        if item.get_closest_marker("no_pythy"):
+            own = pieces.without_findings(own)
+        own, allowed = Allowances.of(item).apply(own)
+        if not own["findings"] and not of_fixtures and not allowed:
+            return ""
+        if self.pinpoint is not None:
+            self.pinpoint.note(item, when, own, phase.first_call)
+        item.stash[FOUND] = found = section.found(own, self.config, item, when)
+        found |= {"outside": of_fixtures, "allowed": allowed}
+        return found["message"]
+
+    def report_so_far(self, item: pytest.Item) -> pythy.Report:
+        """What the test's phase that runs has so far."""
+        report = item.stash[PHASE].report(check=self.options.leak_check in ("test", "call"))
+        if report is None:
+            return fixtures.empty(header.tool("inprocess"))
+        own, _ = self.scopes.split(report)
+        return _native.report_from_json(pieces.text(pieces.join([own], [own], own["tool"])))
+
+    # What no test has done.
+
+    def _note_outside(self, where: str, check: bool = False) -> None:
+        report = self.between.end(check=check)
+        if report is not None and report["findings"]:
+            self.outside.append({"where": where, "piece": report})
+        self.between = Phase(None)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            Allowances.of(item)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self):
+        result = yield
+        checks = self.options.leak_check in ("test", "call")
+        self._note_outside("while tests were collected", check=checks and self.between.called())
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session):
+        result = yield
+        if self.pinpoint is not None:
+            self._note_outside("after the last test")
+            self.session_report = pieces.of_session()
+            self.pinpoint.run()
+            self.between = Phase(None)
+        return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._note_outside("after the last test", check=self.options.leak_check != "off")
+        leftover = {
+            "outside": self.outside,
+            # Not the calls of tests that ran twice.
+            "session": self.session_report or pieces.of_session(),
+            "pinpointed": [] if self.pinpoint is None else self.pinpoint.results,
+        }
+        if self.collector is not None:
+            self.collector.take(leftover)
+        else:
+            self.config.workeroutput["pythy"] = leftover  # type: ignore[attr-defined]
