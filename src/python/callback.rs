@@ -130,6 +130,10 @@ impl CallbackType {
         let travels = |ty: &Type| types.passing(ty).map_err(|what| refuse(format!("it has {what}")));
         let parameters = self.function.parameters.iter().map(travels).collect::<PyResult<Vec<_>>>()?;
         let signature = CallbackSignature { parameters, result: travels(&self.function.result)? };
+        let unknown = |what| refuse(format!("it has {what}"));
+        let ffi_parameters = signature.parameters.iter().map(ffi_parameter);
+        let ffi_parameters = ffi_parameters.collect::<Result<Vec<_>, _>>().map_err(unknown)?;
+        let ffi_result = ffi_result(&signature.result).map_err(unknown)?;
         let has_result = self.function.result.kind != TypeKind::Void;
         let data = Arc::new(Data {
             function: function.clone().unbind(),
@@ -147,10 +151,7 @@ impl CallbackType {
                 Code::There(Summons::new(client, self.id.number(), &data))
             }
             _ => {
-                let unknown = |what| refuse(format!("it has {what}"));
-                let parameters = signature.parameters.iter().map(ffi_parameter);
-                let parameters = parameters.collect::<Result<Vec<_>, _>>().map_err(unknown)?;
-                let cif = Cif::new(parameters, ffi_result(&signature.result).map_err(unknown)?);
+                let cif = Cif::new(ffi_parameters, ffi_result);
                 // SAFETY: the thunk keeps the data until the closure is gone.
                 let forever = unsafe { &*Arc::as_ptr(&data) };
                 Code::Here(Some(Closure::new(cif, run, forever)))

@@ -103,12 +103,12 @@ pub unsafe extern "C" fn isolated(
         let Some(there) = &callable.there else { return std::ptr::null_mut() };
         let fixed = callable.parameters.len();
         let enough = if callable.is_variadic() { count as usize >= fixed } else { count as usize == fixed };
-        if !enough {
-            return bad_count(callable, count, false);
-        }
         let py = Python::assume_attached();
         let called = timeout(py, arguments.add(count as usize), keywords).and_then(|timeout| {
             let Some(timeout) = timeout else { return Ok(bad_count(callable, count, true)) };
+            if !enough {
+                return Ok(bad_count(callable, count, false));
+            }
             Call { py, callable, there, arguments, count: count as usize }.make(timeout.or(there.timeout))
         });
         called.unwrap_or_else(|error| {

@@ -117,6 +117,18 @@ impl Mirror {
     }
 }
 
+impl Drop for Mirror {
+    /// What Python has changed last is not lost. Memory of a worker that has ended is.
+    fn drop(&mut self) {
+        if let Kept::Twin(twin) = &self.kept
+            && !twin.gone.load(Ordering::Relaxed)
+        {
+            let _ =
+                without_gil(|| twin.send(|address, bytes| twin.client.write_at_all_events(address, bytes)));
+        }
+    }
+}
+
 impl Twin {
     fn known(self) -> Arc<Self> {
         let twin = Arc::new(self);
@@ -133,11 +145,11 @@ impl Twin {
         bytes
     }
 
-    fn send(&self) -> Result<()> {
+    fn send(&self, write: impl Fn(usize, &[u8]) -> Result<()>) -> Result<()> {
         let mut same = self.same.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.bytes();
         for (start, end) in differing(&bytes, &same) {
-            self.client.write(self.there + start, &bytes[start..end])?;
+            write(self.there + start, &bytes[start..end])?;
         }
         *same = bytes;
         Ok(())
@@ -191,7 +203,7 @@ fn differing(one: &[u8], other: &[u8]) -> Vec<(usize, usize)> {
 
 /// What Python has changed goes to the worker. The GIL is held.
 pub fn send(client: &Client) -> Result<()> {
-    each(client, Twin::send)
+    each(client, |twin| twin.send(|address, bytes| client.write(address, bytes)))
 }
 
 /// What C code has changed comes from the worker. The GIL is held.

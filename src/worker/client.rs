@@ -163,6 +163,11 @@ impl Client {
         })
     }
 
+    /// [`Memory::write`] where nothing can be done with an interruption: it stays for later.
+    pub fn write_at_all_events(&self, address: usize, bytes: &[u8]) -> Result<()> {
+        self.write_by(&mut NoCallbacks(|| Ok(())), address, bytes)
+    }
+
     /// Whether somebody has still to begin to [`Client::serve_callbacks`]; asked once.
     pub fn begin_serving(&self) -> bool {
         !self.0.served.swap(true, Ordering::Relaxed)
@@ -321,12 +326,7 @@ impl Memory for Client {
     }
 
     fn write(&self, address: usize, bytes: &[u8]) -> Result<()> {
-        let write = |frame: &mut Frame<'_>| {
-            let data = frame.room_for(bytes.len());
-            frame.put(&Request::Write { address: address as u64, data })?;
-            frame.data(data, bytes)
-        };
-        self.converse(&mut self.no_callbacks(), None, write, |reply, _| done(&reply))
+        self.write_by(&mut self.no_callbacks(), address, bytes)
     }
 
     fn text(&self, address: usize) -> Result<Vec<u8>> {
@@ -362,6 +362,15 @@ impl Client {
         read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
     ) -> Result<T> {
         self.converse(&mut self.no_callbacks(), None, |frame| frame.put(&request), read)
+    }
+
+    fn write_by(&self, hooks: &mut dyn Hooks, address: usize, bytes: &[u8]) -> Result<()> {
+        let write = |frame: &mut Frame<'_>| {
+            let data = frame.room_for(bytes.len());
+            frame.put(&Request::Write { address: address as u64, data })?;
+            frame.data(data, bytes)
+        };
+        self.converse(hooks, None, write, |reply, _| done(&reply))
     }
 
     fn notice(&self, notice: Notice) {

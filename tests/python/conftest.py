@@ -37,6 +37,12 @@ def both_backends(request):
         yield request.param
 
 
+@pytest.fixture
+def repeats(both_backends):
+    """``repeats(times)``: as often as there is time for, where a call takes microseconds and not nanoseconds."""
+    return lambda times: times if both_backends == "inprocess" else times // 25
+
+
 def pytest_collection_modifyitems(config, items):
     """Leaves out, over a backend, what its marker says cannot be there."""
 

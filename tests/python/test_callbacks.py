@@ -121,15 +121,15 @@ def test_what_a_callback_raises_on_a_thread_without_python_is_unraisable(interfa
     assert [type(error) for error in caught] == [KeyError]
 
 
-def test_callbacks_do_not_grow(lib):
+def test_callbacks_do_not_grow(lib, repeats):
     def work(rounds):
         for _ in range(rounds):
             lib.apply(lambda a, b: a, 1, 2)
         gc.collect()
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    before = work(20_000)
-    assert work(100_000) - before < 4096
+    before = work(repeats(20_000))
+    assert work(repeats(100_000)) - before < 4096
 
 
 def test_a_callback_of_another_type_is_refused(lib):

@@ -124,6 +124,7 @@ def test_libc_functions_that_tell_by_errno_alone():
     assert pythy.errno() == errno.ENOENT
 
 
+@pytest.mark.in_process_only("there it is the worker that runs under Valgrind")
 def test_under_valgrind_too(build, under_valgrind):
     built = build(HEADER, SOURCE)
     script = f"""

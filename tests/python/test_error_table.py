@@ -1010,6 +1010,12 @@ TABLE = [
 
 # Where the variants that this process cannot bring about are held to their messages.
 ELSEWHERE = {
+    "Error::Interrupted": "test_isolated.py, as it is a KeyboardInterrupt",
+    "Error::WorkerBuild": "test_a_worker_that_is_none_is_refused",
+    "Error::WorkerMemory": "tests/worker_calls.rs",
+    "Error::WorkerNonsense": "tests/worker_crashes.rs",
+    "Error::WorkerRefused": "tests/worker_calls.rs",
+    "Error::WorkerStart": "test_a_worker_that_is_none_is_refused",
     "Error::Header": "every HeaderError in this table",
     "Error::HeaderReader": "test_valgrind.py, as headers are read apart under Valgrind only",
     "Error::Log": "tests/evidence_location.rs",

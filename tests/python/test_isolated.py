@@ -1,0 +1,584 @@
+"""The C code in a worker: what ends it, who shares it, and what other threads and processes have of it."""
+
+import gc
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import pythy
+
+HEADER = """
+    typedef int (*binary)(int a, int b);
+    struct point { int x, y; };
+    struct item { char *text; int *numbers; const char *name; };
+    int add(int a, int b);
+    void stop(int signal);
+    void leave(int code);
+    int wait_for_ever(void);
+    int wait_for(int milliseconds);
+    int apply(binary f, int a, int b);
+    void start(binary f);
+    int finish(void);
+    struct point *make(int x);
+    int x_of(const struct point *p);
+    void unmake(struct point *p);
+    int sum(const struct item *item, int count);
+    void fill(struct item *item, char byte);
+    void *map(unsigned long size); void unmap(void *memory, unsigned long size);
+    extern int counter; int bump(void);
+"""
+
+SOURCE = """
+    #define _GNU_SOURCE
+    #include <pthread.h>
+    #include <signal.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <sys/mman.h>
+    #include <unistd.h>
+    int add(int a, int b) { return a + b; }
+    void stop(int number) { raise(number); }
+    void leave(int code) { exit(code); }
+    int wait_for_ever(void) { for (;;) pause(); return 0; }
+    int wait_for(int milliseconds) { usleep(milliseconds * 1000); return milliseconds; }
+    int apply(binary f, int a, int b) { return f(a, b); }
+    static pthread_t thread;
+    static int result;
+    static void *run(void *f) { result = ((binary)f)(1, 2); return 0; }
+    void start(binary f) { pthread_create(&thread, 0, run, (void *)f); }
+    int finish(void) { pthread_join(thread, 0); return result; }
+    struct point *make(int x) { struct point *p = calloc(1, sizeof *p); p->x = x; return p; }
+    int x_of(const struct point *p) { return p->x; }
+    void unmake(struct point *p) { free(p); }
+    int sum(const struct item *item, int count)
+    { int s = 0; for (int i = 0; i < count; i++) s += item->numbers[i]; return s; }
+    void fill(struct item *item, char byte) { memset(item->text, byte, strlen(item->text)); }
+    void *map(unsigned long size)
+    { return mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+    void unmap(void *memory, unsigned long size) { munmap(memory, size); }
+    int counter = 1; int bump(void) { return ++counter; }
+"""
+
+
+@pytest.fixture(scope="module")
+def built(build):
+    return build(HEADER, SOURCE)
+
+
+@pytest.fixture
+def isolated(built):
+    """``isolated(**options)``: an interface whose C code is in a worker without Valgrind."""
+    made = []
+
+    def make(**options):
+        if "worker" not in options:
+            options = {"checker": "none", **options}
+        lib = pythy.create_interface(built.header, built.library, backend="isolated", **options)
+        made.append(lib)
+        return lib
+
+    yield make
+    for lib in made:
+        lib.close()
+
+
+@pytest.fixture
+def lib(isolated):
+    return isolated()
+
+
+GONE = "the worker has ended ({}), and what was in its memory is gone"
+
+
+def is_there(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
+# What ends a worker.
+
+
+@pytest.mark.parametrize(
+    ("use", "says", "later"),
+    [
+        (lambda lib: lib.stop(signal.SIGSEGV), "the C code ended the worker: SIGSEGV", "by SIGSEGV"),
+        (lambda lib: lib.stop(signal.SIGABRT), "the C code ended the worker: SIGABRT", "by SIGABRT"),
+        (lambda lib: lib.leave(3), "the C code ended the worker: it called exit(3)", "by exit(3)"),
+        (
+            lambda lib: lib.apply(lambda a, b: lib.leave(4), 1, 2),
+            "the C code ended the worker: it called exit(4)",
+            "by exit(4)",
+        ),
+    ],
+    ids=["SIGSEGV", "SIGABRT", "exit", "in a callback"],
+)
+def test_a_crash_is_an_exception_and_the_next_call_has_a_fresh_worker(lib, use, says, later):
+    point, made, number = lib.new("struct point", x=1), lib.make(7), lib.ref("int", 1)
+    buffer = lib.buffer(point)
+    lib.counter = 40
+    with pytest.raises(pythy.WorkerCrashed) as caught:
+        use(lib)
+    assert str(caught.value).startswith(says)
+    assert lib.add(1, 2) == 3
+    assert lib.bump() == 2
+    gone = GONE.format(later)
+    uses = {
+        gone: [
+            lambda: point.x,
+            lambda: setattr(point, "x", 2),
+            lambda: made[0].x,
+            lambda: number.value,
+            lambda: lib.new("struct point", point),
+            lambda: lib.buffer(made, 8),
+        ],
+        "x_of() argument 1 'p' (const struct point *) is in the memory of another process: each worker has its own": [
+            lambda: lib.x_of(point),
+            lambda: lib.x_of(made),
+        ],
+    }
+    for message, those in uses.items():
+        for one in those:
+            with pytest.raises(pythy.Error) as raised:
+                one()
+            assert str(raised.value) == message
+    # A copy of what was there stays.
+    assert bytes(buffer) == b"\1\0\0\0\0\0\0\0"
+    assert lib.x_of(lib.make(9)) == 9
+
+
+def test_an_owned_pointer_of_a_dead_worker_frees_nothing(lib, monkeypatch):
+    raised = []
+    monkeypatch.setattr("sys.unraisablehook", lambda args: raised.append(args.exc_value))
+    owned = lib.own(lib.make(1), lib.unmake)
+    with pytest.raises(pythy.WorkerCrashed):
+        lib.stop(signal.SIGKILL)
+    del owned
+    gc.collect()
+    assert [str(error) for error in raised] == [
+        "unmake() argument 1 'p' (struct point *) is in the memory of another process: each worker has its own"
+    ]
+    assert lib.add(1, 2) == 3
+
+
+def test_a_timeout_ends_the_call_and_the_worker(isolated):
+    lib = isolated(timeout=0.2)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError) as caught:
+        lib.wait_for_ever()
+    assert str(caught.value) == "the call took longer than 0.2 s; the worker has been ended"
+    assert time.monotonic() - began < 5
+    assert lib.wait_for(1) == 1
+    assert lib.wait_for(400, timeout=60) == 400
+    with pytest.raises(TimeoutError):
+        lib.wait_for(60_000, timeout=None)
+
+
+def test_a_timeout_is_for_one_call_too(lib):
+    point = lib.new("struct point")
+    with pytest.raises(TimeoutError) as caught:
+        lib.wait_for_ever(timeout=0.1)
+    assert str(caught.value) == "the call took longer than 0.1 s; the worker has been ended"
+    with pytest.raises(pythy.Error) as raised:
+        point.x  # noqa: B018
+    assert str(raised.value) == GONE.format("a call took too long")
+    assert lib.add(1, 2, timeout=60) == 3
+
+
+def test_the_time_that_python_takes_in_a_callback_does_not_count(lib):
+    assert lib.apply(lambda a, b: time.sleep(0.6) or a + b, 1, 2, timeout=0.5) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "raises", "says"),
+    [
+        (0, ValueError, "timeout is a positive number of seconds, not 0"),
+        (-1, ValueError, "timeout is a positive number of seconds, not -1"),
+        ("1", TypeError, "timeout is a number of seconds or None, not str"),
+    ],
+)
+def test_a_timeout_is_a_positive_number(isolated, lib, value, raises, says):
+    for use in (lambda: isolated(timeout=value), lambda: lib.add(1, 2, timeout=value)):
+        with pytest.raises(raises) as caught:
+            use()
+        assert str(caught.value) == says
+
+
+def test_ctrl_c_returns_at_once_and_ends_the_worker(lib):
+    process = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    point = lib.new("struct point")
+    process.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        lib.wait_for_ever()
+    assert time.monotonic() - began < 5
+    with pytest.raises(pythy.Error) as raised:
+        point.x  # noqa: B018
+    assert str(raised.value) == GONE.format("it was interrupted")
+    assert lib.add(1, 2) == 3
+
+
+def test_a_signal_whose_handler_raises_nothing_disturbs_no_call(lib, monkeypatch):
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        assert lib.wait_for(500) == 500
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
+
+
+def test_close_ends_the_worker(lib):
+    point, made, add = lib.new("struct point", x=1), lib.make(2), lib.add
+    lib.close()
+    gone = GONE.format("it was closed")
+    said = {
+        "add() was called after its interface was closed": lambda: add(1, 2),
+        "a 'struct point' in C's memory was used after its interface was closed": lambda: made[0],
+        gone: lambda: point.x,
+        "a 'int' in C's memory was used after its interface was closed": lambda: made.x,
+        "the variable 'counter' was used after its interface was closed": lambda: lib.counter,
+    }
+    for message, use in said.items():
+        with pytest.raises(pythy.Error) as caught:
+            use()
+        assert str(caught.value) == message
+
+
+# Several interfaces.
+
+
+def test_interfaces_have_a_worker_each(isolated):
+    one, other = isolated(), isolated()
+    one.counter = 10
+    assert (one.bump(), other.bump()) == (11, 2)
+    with pytest.raises(pythy.Error) as caught:
+        other.x_of(one.make(1))
+    assert str(caught.value) == (
+        "x_of() argument 1 'p' (const struct point *) is in the memory of another process: each worker has its own"
+    )
+
+
+def test_a_worker_can_be_shared(isolated):
+    with pythy.worker(checker="none") as worker:
+        one, other = isolated(worker=worker), isolated(worker=worker)
+        process = worker.pid
+        assert is_there(process)
+        assert repr(worker) == f"<pythy.Worker of process {process}>"
+        one.counter = 10
+        assert other.bump() == 11
+        assert other.x_of(one.make(7)) == 7
+        callback = one.callback("binary")(lambda a, b: a - b)
+        assert other.apply(callback, 7, 3) == 4
+        one.close()
+        assert other.x_of(other.make(8)) == 8
+    assert not is_there(process)
+    assert worker.pid is None
+    assert repr(worker) == "<pythy.Worker that has ended>"
+    worker.close()
+
+
+def test_a_shared_worker_that_crashes_is_new_for_all(isolated):
+    with pythy.worker(checker="none") as worker:
+        one, other = isolated(worker=worker), isolated(worker=worker)
+        process = worker.pid
+        point = one.make(1)
+        with pytest.raises(pythy.WorkerCrashed):
+            other.stop(signal.SIGSEGV)
+        assert one.add(1, 2) == 3
+        assert other.bump() == 2
+        assert worker.pid != process
+        with pytest.raises(pythy.Error, match="is in the memory of another process"):
+            other.x_of(point)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"backend": "elsewhere"}, "backend must be 'inprocess' or 'isolated', not 'elsewhere'"),
+        (
+            {"backend": "isolated", "checker": "helgrind"},
+            "checker must be 'memcheck' or 'none', not 'helgrind'",
+        ),
+        ({"backend": "inprocess", "checker": "none"}, "checker is for backend='isolated' only"),
+        (
+            {"backend": "inprocess", "timeout": 1},
+            "timeout is for backend='isolated' only: only a worker can be ended",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(built, options, says):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        pythy.create_interface(built.header, built.library, **options)
+    assert str(caught.value) == says
+
+
+def test_options_of_a_shared_worker_are_its_own(built):
+    with pythy.worker(checker="none") as worker:
+        for options, says in (
+            ({"checker": "none"}, "checker is the worker's own: pythy.worker(checker=...)"),
+            ({"backend": "inprocess"}, "worker is for backend='isolated' only"),
+        ):
+            with pytest.raises(ValueError) as caught:  # noqa: PT011
+                pythy.create_interface(built.header, built.library, worker=worker, **options)
+            assert str(caught.value) == says
+
+
+def test_the_environment_says_where_c_code_runs(built, monkeypatch):
+    monkeypatch.setenv("PYTHY_BACKEND", "isolated")
+    with pythy.worker(checker="none") as worker:
+        lib = pythy.create_interface(built.header, built.library, worker=worker)
+        with pytest.raises(pythy.WorkerCrashed):
+            lib.stop(signal.SIGSEGV)
+    monkeypatch.setenv("PYTHY_BACKEND", "inprocess")
+    lib = pythy.create_interface(built.header, built.library)
+    assert lib.add(1, 2) == 3
+
+
+# Memory on both sides.
+
+
+def test_a_buffer_is_as_of_the_last_call(lib):
+    made = lib.make(1)
+    view = lib.buffer(made, 8).cast("i")
+    assert view.tolist() == [1, 0]
+    view[1] = 5
+    assert (made.x, made.y) == (1, 5)
+    made.x = 3
+    assert view.tolist() == [3, 5]
+    view[0] = 4
+    assert lib.x_of(made) == 4
+    assert lib.apply(lambda a, b: view.__setitem__(0, 9) or lib.x_of(made), 1, 2) == 9
+    lib.unmake(made)
+    assert lib.add(1, 2) == 3
+
+
+def test_a_buffer_of_memory_that_is_gone_stays_as_it_was(lib):
+    memory = lib.map(1 << 20)
+    view = lib.buffer(memory, 1 << 20)
+    view[:4] = b"kept"
+    assert lib.add(1, 2) == 3
+    lib.unmap(memory, 1 << 20)
+    assert lib.add(1, 2) == 3
+    assert bytes(view[:4]) == b"kept"
+    with pytest.raises(pythy.Error) as caught:
+        lib.buffer(memory, 1 << 20)
+    assert str(caught.value) == f"there is no memory of 1048576 bytes at {int(memory):#x}"
+
+
+def test_a_buffer_in_a_pointer_field_changes_on_both_sides(lib):
+    numbers, text = (lib.new("int[3]", [1, 2, 3]), bytearray(b"abc\0"))
+    item = lib.new("struct item", text=text, numbers=numbers, name="kept")
+    assert item.text == b"abc"
+    text[0] = ord("x")
+    assert item.text == b"xbc"
+    lib.fill(item, b"z")
+    assert text == b"zzz\0"
+    assert (lib.sum(item, 3), item.name) == (6, b"kept")
+    with pytest.raises(BufferError):
+        text.append(1)
+    del item
+    gc.collect()
+    text.append(1)
+
+
+# Threads.
+
+
+def test_calls_of_many_threads_are_never_mixed(lib):
+    failures = []
+
+    def work(seed):
+        for i in range(200):
+            if lib.add(seed, i) != seed + i or lib.apply(lambda a, b: lib.add(a, b), seed, i) != seed + i:
+                failures.append((seed, i))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_callback_may_call_again_and_again(lib):
+    def down(a, b):
+        return b if a == 0 else lib.apply(down, a - 1, b + 1)
+
+    assert lib.apply(down, 20, 0) == 20
+
+
+def test_a_callback_may_hand_work_to_another_thread(lib):
+    def elsewhere(a, b):
+        results = []
+        thread = threading.Thread(target=lambda: results.append(lib.apply(lambda c, d: c * d, a, b)))
+        thread.start()
+        thread.join()
+        return results[0]
+
+    assert lib.apply(elsewhere, 6, 7) == 42
+
+
+def test_python_goes_on_while_a_thread_waits_for_c(lib):
+    """Another thread has the GIL in the meantime, also one that waits for its turn."""
+    point = lib.new("struct point", x=1)
+    waiting = threading.Thread(target=lib.wait_for, args=(1500,))
+    waiting.start()
+    reading = threading.Thread(target=lambda: point.x)
+    reading.start()
+    began = time.monotonic()
+    for _ in range(10):
+        time.sleep(0.01)
+    assert time.monotonic() - began < 1.2
+    waiting.join()
+    reading.join()
+
+
+def test_threads_of_c_call_python_while_others_call_c(lib):
+    """Such a callback runs in a thread of Python's, and may itself call the library."""
+    seen = []
+
+    @lib.callback("binary")
+    def callback(a, b):
+        seen.append(threading.current_thread().name)
+        return lib.add(a, b) + 10
+
+    lib.start(callback)
+    assert lib.wait_for(50) == 50
+    assert lib.finish() == 13
+    assert [name.startswith("pythy callbacks of worker ") for name in seen] == [True]
+
+
+def test_what_a_callback_on_a_thread_of_c_raises_is_unraisable(lib, monkeypatch):
+    raised = []
+    monkeypatch.setattr("sys.unraisablehook", lambda args: raised.append(args.exc_value))
+
+    @lib.callback("binary")
+    def callback(a, b):
+        raise KeyError("lost")
+
+    lib.start(callback)
+    assert lib.finish() == 0
+    assert [repr(error) for error in raised] == ["KeyError('lost')"]
+
+
+def test_the_thread_for_callbacks_keeps_no_worker(built):
+    lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
+    assert lib.apply(lambda a, b: os.getpid(), 1, 2) == os.getpid()
+    names = [thread.name for thread in threading.enumerate() if thread.name.startswith("pythy callbacks")]
+    process = int(names[-1].rsplit(" ", 1)[1])
+    assert is_there(process)
+    del lib
+    gc.collect()
+    until = time.monotonic() + 20
+    while is_there(process) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not is_there(process)
+
+
+# Processes.
+
+
+def test_a_fork_of_python_has_a_worker_of_its_own(lib):
+    made = lib.make(1)
+    lib.counter = 40
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            said = [str(lib.bump())]
+            for use in (lambda: made.x, lambda: lib.x_of(made)):
+                try:
+                    use()
+                except pythy.Error as error:
+                    said.append(str(error))
+            os.write(write, "\n".join(said).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        said = pipe.read().splitlines()
+    os.waitpid(child, 0)
+    assert said == [
+        "2",
+        GONE.format("it belongs to the process that this one was forked from"),
+        "x_of() argument 1 'p' (const struct point *) is in the memory of another process: each worker has its own",
+    ]
+    assert (lib.bump(), made.x) == (41, 1)
+
+
+def test_the_worker_ends_with_python(built, tmp_path):
+    """However it ends: here by SIGKILL while C code waits."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pythy\n"
+        "worker = pythy.worker(checker='none')\n"
+        f"lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, worker=worker)\n"
+        "print(worker.pid, flush=True)\n"
+        "lib.wait_for_ever()\n"
+    )
+    search = str(Path(pythy.__file__).parent.parent)
+    python = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": search}
+    )
+    process = int(python.stdout.readline())
+    assert is_there(process)
+    python.kill()
+    python.communicate()
+    until = time.monotonic() + 20
+    while is_there(process) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not is_there(process)
+
+
+def test_a_program_that_ends_with_callbacks_in_use_ends_well(built, natively):
+    """The thread that serves them is gone before Python is."""
+    run = natively(f"""
+        import pythy
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated", checker="none")
+        kept = lib.callback("binary")(lambda a, b: a + b)
+        print(lib.apply(kept, 1, 2))
+    """)
+    assert (run.stdout, run.stderr, run.returncode) == ("3\n", "", 0)
+
+
+# Under Valgrind.
+
+
+@pytest.fixture(scope="module")
+def checked(built):
+    if shutil.which("valgrind") is None:
+        pytest.skip("valgrind is not installed (Debian, Ubuntu: apt-get install valgrind)")
+    lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="memcheck")
+    yield lib
+    lib.close()
+
+
+def test_all_of_it_goes_under_valgrind_too(checked):
+    view = checked.buffer(checked.new("struct point", x=7, y=8)).cast("i")
+    assert view.tolist() == [7, 8]
+    text = bytearray(b"abc\0")
+    item = checked.new("struct item", text=text, numbers=checked.new("int[2]", [1, 2]), name=b"name")
+    checked.fill(item, b"z")
+    assert (text, checked.sum(item, 2), item.name) == (b"zzz\0", 3, b"name")
+    assert checked.apply(lambda a, b: checked.add(a, b), 1, 2) == 3
+    callback = checked.callback("binary")(lambda a, b: a * b + 5)
+    checked.start(callback)
+    assert checked.finish() == 7
+
+
+def test_crash_timeout_and_interrupt_under_valgrind(checked):
+    with pytest.raises(pythy.WorkerCrashed) as caught:
+        checked.stop(signal.SIGSEGV)
+    assert str(caught.value).startswith("the C code ended the worker: SIGSEGV")
+    with pytest.raises(TimeoutError):
+        checked.wait_for_ever(timeout=0.5)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        checked.wait_for_ever()
+    assert checked.add(1, 2) == 3
