@@ -5,8 +5,8 @@
 TESTS tests (default 20) of CALLS calls each (default 50), of which each fifth test leaks a block. What each
 way tells of these leaks is in the table beside its seconds. pytest-valgrind, which works with pytest 9, knows
 nothing of foreign calls: its suite calls by ctypes, and errors of the interpreter's own fail a test (CPython
-3.11.7 has some in every test with PYTHONMALLOC=malloc, which its manual asks for). pythy's plugin for pytest is
-not there yet: its suite calls by pythy, once with a single leak check at the end, and once with
+3.11.7 has some in every test with PYTHONMALLOC=malloc, which its manual asks for). pythy's plugin for pytest
+is not there yet: its suite calls by pythy, once with a single leak check at the end, and once with
 `pythy.watch()` around each test, which is what pytest-valgrind does.
 """
 
