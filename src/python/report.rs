@@ -146,7 +146,7 @@ impl Since {
     /// Everything since, without a leak check; `None` where no interface was made.
     pub fn told(&self, tool: Tool) -> Option<Data> {
         match session::started() {
-            Some(mut session) => Some(session.report_without_check(self.here, tool)),
+            Some(session) => Some(session.report_without_check(self.here, tool)),
             None => Some(isolation::current()?.report_without_check(&self.there, tool)),
         }
     }
