@@ -265,6 +265,9 @@ def crash_report(trail: _Path, log: _Path) -> Report | None:
 def left_behind() -> bool:
     """Whether this process runs natively because Valgrind did not follow a script into it."""
 
+def tell_at_exit(enabled: bool, /) -> None:
+    """Says whether report_at_exit() has something to do: not where others tell all."""
+
 def report_at_exit() -> None:
     """The table on stderr at the end of a process under Valgrind, if there is something to say."""
 

@@ -80,5 +80,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(report::read_report, module)?)?;
     module.add_function(wrap_pyfunction!(report::crash_report, module)?)?;
     module.add_function(wrap_pyfunction!(report::left_behind, module)?)?;
+    module.add_function(wrap_pyfunction!(report::tell_at_exit, module)?)?;
     module.add_function(wrap_pyfunction!(report::report_at_exit, module)?)
 }

@@ -314,9 +314,22 @@ pub fn crash_report(py: Python<'_>, trail: PathBuf, log: PathBuf) -> PyResult<Op
     Ok(Some(Report::new(data)))
 }
 
-/// The table on stderr at the end of a process under Valgrind, if there is something to say.
+/// Whether the end of the process is the time to tell.
+static TELL_AT_EXIT: AtomicBool = AtomicBool::new(true);
+
+/// Says whether report_at_exit() has something to do: not where others tell all.
+#[pyfunction]
+#[pyo3(signature = (enabled, /))]
+pub fn tell_at_exit(enabled: bool) {
+    TELL_AT_EXIT.store(enabled, Ordering::Relaxed);
+}
+
+/// The table on stderr at the end of a process whose C code ran under Valgrind, if there is something to say.
 #[pyfunction]
 pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
+    if !TELL_AT_EXIT.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let data = collect(py, &Since::START)?;
     // `pythy run` shows it when the process is over.
     // Programs that this one starts have the variable too.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 
 import pytest
@@ -40,4 +39,4 @@ def _prepare(active: str, options: Options) -> None:
         _native.load_suppressions(options.suppressions)
     # What `pythy run` started it shows; else the plugin tells all.
     if "PYTHY_RUN_REPORT" not in os.environ:
-        atexit.unregister(_native.report_at_exit)
+        _native.tell_at_exit(False)
