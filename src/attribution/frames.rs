@@ -63,14 +63,13 @@ impl Tables {
         self.place(stack) == Place::Elsewhere && stack.frames.iter().any(|frame| self.is_own(frame))
     }
 
-    /// The slot of a call that the dispatcher makes in this frame: the next two are its digits.
+    /// The slot of a call whose frames of ours begin here: the dispatcher's own, then the two digits.
     fn slot_at(&self, stack: &Stack, depth: usize) -> Option<Slot> {
         let slots = self.slots.as_ref()?;
         let ip = |depth: usize| stack.frames.get(depth).map(|frame| frame.ip);
-        if !slots.is_dispatch(ip(depth)?) {
-            return None;
-        }
-        Some(Slots::slot(slots.outer_digit(ip(depth + 2)?)?, slots.inner_digit(ip(depth + 1)?)?))
+        // Older recordings have no frame of the dispatcher: there the digits themselves made the call.
+        let digits = depth + usize::from(slots.is_dispatch(ip(depth)?));
+        Some(Slots::slot(slots.outer_digit(ip(digits + 1)?)?, slots.inner_digit(ip(digits)?)?))
     }
 
     /// A text log names a frame's object only where it knows no source file; Rust's names tell then.
