@@ -136,6 +136,7 @@ impl Isolation {
         if leak_check && stream.unchecked.is_none() && client.take_released() {
             self.check(index);
         }
+        let origin = self.journal.add_origin(origin);
         let call = self.journal.begin(origin);
         let shared = self.journal.frequent(call).map(u64::from).filter(|index| *index < Slots::SHARED);
         let stream = &mut self.streams[index];

@@ -54,6 +54,37 @@ pub struct Session {
     /// What the last leak check has counted as lost, in all; kept where the log cannot be read.
     lost: Leaked,
     pinpoint: Option<Pinpoint>,
+    /// The origins of the latest calls, by their places.
+    origins: Box<[(Place, u32); PLACES]>,
+}
+
+/// Where in a program a call is made: what the caller knows at once, and without asking Python for names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The address of the code, which is no other code's as long as the process lives; 0 for none.
+    pub code: usize,
+    /// The instruction in it.
+    pub instruction: i32,
+    /// The id of the declaration that is called.
+    pub declaration: u32,
+    /// The id of the thread.
+    pub thread: u32,
+    /// How often the test that runs had changed.
+    pub change: u32,
+}
+
+/// How many places' origins are found without a search.
+const PLACES: usize = 1024;
+
+impl Place {
+    /// No call is made here.
+    const NOWHERE: Self =
+        Self { code: 0, instruction: 0, declaration: u32::MAX, thread: u32::MAX, change: 0 };
+
+    fn index(&self) -> usize {
+        let mixed = (self.code >> 4) ^ self.instruction as usize ^ (self.declaration as usize) << 5;
+        (mixed ^ mixed >> 10) % PLACES
+    }
 }
 
 /// A place in the session's evidence from which a report may start.
@@ -89,6 +120,8 @@ pub struct Entered {
     pub slot: Slot,
     /// Whether it is of an origin that errs so often that its calls are only summed up.
     pub frequent: bool,
+    /// Valgrind's error count before it.
+    pub count: u64,
     outer_errors: u64,
     outermost: bool,
     alone: bool,
@@ -96,10 +129,25 @@ pub struct Entered {
     overlaps: u64,
 }
 
+/// What a call was given, for what is told of it.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Its arguments as text.
+    pub arguments: Vec<String>,
+    /// The memory that its arguments were to C.
+    pub blocks: Vec<ArgumentBlock>,
+}
+
+/// The calls that run on a thread.
+struct Running {
+    depth: Cell<u32>,
+    /// Errors of the calls nested in the innermost.
+    nested_errors: Cell<u64>,
+}
+
 thread_local! {
-    /// Errors of the calls nested in the one that runs on this thread.
-    static NESTED_ERRORS: Cell<u64> = const { Cell::new(0) };
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    // One variable, because each one's address is a function call.
+    static RUNNING: Running = const { Running { depth: Cell::new(0), nested_errors: Cell::new(0) } };
 }
 
 static SESSION: OnceLock<Option<Mutex<Session>>> = OnceLock::new();
@@ -137,14 +185,17 @@ pub struct Outside {
 
 /// A callback goes into Python: what goes wrong in there is not the calling function's doing.
 pub fn enter_python() -> Option<Outside> {
-    (valgrind::running() == Presence::Valgrind)
-        .then(|| Outside { count: bracket::count_errors(), nested: NESTED_ERRORS.get() })
+    (valgrind::running() == Presence::Valgrind).then(|| Outside {
+        count: bracket::count_errors(),
+        nested: RUNNING.with(|running| running.nested_errors.get()),
+    })
 }
 
 /// The callback is back in C.
 pub fn leave_python(outside: Option<Outside>) {
     if let Some(Outside { count, nested }) = outside {
-        NESTED_ERRORS.set(nested + bracket::count_errors() - count);
+        let nested = nested + bracket::count_errors() - count;
+        RUNNING.with(|running| running.nested_errors.set(nested));
     }
 }
 
@@ -233,6 +284,7 @@ impl Session {
             inherited: 0,
             lost: count_lost(),
             pinpoint: None,
+            origins: Box::new([(Place::NOWHERE, 0); PLACES]),
         }
     }
 
@@ -245,7 +297,7 @@ impl Session {
         self.observed.clear();
         self.sums.clear();
         self.inherited = self.journal.last();
-        self.running = DEPTH.get().min(1);
+        self.running = RUNNING.with(|running| running.depth.get()).min(1);
         if let Some(log) = &mut self.log
             && let Err(error) = log.poll()
         {
@@ -253,6 +305,20 @@ impl Session {
             self.log = None;
         }
         self.counted = bracket::count_errors();
+    }
+
+    /// The id of the origin of calls from this place, if it is among the latest that were made known.
+    #[inline]
+    pub fn origin_at(&self, place: &Place) -> Option<u32> {
+        let (known, origin) = &self.origins[place.index()];
+        (known == place).then_some(*origin)
+    }
+
+    /// Makes known which origin calls from this place have, and gives its id.
+    pub fn set_origin_at(&mut self, place: Place, origin: Origin) -> u32 {
+        let id = self.journal.add_origin(origin);
+        self.origins[place.index()] = (place, id);
+        id
     }
 
     /// The journal, to add declarations, call sites, tests and threads.
@@ -280,14 +346,21 @@ impl Session {
 
     /// Begins a call. Errors since the last call are somebody else's and are set apart, and so is, for a
     /// call that a leak check follows, what Python has let go of.
-    pub fn enter(&mut self, origin: Origin, leaks: LeakCheck) -> Entered {
+    #[inline]
+    pub fn enter(&mut self, origin: u32, leaks: LeakCheck) -> Entered {
         let leaks = self.wanted(leaks);
-        if leaks == LeakCheck::Call && DEPTH.get() == 0 && self.running == 0 && bracket::take_released() {
+        let (outermost, outer_errors) = RUNNING.with(|running| {
+            let depth = running.depth.get();
+            running.depth.set(depth + 1);
+            (depth == 0, running.nested_errors.replace(0))
+        });
+        if leaks == LeakCheck::Call && outermost && self.running == 0 && bracket::take_released() {
             self.check_leaks();
         }
-        self.read_news();
-        let outermost = DEPTH.get() == 0;
-        DEPTH.set(DEPTH.get() + 1);
+        let count = bracket::count_errors();
+        if count != self.counted || valgrind::has_forked() {
+            self.read(Seen::Outside);
+        }
         if outermost {
             self.running += 1;
             if self.running > 1 {
@@ -295,16 +368,18 @@ impl Session {
             }
         }
         let call = self.journal.begin(origin);
-        self.follow(|trail, journal| trail.add_call(journal, call));
+        if self.trail.is_some() {
+            self.follow(|trail, journal| trail.add_call(journal, call));
+        }
         // Repeats of calls that overlap cannot be counted, so each of them keeps a stack of its own.
-        let one_thread = self.journal.threads() < 2;
-        let shared = self.journal.frequent(call).filter(|_| one_thread).map(u64::from);
+        let shared = self.journal.frequent(call).filter(|_| self.journal.threads() < 2).map(u64::from);
         let shared = shared.filter(|index| *index < Slots::SHARED);
         Entered {
             call,
             slot: shared.map_or(Slot::Call(call), Slot::Shared),
             frequent: shared.is_some(),
-            outer_errors: NESTED_ERRORS.replace(0),
+            count,
+            outer_errors,
             outermost,
             alone: self.running == 1,
             leaks,
@@ -312,23 +387,36 @@ impl Session {
         }
     }
 
-    /// Ends a call during which Valgrind's count rose by `errors`; tells whether there is news of it:
-    /// errors of its own, or a leak check that followed it and has seen something.
-    pub fn leave(
-        &mut self,
-        entered: &Entered,
-        errors: u64,
-        (arguments, blocks): (Vec<String>, Vec<ArgumentBlock>),
-    ) -> bool {
+    /// Ends a call after which Valgrind's count was `count`; tells whether there is news of it: errors of
+    /// its own, or a leak check that followed it and has seen something. What it was given is told of a call
+    /// whose count has risen.
+    #[inline]
+    pub fn leave(&mut self, entered: &Entered, count: u64, given: Option<Given>) -> bool {
+        let errors = count - entered.count;
+        let own = RUNNING.with(|running| {
+            let own = errors.saturating_sub(running.nested_errors.get());
+            running.nested_errors.set(entered.outer_errors + errors);
+            running.depth.set(running.depth.get() - 1);
+            own
+        });
+        if entered.outermost {
+            self.running -= 1;
+        }
+        let news = own > 0 || count != self.counted;
+        if !news && entered.leaks != LeakCheck::Call {
+            return false;
+        }
         let alone = entered.alone && entered.overlaps == self.overlaps;
-        let erred = self.take_errors(entered, errors, alone, (arguments, blocks));
+        if news {
+            self.take_errors(entered, own, alone, given);
+        }
         if !(entered.leaks == LeakCheck::Call && entered.outermost && alone) {
-            return erred;
+            return own > 0;
         }
         let before = self.observed.len();
         self.check_leaks();
         self.count_losses(self.observed.len() - before);
-        erred || self.observed.len() > before
+        own > 0 || self.observed.len() > before
     }
 
     /// Writes the trail, if there is one.
@@ -340,22 +428,8 @@ impl Session {
         }
     }
 
-    fn take_errors(
-        &mut self,
-        entered: &Entered,
-        errors: u64,
-        alone: bool,
-        (arguments, blocks): (Vec<String>, Vec<ArgumentBlock>),
-    ) -> bool {
-        let own = errors.saturating_sub(NESTED_ERRORS.get());
-        NESTED_ERRORS.set(entered.outer_errors + errors);
-        DEPTH.set(DEPTH.get() - 1);
-        if entered.outermost {
-            self.running -= 1;
-        }
-        if own == 0 && bracket::count_errors() == self.counted {
-            return false;
-        }
+    #[cold]
+    fn take_errors(&mut self, entered: &Entered, own: u64, alone: bool, given: Option<Given>) {
         let seen = if alone { Seen::During(entered.call) } else { Seen::Outside };
         let read = self.read(seen);
         if own > 0 && alone {
@@ -366,10 +440,10 @@ impl Session {
                 self.count(entered, own - read, seen);
             }
             if !entered.frequent {
+                let Given { arguments, blocks } = given.unwrap_or_default();
                 self.journal.note(entered.call, Noted { errors: own, arguments, blocks });
             }
         }
-        own > 0
     }
 
     /// A line for Valgrind's output, beside what nobody else can read.
@@ -450,7 +524,8 @@ impl Session {
 
     /// When to look for leaks at the call that begins now.
     fn wanted(&mut self, leaks: LeakCheck) -> LeakCheck {
-        let Some(pinpoint) = self.pinpoint.filter(|_| leaks != LeakCheck::Off && DEPTH.get() == 0) else {
+        let outermost = || RUNNING.with(|running| running.depth.get()) == 0;
+        let Some(pinpoint) = self.pinpoint.filter(|_| leaks != LeakCheck::Off && outermost()) else {
             return leaks;
         };
         if self.journal.last() + 1 < pinpoint.first {

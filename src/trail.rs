@@ -94,12 +94,15 @@ pub fn read(directory: &Path) -> io::Result<Option<Found>> {
                 tables = Tables { slots, own_object, num_callers, ..tables };
             }
             Line::Library(path) => tables.libraries.push(path),
-            Line::Origin { declaration, call_site, test, thread } => origins.push(Origin {
-                declaration: journal.add_declaration(declaration),
-                call_site: journal.add_call_site(call_site),
-                test: test.map(|test| journal.add_test(&test)),
-                thread: journal.add_thread(&thread),
-            }),
+            Line::Origin { declaration, call_site, test, thread } => {
+                let origin = Origin {
+                    declaration: journal.add_declaration(declaration),
+                    call_site: journal.add_call_site(call_site),
+                    test: test.map(|test| journal.add_test(&test)),
+                    thread: journal.add_thread(&thread),
+                };
+                origins.push(journal.add_origin(origin));
+            }
         }
     }
     for id in std::fs::read(directory.join("calls"))?.chunks_exact(4) {

@@ -35,7 +35,8 @@ fn journal(lines: &[u32]) -> Journal {
     for &line in lines {
         let site = CallSite { file: "/proj/test.py".into(), line, function: "main".into() };
         let call_site = journal.add_call_site(site);
-        journal.begin(Origin { declaration, call_site, test: None, thread });
+        let origin = journal.add_origin(Origin { declaration, call_site, test: None, thread });
+        journal.begin(origin);
     }
     journal
 }
@@ -54,16 +55,17 @@ fn python(function: &str) -> Frame {
     frame(0x9000, function, "/usr/bin/python3")
 }
 
-/// The two frames of the dispatcher in call `number`: 8 bytes a slot, return addresses minus 1.
+/// The frames of the dispatcher in call `number`: itself, then 8 bytes a slot, return addresses minus 1.
 fn slots(number: u64) -> Vec<Frame> {
     shared_slots(Slot::Call(number))
 }
 
 fn shared_slots(slot: Slot) -> Vec<Frame> {
     let (outer, inner) = slot.digits();
-    let inner = frame(INNER + inner * 8 + 2, "pythy_inner_call", OURS);
-    let outer = frame(OUTER + outer * 8 + 2, "pythy_outer_call", OURS);
-    vec![inner, outer, frame(0x30, "pythy::python::entry::bracketed", OURS), python("_PyEval_Eval")]
+    let call = frame(INNER - 14, "pythy_dispatch", OURS);
+    let inner = frame(INNER + inner * 8 + 3, "pythy_dispatch", OURS);
+    let outer = frame(OUTER + outer * 8 + 3, "pythy_dispatch", OURS);
+    vec![call, inner, outer, frame(0x30, "pythy::python::entry::bracketed", OURS), python("_PyEval_Eval")]
 }
 
 fn stack(frames: Vec<Frame>) -> Stack {
@@ -118,6 +120,8 @@ fn two_addresses_in_a_stack_are_a_call_number() {
     assert_eq!(slots.inner_digit(INNER + 4096 * 8 - 1), Some(4095));
     assert_eq!(slots.inner_digit(INNER + 4096 * 8), None);
     assert_eq!(slots.outer_digit(OUTER - 1), None);
+    let ends = [INNER - 17, INNER - 16, INNER - 1, INNER];
+    assert_eq!(ends.map(|ip| slots.is_dispatch(ip)), [false, true, true, false]);
     assert_eq!(Slots::slot(1, 2), Slot::Call(4098));
     assert_eq!(Slots::slot(4095, 2), Slot::Shared(2));
     assert_eq!((Slot::Call(4098).digits(), Slot::Shared(2).digits()), ((1, 2), (4095, 2)));
@@ -307,7 +311,7 @@ fn tool() -> Tool {
 /// A journal in which line 10 has erred in calls 1 to 10, so that its calls 11 to 13 share a slot.
 fn frequent() -> Journal {
     let mut journal = journal(&[10; 10]);
-    let origin = journal.origin(1).unwrap();
+    let origin = journal.origin_id(1).unwrap();
     for call in 1..=10 {
         assert_eq!(journal.frequent(call), None);
         journal.note(call, Noted { errors: 1, ..Noted::default() });

@@ -63,18 +63,20 @@ impl Tables {
         self.place(stack) == Place::Elsewhere && stack.frames.iter().any(|frame| self.is_own(frame))
     }
 
+    /// The slot of a call whose frames of ours begin here: the dispatcher's own, then the two digits.
     fn slot_at(&self, stack: &Stack, depth: usize) -> Option<Slot> {
         let slots = self.slots.as_ref()?;
-        let inner = slots.inner_digit(stack.frames.get(depth)?.ip)?;
-        let outer = slots.outer_digit(stack.frames.get(depth + 1)?.ip)?;
-        Some(Slots::slot(outer, inner))
+        let ip = |depth: usize| stack.frames.get(depth).map(|frame| frame.ip);
+        // Older recordings have no frame of the dispatcher: there the digits themselves made the call.
+        let digits = depth + usize::from(slots.is_dispatch(ip(depth)?));
+        Some(Slots::slot(slots.outer_digit(ip(digits + 1)?)?, slots.inner_digit(ip(digits)?)?))
     }
 
     /// A text log names a frame's object only where it knows no source file; Rust's names tell then.
     fn is_own(&self, frame: &Frame) -> bool {
         frame.object.is_some() && frame.object == self.own_object
             || frame.function.as_ref().is_some_and(|function| function.contains("pythy::"))
-            || self.slots.as_ref().is_some_and(|slots| slots.inner_digit(frame.ip).is_some())
+            || self.slots.as_ref().is_some_and(|slots| slots.is_dispatch(frame.ip))
     }
 
     /// Whether the stack ends because Valgrind keeps no more of it, in C code.

@@ -12,8 +12,11 @@ use crate::call::Frame;
 
 /// How many slots each table has; two digits count to its square.
 const SLOTS: u64 = 4096;
-/// `call *%r11` and `jmp rel32`, padded.
+/// How many addresses each has: a return address and the byte before it, as which Valgrind shows it, are of
+/// the same slot.
 const SLOT_SIZE: u64 = 8;
+/// How many bytes before the inner slots the dispatcher makes its calls in.
+const CALL_SIZE: u64 = 16;
 
 /// Whether this platform has a dispatcher.
 pub const HAS_SLOTS: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
@@ -64,6 +67,11 @@ impl Slots {
         digit(&self.inner, ip)
     }
 
+    /// Whether this is where the dispatcher makes its calls, which is the frame before the two digits.
+    pub fn is_dispatch(&self, ip: u64) -> bool {
+        (self.inner.start - CALL_SIZE..self.inner.start).contains(&ip)
+    }
+
     /// What two digits stand for.
     pub fn slot(outer: u64, inner: u64) -> Slot {
         let number = outer * SLOTS + inner;
@@ -90,124 +98,102 @@ fn digit(table: &Range<u64>, ip: u64) -> Option<u64> {
 mod imp {
     use super::*;
 
-    // Both halves keep an rbp frame and describe themselves with one FDE each, so that unwinders
-    // find the caller from anywhere in the slots. Slots are entered with the target in r11.
+    // The frames of the two digits are never run: the dispatcher pushes their return addresses between
+    // its own frame and its caller's. So there is one piece of code for all calls, which Valgrind
+    // translates once, not once for each slot. All of it, slots included, has rbp frames and one FDE, so that
+    // unwinders pass through. The call itself is in the 16 bytes before the first inner slot.
     std::arch::global_asm!(
         ".pushsection .text.pythy_dispatch,\"ax\",@progbits",
         ".p2align 4",
-        ".globl pythy_outer_call",
-        ".hidden pythy_outer_call",
-        ".type pythy_outer_call,@function",
-        "pythy_outer_call:", // rdi: the frame, rsi: outer slot offset, rdx: inner slot offset
+        ".globl pythy_dispatch",
+        ".hidden pythy_dispatch",
+        ".type pythy_dispatch,@function",
+        "pythy_dispatch:", // rdi: the frame, rsi: outer return address, rdx: inner return address
         ".cfi_startproc",
         "push rbp",
         ".cfi_def_cfa_offset 16",
         ".cfi_offset rbp, -16",
         "mov rbp, rsp",
         ".cfi_def_cfa_register rbp",
-        "lea r11, [rip + pythy_inner_call]",
-        "lea rax, [rip + pythy_outer_slots]",
-        "add rax, rsi",
-        "jmp rax",
-        ".p2align 3",
-        ".globl pythy_outer_slots",
-        ".hidden pythy_outer_slots",
-        "pythy_outer_slots:",
-        ".rept {slots}",
-        ".p2align 3",
-        "call r11",
-        "jmp 9f",
-        ".endr",
-        ".p2align 3",
-        "9:",
-        "pop rbp",
-        ".cfi_def_cfa rsp, 8",
-        "ret",
-        ".cfi_endproc",
-        ".size pythy_outer_call, . - pythy_outer_call",
-        "",
-        ".p2align 4",
-        ".globl pythy_inner_call",
-        ".hidden pythy_inner_call",
-        ".type pythy_inner_call,@function",
-        "pythy_inner_call:", // rdi: the frame, rdx: inner slot offset
-        ".cfi_startproc",
+        "push rsi",
         "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
         "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "push rbx",
-        ".cfi_offset rbx, -24",
-        "sub rsp, 8",
-        "mov rbx, rdi",
-        "lea rax, [rip + pythy_inner_slots]",
-        "add rax, rdx",
-        "mov rcx, [rbx + {stack_words}]",
-        "mov rsi, [rbx + {stack}]",
+        "push rdx",
+        "push rbp",
+        "mov rbp, rsp",
+        "push rdi",
+        "sub rsp, 8", // the stack is 16-byte aligned again
+        "mov r10, rdi",
+        "mov rcx, [r10 + {stack_words}]",
+        "test rcx, rcx",
+        "jz 3f",
+        "mov rsi, [r10 + {stack}]",
         "lea rdx, [rcx*8 + 15]", // stack words, kept 16-byte aligned
         "and rdx, -16",
         "sub rsp, rdx",
-        "test rcx, rcx",
-        "jz 3f",
         "2:",
-        "mov r10, [rsi + rcx*8 - 8]",
-        "mov [rsp + rcx*8 - 8], r10",
+        "mov r11, [rsi + rcx*8 - 8]",
+        "mov [rsp + rcx*8 - 8], r11",
         "dec rcx",
         "jnz 2b",
         "3:",
-        "movsd xmm0, [rbx + {floats}]",
-        "movsd xmm1, [rbx + {floats} + 8]",
-        "movsd xmm2, [rbx + {floats} + 16]",
-        "movsd xmm3, [rbx + {floats} + 24]",
-        "movsd xmm4, [rbx + {floats} + 32]",
-        "movsd xmm5, [rbx + {floats} + 40]",
-        "movsd xmm6, [rbx + {floats} + 48]",
-        "movsd xmm7, [rbx + {floats} + 56]",
-        "mov rdi, [rbx + {integers}]",
-        "mov rsi, [rbx + {integers} + 8]",
-        "mov rdx, [rbx + {integers} + 16]",
-        "mov rcx, [rbx + {integers} + 24]",
-        "mov r8, [rbx + {integers} + 32]",
-        "mov r9, [rbx + {integers} + 40]",
-        "mov r11, [rbx]",
-        "mov r10, rax",
-        "mov eax, 8", // an upper bound of SSE registers used, for variadic callees
-        "jmp r10",
-        ".p2align 3",
+        "mov rax, [r10 + {float_words}]", // as variadic callees want it, too
+        "test rax, rax",
+        "jz 4f",
+        "movsd xmm0, [r10 + {floats}]",
+        "movsd xmm1, [r10 + {floats} + 8]",
+        "movsd xmm2, [r10 + {floats} + 16]",
+        "movsd xmm3, [r10 + {floats} + 24]",
+        "movsd xmm4, [r10 + {floats} + 32]",
+        "movsd xmm5, [r10 + {floats} + 40]",
+        "movsd xmm6, [r10 + {floats} + 48]",
+        "movsd xmm7, [r10 + {floats} + 56]",
+        "4:",
+        "mov rdi, [r10 + {integers}]",
+        "mov rsi, [r10 + {integers} + 8]",
+        "mov rdx, [r10 + {integers} + 16]",
+        "mov rcx, [r10 + {integers} + 24]",
+        "mov r8, [r10 + {integers} + 32]",
+        "mov r9, [r10 + {integers} + 40]",
+        "mov r11, [r10]",
+        ".p2align 4",
+        "call r11",
+        "jmp 9f",
+        ".p2align 4",
         ".globl pythy_inner_slots",
         ".hidden pythy_inner_slots",
         "pythy_inner_slots:",
-        ".rept {slots}",
-        ".p2align 3",
-        "call r11",
-        "jmp 9f",
-        ".endr",
-        ".p2align 3",
+        ".skip {slots} * {slot_size}, 0xcc",
+        ".globl pythy_outer_slots",
+        ".hidden pythy_outer_slots",
+        "pythy_outer_slots:",
+        ".skip {slots} * {slot_size}, 0xcc",
         "9:",
-        "mov [rbx + {result_integer}], rax",
-        "movsd [rbx + {result_float}], xmm0",
-        "mov [rbx + {result_integer_2}], rdx",
-        "movsd [rbx + {result_float_2}], xmm1",
-        "mov rcx, [rbx + {x87}]",
+        "mov r10, [rbp - 8]",
+        "mov [r10 + {result_integer}], rax",
+        "movsd [r10 + {result_float}], xmm0",
+        "mov [r10 + {result_integer_2}], rdx",
+        "movsd [r10 + {result_float_2}], xmm1",
+        "mov rcx, [r10 + {x87}]",
         "test rcx, rcx",
         "jz 8f",
-        "fstp tbyte ptr [rbx + {result_x87}]",
+        "fstp tbyte ptr [r10 + {result_x87}]",
         "dec rcx",
         "jz 8f",
-        "fstp tbyte ptr [rbx + {result_x87} + 16]",
+        "fstp tbyte ptr [r10 + {result_x87} + 16]",
         "8:",
-        "lea rsp, [rbp - 8]",
-        "pop rbx",
+        "lea rsp, [rbp + 32]",
         "pop rbp",
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
-        ".size pythy_inner_call, . - pythy_inner_call",
+        ".size pythy_dispatch, . - pythy_dispatch",
         ".popsection",
         slots = const SLOTS,
+        slot_size = const SLOT_SIZE,
         integers = const std::mem::offset_of!(Frame, integers),
         floats = const std::mem::offset_of!(Frame, floats),
+        float_words = const Frame::FLOAT_WORDS_OFFSET,
         stack = const Frame::STACK_OFFSET,
         stack_words = const Frame::STACK_WORDS_OFFSET,
         result_integer = const std::mem::offset_of!(Frame, result_integer),
@@ -219,7 +205,7 @@ mod imp {
     );
 
     unsafe extern "C" {
-        fn pythy_outer_call(frame: *mut c_void, outer: u64, inner: u64);
+        fn pythy_dispatch(frame: *mut c_void, outer: u64, inner: u64);
         static pythy_outer_slots: c_void;
         static pythy_inner_slots: c_void;
     }
@@ -238,8 +224,12 @@ mod imp {
     /// `frame` holds the address of a function and the arguments of its signature.
     pub unsafe fn dispatch(frame: &mut Frame, slot: Slot) {
         let (outer, inner) = slot.digits();
-        // SAFETY: the caller vouches for the frame; both offsets lie within their tables.
-        unsafe { pythy_outer_call((&raw mut *frame).cast(), outer * SLOT_SIZE, inner * SLOT_SIZE) };
+        let (outers, inners) = (&raw const pythy_outer_slots as u64, &raw const pythy_inner_slots as u64);
+        let within = SLOT_SIZE / 2;
+        let outer = outers + outer * SLOT_SIZE + within;
+        let inner = inners + inner * SLOT_SIZE + within;
+        // SAFETY: the caller vouches for the frame; both addresses lie within their tables.
+        unsafe { pythy_dispatch((&raw mut *frame).cast(), outer, inner) };
     }
 }
 

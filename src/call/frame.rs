@@ -14,6 +14,8 @@ pub struct Frame {
     pub integers: [u64; Registers::INTEGERS],
     /// xmm0 to xmm7, the low 8 bytes of each.
     pub floats: [u64; Registers::FLOATS],
+    /// How many of them are used.
+    float_words: usize,
     /// Words for the stack, the first at the lowest address.
     stack: *const u64,
     /// How many there are.
@@ -34,37 +36,54 @@ pub struct Frame {
 }
 
 impl Frame {
+    pub(crate) const FLOAT_WORDS_OFFSET: usize = std::mem::offset_of!(Frame, float_words);
     pub(crate) const STACK_OFFSET: usize = std::mem::offset_of!(Frame, stack);
     pub(crate) const STACK_WORDS_OFFSET: usize = std::mem::offset_of!(Frame, stack_words);
     pub(crate) const X87_OFFSET: usize = std::mem::offset_of!(Frame, x87);
     pub(crate) const RESULT_X87_OFFSET: usize = std::mem::offset_of!(Frame, result_x87);
 
-    /// Puts one word per parameter into its place.
-    pub fn new(address: *const c_void, registers: &Registers, words: &[u64]) -> Self {
-        debug_assert_eq!(registers.places.len(), words.len());
-        let mut frame = Self {
+    /// A call with no arguments yet, but with room for so many words on the stack.
+    #[inline(always)]
+    pub fn empty(address: *const c_void, stack_words: usize) -> Self {
+        let stack_storage = vec![0; stack_words];
+        Self {
             address,
             integers: [0; Registers::INTEGERS],
             floats: [0; Registers::FLOATS],
-            stack: std::ptr::null(),
-            stack_words: registers.stack_words,
+            float_words: 0,
+            stack: stack_storage.as_ptr(),
+            stack_words,
             result_integer: 0,
             result_float: 0,
             result_integer_2: 0,
             result_float_2: 0,
             x87: 0,
             result_x87: [0; 32],
-            stack_storage: vec![0; registers.stack_words],
-        };
-        for (place, word) in registers.places.iter().zip(words) {
-            match *place {
-                Place::Integer(n) => frame.integers[usize::from(n)] = *word,
-                Place::Float(n) => frame.floats[usize::from(n)] = *word,
-                Place::Stack(n) => frame.stack_storage[usize::from(n)] = *word,
-            }
+            stack_storage,
         }
-        frame.stack = frame.stack_storage.as_ptr();
+    }
+
+    /// Puts one word per parameter into its place.
+    pub fn new(address: *const c_void, registers: &Registers, words: &[u64]) -> Self {
+        debug_assert_eq!(registers.places.len(), words.len());
+        let mut frame = Self::empty(address, registers.stack_words);
+        for (place, word) in registers.places.iter().zip(words) {
+            frame.put(*place, *word);
+        }
         frame
+    }
+
+    /// Puts a word into its place, which is one of the signature that the frame was made for.
+    #[inline(always)]
+    pub fn put(&mut self, place: Place, word: u64) {
+        match place {
+            Place::Integer(n) => self.integers[usize::from(n)] = word,
+            Place::Float(n) => {
+                self.floats[usize::from(n)] = word;
+                self.float_words = usize::from(n) + 1;
+            }
+            Place::Stack(n) => self.stack_storage[usize::from(n)] = word,
+        }
     }
 
     /// Where the bytes of a scalar result lie, as the callee left them.
@@ -77,6 +96,17 @@ impl Frame {
     /// The result of a call of this signature as a word.
     pub fn result(&self, signature: &Signature) -> u64 {
         signature.result.word(self.result_integer, self.result_float)
+    }
+
+    /// Wipes what a leak check could take for a pointer: arguments, and what a function without a result has
+    /// left in its registers.
+    #[inline(always)]
+    pub fn wipe(&mut self) {
+        self.integers = [0; Registers::INTEGERS];
+        (self.result_integer, self.result_integer_2) = (0, 0);
+        self.stack_storage.fill(0);
+        // Otherwise the compiler sees that nobody reads this.
+        std::hint::black_box(self);
     }
 }
 
@@ -159,9 +189,10 @@ impl Arguments {
 
     /// The call of `address` with these arguments, for a result of the class given.
     pub fn frame(self, address: *const c_void, result: &Passing) -> Frame {
-        let mut frame = Frame::new(address, &Registers { places: Vec::new(), stack_words: 0 }, &[]);
+        let mut frame = Frame::empty(address, 0);
         frame.integers = self.integers.words;
         frame.floats = self.floats.words;
+        frame.float_words = self.floats.used;
         if let Passing::Record(class) = result {
             frame.x87 = class.x87;
         }

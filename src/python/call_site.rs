@@ -2,28 +2,24 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::isolation;
 use crate::journal::{CallSite, Journal, Origin};
-use crate::{isolation, session};
+use crate::session::{self, Entered, LeakCheck, Place};
 
 /// A line of a code object; the object is kept alive so that its address stays its own.
 type Line = (usize, c_int);
 
-struct Known {
-    ids: HashMap<Line, u32>,
-}
-
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Mutex<Option<HashMap<Line, u32>>> = Mutex::new(None);
 
 thread_local! {
-    static LAST: Cell<(Line, u32)> = const { Cell::new(((0, 0), 0)) };
     static THREAD: Cell<Option<u32>> = const { Cell::new(None) };
     static TEST: Cell<(u32, Option<u32>)> = const { Cell::new((0, None)) };
 }
@@ -38,38 +34,98 @@ pub fn set_test(name: Option<String>) {
     CHANGES.fetch_add(1, Ordering::Release);
 }
 
-/// The origin of a call that is made now; `None` with an exception set. The GIL is held.
+/// Enters a call that is made now in the session; `None` with an exception set, or without a session. The
+/// GIL is held.
+pub fn enter(declaration: u32, leaks: LeakCheck) -> Option<Entered> {
+    // SAFETY: only called from entries, with the GIL held.
+    let py = unsafe { Python::assume_attached() };
+    let frame = Running::now();
+    let thread = match THREAD.get() {
+        Some(thread) => thread,
+        None => thread(py).map_err(|error| error.restore(py)).ok()?,
+    };
+    let Running { code, instruction, .. } = frame;
+    let change = CHANGES.load(Ordering::Acquire);
+    let place = Place { code: code as usize, instruction, declaration, thread, change };
+    let mut session = session::current()?;
+    if let Some(origin) = session.origin_at(&place) {
+        return Some(session.enter(origin, leaks));
+    }
+    drop(session);
+    let call_site = frame.call_site(py).map_err(|error| error.restore(py)).ok()?;
+    let test = test();
+    let mut session = session::current()?;
+    let origin = session.set_origin_at(place, Origin { declaration, call_site, test, thread });
+    Some(session.enter(origin, leaks))
+}
+
+/// The origin of a call that is made now, for one of a function in a worker; `None` with an exception set. The
+/// GIL is held.
 pub fn origin(declaration: u32) -> Option<Origin> {
     // SAFETY: only called from entries, with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    let origin = call_site(py)
-        .and_then(|call_site| Ok(Origin { declaration, call_site, test: test(), thread: thread(py)? }));
+    let origin = Running::now().call_site(py).and_then(|call_site| {
+        let thread = THREAD.get().map_or_else(|| thread(py), Ok)?;
+        Ok(Origin { declaration, call_site, test: test(), thread })
+    });
     origin.map_err(|error| error.restore(py)).ok()
 }
 
-fn call_site(py: Python<'_>) -> PyResult<u32> {
-    // SAFETY: the GIL is held; the frame is borrowed and runs, the code is a new reference.
-    let (code, line) = unsafe {
-        let frame = ffi::PyEval_GetFrame();
-        if frame.is_null() {
+/// Where the innermost Python code is. Both objects are borrowed: they run.
+struct Running {
+    frame: *mut ffi::PyFrameObject,
+    code: *mut ffi::PyObject,
+    instruction: c_int,
+}
+
+impl Running {
+    #[inline(always)]
+    fn now() -> Self {
+        // SAFETY: the GIL is held; the frame is borrowed and runs, and keeps its code.
+        unsafe {
+            let frame = ffi::PyEval_GetFrame();
+            if frame.is_null() {
+                return Self { frame, code: std::ptr::null_mut(), instruction: 0 };
+            }
+            let code = ffi::PyFrame_GetCode(frame).cast();
+            ffi::Py_DECREF(code);
+            Self { frame, code, instruction: instruction()(frame) }
+        }
+    }
+
+    #[cold]
+    fn call_site(&self, py: Python<'_>) -> PyResult<u32> {
+        if self.frame.is_null() {
             return Ok(add(CallSite { file: "(no Python code)".into(), line: 0, function: String::new() }));
         }
-        let code = ffi::PyFrame_GetCode(frame);
-        (Bound::from_owned_ptr(py, code.cast()), ffi::PyFrame_GetLineNumber(frame))
-    };
-    let key = (code.as_ptr() as usize, line);
-    let (last, id) = LAST.get();
-    if last == key {
-        return Ok(id);
+        // SAFETY: the frame runs, and keeps its code.
+        let (code, line) =
+            unsafe { (Bound::from_borrowed_ptr(py, self.code), ffi::PyFrame_GetLineNumber(self.frame)) };
+        known_or_new(&code, (self.code as usize, line))
     }
-    let id = known_or_new(&code, key)?;
-    LAST.set((key, id));
-    Ok(id)
+}
+
+type Instruction = unsafe extern "C" fn(*mut ffi::PyFrameObject) -> c_int;
+
+/// What tells one call of a code object from another: the instruction, which is known at once, where this
+/// CPython (3.11) tells it; else the line, which CPython has to count.
+#[inline(always)]
+fn instruction() -> Instruction {
+    static INSTRUCTION: OnceLock<Instruction> = OnceLock::new();
+    *INSTRUCTION.get_or_init(|| {
+        // SAFETY: asks the loader for a name.
+        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyFrame_GetLasti".as_ptr()) };
+        if symbol.is_null() {
+            return ffi::PyFrame_GetLineNumber;
+        }
+        // SAFETY: CPython's function of this name takes a frame and returns an int.
+        unsafe { std::mem::transmute::<*mut c_void, Instruction>(symbol) }
+    })
 }
 
 fn known_or_new(code: &Bound<'_, PyAny>, key: Line) -> PyResult<u32> {
     if let Some(id) =
-        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|known| known.ids.get(&key))
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|known| known.get(&key))
     {
         return Ok(*id);
     }
@@ -86,7 +142,7 @@ fn known_or_new(code: &Bound<'_, PyAny>, key: Line) -> PyResult<u32> {
     let id = add(CallSite { file, line: u32::try_from(key.1).unwrap_or(0), function });
     std::mem::forget(code.clone().unbind());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.get_or_insert_with(|| Known { ids: HashMap::new() }).ids.insert(key, id);
+    known.get_or_insert_default().insert(key, id);
     Ok(id)
 }
 
@@ -115,10 +171,8 @@ fn add(call_site: CallSite) -> u32 {
     journal(|journal| journal.add_call_site(call_site)).unwrap_or(0)
 }
 
+#[cold]
 fn thread(py: Python<'_>) -> PyResult<u32> {
-    if let Some(id) = THREAD.get() {
-        return Ok(id);
-    }
     let name: String = py.import("threading")?.call_method0("current_thread")?.getattr("name")?.extract()?;
     let id = journal(|journal| journal.add_thread(&name)).unwrap_or(0);
     THREAD.set(Some(id));

@@ -406,7 +406,7 @@ impl Making<'_> {
         let (signature, general, libffi, entry) = match shape {
             CallShape::Scalars(signature) if bracketed => {
                 let libffi = (!HAS_SLOTS).then(|| Libffi::new(signature.clone()));
-                (signature, None, libffi, entry::bracketed as super::callable::Entry)
+                (signature, None, libffi, entry::checked(&parameters, result, self.calls.checks))
             }
             CallShape::Scalars(signature) => {
                 let route = signature.route();

@@ -10,13 +10,13 @@ use pyo3::ffi;
 
 use super::buffer::Views;
 use super::call_site;
-use super::callable::{Callable, Entry, callable};
+use super::callable::{Callable, Checks, Entry, callable};
 use super::callback::{self, any_pending, take_exception};
-use super::convert::{text_object, to_c, variadic_to_c, wide_object};
+use super::convert::{self, text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, no_memory, refuse_closed, short_repr};
 use super::home::Home;
 use super::place::{Place, owned_block};
-use super::plan::{Argument, Failure, ResultPlan};
+use super::plan::{Argument, Failure, Parameter, Plan, ResultPlan};
 use super::reference::Ref;
 use super::report;
 use super::stub;
@@ -30,7 +30,7 @@ use crate::session;
 type Object = *mut ffi::PyObject;
 
 /// The entry for native calls of this signature.
-pub fn native(route: Route, plans: (&[super::plan::Parameter], ResultPlan), release_gil: bool) -> Entry {
+pub fn native(route: Route, plans: (&[Parameter], ResultPlan), release_gil: bool) -> Entry {
     if let Some(entry) = stub::find(plans.0, plans.1, release_gil) {
         return entry;
     }
@@ -88,6 +88,14 @@ pub unsafe fn without_gil<const RELEASE: bool, T>(call: impl FnOnce() -> T) -> T
         RUNNING.store(RUNNING.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         result
     }
+}
+
+/// The entry under Valgrind for calls of scalars.
+pub fn checked(parameters: &[Parameter], result: ResultPlan, checks: Checks) -> Entry {
+    let may_be_word =
+        |parameter: &Parameter| matches!(parameter.plan, Plan::Integer(_) | Plan::Double | Plan::Pointer(_));
+    let words = parameters.iter().all(may_be_word) && !matches!(result, ResultPlan::Text { .. });
+    if words && !checks.results { bracketed_words } else { bracketed }
 }
 
 /// The entry for native calls whose arguments fit the registers.
@@ -199,8 +207,53 @@ struct Copy {
     argument: usize,
 }
 
+/// The entry under Valgrind for calls whose arguments and result are mere numbers, or pointers that
+/// `lib.ref` and the like made: nothing is copied or kept for these. Any other argument, and the whole
+/// call takes the general entry.
+///
+/// # Safety
+/// Called by CPython.
+unsafe extern "C" fn bracketed_words(
+    object: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    keywords: Object,
+) -> Object {
+    // SAFETY: as in `direct`.
+    unsafe {
+        let callable = callable(object);
+        if count as usize != callable.parameters.len() || !keywords.is_null() {
+            return bad_count(callable, count, !keywords.is_null());
+        }
+        let mut call = Prepared::new(callable);
+        for (index, parameter) in callable.parameters.iter().enumerate() {
+            let argument = *arguments.add(index);
+            let word = match &parameter.plan {
+                Plan::Integer(scalar) => convert::integer(*scalar, argument),
+                Plan::Double => convert::double(argument).map(f64::to_bits),
+                _ => match stub::referenced(argument, parameter) {
+                    Some(address) => Ok(address as u64),
+                    None => return bracketed(object, arguments, count, keywords),
+                },
+            };
+            match word {
+                Ok(word) => call.put(index, word),
+                Err(failure) => return bad_argument(callable, index, argument, failure),
+            }
+        }
+        if callable.is_closed() {
+            return refuse_closed(callable);
+        }
+        let given = Given { arguments, count: count as usize, copies: &[] };
+        match make_call(callable, &given, |slot| call.invoke(slot)) {
+            Some(outcome) => callable.give(outcome.word, &Home::Checked),
+            None => std::ptr::null_mut(),
+        }
+    }
+}
+
 /// The entry under Valgrind.
-pub unsafe extern "C" fn bracketed(
+unsafe extern "C" fn bracketed(
     object: Object,
     arguments: *const Object,
     count: ffi::Py_ssize_t,
@@ -214,10 +267,10 @@ pub unsafe extern "C" fn bracketed(
         }
         let mut views = Views::new();
         let mut copies: Vec<Copy> = Vec::new();
-        let mut words = Vec::with_capacity(callable.parameters.len());
+        let mut call = Prepared::new(callable);
         for (index, parameter) in callable.parameters.iter().enumerate() {
             let argument = *arguments.add(index);
-            words.push(match to_c(&parameter.plan, argument, &mut views) {
+            let word = match to_c(&parameter.plan, argument, &mut views) {
                 Ok(Argument::Word(word)) => word,
                 Ok(Argument::Record(_) | Argument::Callable { .. }) => {
                     return bad_argument(callable, index, argument, Failure::Type);
@@ -229,19 +282,20 @@ pub unsafe extern "C" fn bracketed(
                     }
                 }
                 Err(failure) => return bad_argument(callable, index, argument, failure),
-            });
+            };
+            call.put(index, word);
         }
         if callable.is_closed() {
             return refuse_closed(callable);
         }
         let given = Given { arguments, count: count as usize, copies: &copies };
         let outputs = outputs(callable, &given);
-        let call = |slot| {
-            let outcome = invoke(callable, &words, slot);
+        let invoke = |slot| {
+            let outcome = call.invoke(slot);
             check_outputs(&outputs, slot);
             outcome
         };
-        let Some(outcome) = make_call(callable, &given, call) else {
+        let Some(outcome) = make_call(callable, &given, invoke) else {
             return std::ptr::null_mut();
         };
         copy_back(&copies);
@@ -308,26 +362,16 @@ struct Given<'a> {
 /// The arguments are live; the GIL is held; `invoke` makes the call through these slots and touches no
 /// Python object.
 unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOnce(Slot) -> T) -> Option<T> {
-    let origin = call_site::origin(callable.declaration)?;
-    let entered = session::current()?.enter(origin, callable.checks.leaks);
-    let mut errors = 0;
-    let call = || {
-        let before = bracket::count_errors();
-        let outcome = invoke(entered.slot);
-        errors = bracket::count_errors() - before;
-        outcome
-    };
+    let entered = call_site::enter(callable.declaration, callable.checks.leaks)?;
+    let call = || (invoke(entered.slot), bracket::count_errors());
     // SAFETY: the GIL is held, and the call touches no Python object.
-    let outcome = unsafe {
+    let (outcome, errors_after) = unsafe {
         if callable.release_gil { without_gil::<true, _>(call) } else { without_gil::<false, _>(call) }
     };
-    let shown = if errors > 0 && !entered.frequent {
-        // SAFETY: the arguments are live until CPython's call returns.
-        unsafe { (show(given), blocks(callable, given)) }
-    } else {
-        (Vec::new(), Vec::new())
-    };
-    let news = session::current()?.leave(&entered, errors, shown);
+    // SAFETY: the arguments are live until CPython's call returns.
+    let shown = (errors_after > entered.count && !entered.frequent)
+        .then(|| unsafe { session::Given { arguments: show(given), blocks: blocks(callable, given) } });
+    let news = session::current()?.leave(&entered, errors_after, shown);
     if any_pending() && raised() {
         return None;
     }
@@ -337,31 +381,62 @@ unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOn
     Some(outcome)
 }
 
-/// # Safety
-/// The words are arguments of this function's signature.
-unsafe fn invoke(callable: &Callable, words: &[u64], slot: Slot) -> Outcome {
-    // SAFETY: as the caller vouches; strlen reads a string that C code returned as one.
-    unsafe {
-        let dispatched = |address, registers: &Registers, words: &[u64]| {
-            let mut frame = Frame::new(address, registers, words);
-            bracket::dispatch(&mut frame, slot);
-            frame
-        };
-        if callable.libffi.is_some() && !bracket::HAS_SLOTS {
-            return Outcome { word: invoke_by_libffi(callable, words), text_length: None };
-        }
-        let frame = dispatched(callable.address, &callable.registers, words);
-        if callable.checks.results {
-            check(bracket::check_result, frame.raw_result(callable.signature.result), slot);
-        }
-        let word = frame.result(&callable.signature);
-        let is_text = matches!(callable.result, ResultPlan::Text { .. }) && word != 0;
-        let text_length = is_text.then(|| {
-            let one = Registers { places: vec![RegisterPlace::Integer(0)], stack_words: 0 };
-            dispatched(libc::strlen as *const _, &one, &[word]).result_integer as usize
-        });
-        Outcome { word, text_length }
+/// A call whose arguments are put into their places one by one.
+struct Prepared<'a> {
+    callable: &'a Callable,
+    frame: Frame,
+    /// The same for libffi, where there is no dispatcher.
+    words: Vec<u64>,
+}
+
+impl<'a> Prepared<'a> {
+    #[inline(always)]
+    fn new(callable: &'a Callable) -> Self {
+        let frame = Frame::empty(callable.address, callable.registers.stack_words);
+        Self { callable, frame, words: Vec::new() }
     }
+
+    #[inline(always)]
+    fn put(&mut self, index: usize, word: u64) {
+        if bracket::HAS_SLOTS {
+            self.frame.put(self.callable.registers.places[index], word);
+        } else {
+            self.words.push(word);
+        }
+    }
+
+    /// # Safety
+    /// All arguments of this function's signature have been put.
+    #[inline(always)]
+    unsafe fn invoke(&mut self, slot: Slot) -> Outcome {
+        let Self { callable, frame, words } = self;
+        // SAFETY: as the caller vouches; strlen reads a string that C code returned as one.
+        unsafe {
+            if !bracket::HAS_SLOTS {
+                return Outcome { word: invoke_by_libffi(callable, words), text_length: None };
+            }
+            bracket::dispatch(frame, slot);
+            if callable.checks.results {
+                check(bracket::check_result, frame.raw_result(callable.signature.result), slot);
+            }
+            let word = frame.result(&callable.signature);
+            frame.wipe();
+            let is_text = matches!(callable.result, ResultPlan::Text { .. }) && word != 0;
+            Outcome { word, text_length: is_text.then(|| text_length(word, slot)) }
+        }
+    }
+}
+
+/// The length of a string, read through these slots.
+///
+/// # Safety
+/// It is a string, or reading it is the call's own mistake.
+unsafe fn text_length(text: u64, slot: Slot) -> usize {
+    let mut frame = Frame::empty(libc::strlen as *const _, 0);
+    frame.put(RegisterPlace::Integer(0), text);
+    // SAFETY: strlen takes one pointer.
+    unsafe { bracket::dispatch(&mut frame, slot) };
+    frame.result_integer as usize
 }
 
 impl Given<'_> {
@@ -528,7 +603,22 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
             return refuse_closed(callable);
         }
         let mut frame = words.frame(callable.address, &general.convention.result);
-        if CHECKED {
+        let mut wide = [0; Wide::LARGEST];
+        let mut take_result = |frame: &Frame| match (&general.convention.result, &result) {
+            (Passing::Scalar(scalar), _) => scalar.word(frame.result_integer, frame.result_float),
+            (Passing::Record(class), Some(place)) => {
+                frame.write_result(
+                    class,
+                    std::slice::from_raw_parts_mut(place.address as *mut u8, class.size),
+                );
+                0
+            }
+            (Passing::Record(class), None) => {
+                frame.write_result(class, &mut wide);
+                0
+            }
+        };
+        let word = if CHECKED {
             let given = Given { arguments, count: count as usize, copies: &copies };
             let outputs = outputs(callable, &given);
             let call = |slot| {
@@ -537,41 +627,37 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                 {
                     check(bracket::check_result, frame.raw_result(*scalar), slot);
                 }
+                let word = take_result(&frame);
+                frame.wipe();
                 check_outputs(&outputs, slot);
+                word
             };
-            let dispatched = make_call(callable, &given, call);
-            if dispatched.is_none() {
+            let Some(word) = make_call(callable, &given, call) else {
                 return std::ptr::null_mut();
-            }
+            };
             copy_back(&copies);
+            word
         } else {
             without_gil::<RELEASE, _>(|| bracket::dispatch(&mut frame, Slot::Call(0)));
             if any_pending() && raised() {
                 return std::ptr::null_mut();
             }
-        }
+            take_result(&frame)
+        };
         let home = if CHECKED { &Home::Checked } else { &Home::Native };
         match (&general.convention.result, result) {
-            (Passing::Record(class), Some(place)) => {
-                let bytes = std::slice::from_raw_parts_mut(place.address as *mut u8, class.size);
-                frame.write_result(class, bytes);
-                match place.object(py) {
-                    Ok(record) => record.into_ptr(),
-                    Err(error) => {
-                        error.restore(py);
-                        std::ptr::null_mut()
-                    }
+            (Passing::Record(_), Some(place)) => match place.object(py) {
+                Ok(record) => record.into_ptr(),
+                Err(error) => {
+                    error.restore(py);
+                    std::ptr::null_mut()
                 }
-            }
-            (Passing::Scalar(scalar), _) => {
-                callable.give(scalar.word(frame.result_integer, frame.result_float), home)
-            }
-            (Passing::Record(class), None) => {
-                let ResultPlan::Wide(wide) = callable.result else { return callable.give(0, home) };
-                let mut bytes = [0; Wide::LARGEST];
-                frame.write_result(class, &mut bytes);
-                wide_object(wide, &bytes)
-            }
+            },
+            (Passing::Scalar(_), _) => callable.give(word, home),
+            (Passing::Record(_), None) => match callable.result {
+                ResultPlan::Wide(kind) => wide_object(kind, &wide),
+                _ => callable.give(0, home),
+            },
         }
     }
 }

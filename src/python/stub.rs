@@ -98,13 +98,23 @@ impl Take for Data {
     #[inline(always)]
     unsafe fn take(object: Object, parameter: &Parameter) -> Result<Self, Failure> {
         // SAFETY: as the caller vouches.
-        let object = unsafe { Borrowed::from_ptr(Python::assume_attached(), object) };
-        match (object.cast_exact::<Ref>(), &parameter.plan) {
-            (Ok(reference), Plan::Pointer(target)) if reference.get().place().ty.id == target.id => {
-                Ok(Data(reference.get().place().address))
-            }
-            _ => Err(Failure::Type),
+        unsafe { referenced(object, parameter).map(Data).ok_or(Failure::Type) }
+    }
+}
+
+/// The address of a `Ref`'s memory, for a parameter that is a pointer to the very type.
+///
+/// # Safety
+/// The GIL is held and `object` is live.
+#[inline(always)]
+pub unsafe fn referenced(object: Object, parameter: &Parameter) -> Option<usize> {
+    // SAFETY: as the caller vouches.
+    let object = unsafe { Borrowed::from_ptr(Python::assume_attached(), object) };
+    match (object.cast_exact::<Ref>(), &parameter.plan) {
+        (Ok(reference), Plan::Pointer(target)) if reference.get().place().ty.id == target.id => {
+            Some(reference.get().place().address)
         }
+        _ => None,
     }
 }
 

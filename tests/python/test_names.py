@@ -221,6 +221,22 @@ def test_a_function_may_be_replaced_and_comes_back(build, monkeypatch):
     assert fresh.two() == 2
 
 
+def test_a_module_of_ones_own_may_have_a_getattr_of_its_own(build):
+    built = build("enum { LIMIT = 9 };\nint one(void);", "int one(void) { return 1; }")
+    module = types.ModuleType("mine")
+
+    def getattr_of_module(name):
+        if name == "made_up":
+            return 7
+        raise AttributeError(name)
+
+    module.__getattr__ = getattr_of_module
+    pythy.create_interface(built.header, built.library, module=module)
+    assert (module.made_up, module.LIMIT, module.one()) == (7, 9, 1)
+    with pytest.raises(AttributeError, match="nothing"):
+        module.nothing  # noqa: B018
+
+
 def test_names_of_ones_own_begin_with_an_underscore_or_live_in_ones_own_module(build):
     built = build("int one(void);", "int one(void) { return 1; }")
     lib = pythy.create_interface(built.header, built.library)
