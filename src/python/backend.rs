@@ -160,6 +160,19 @@ pub fn close_station(py: Python<'_>, station: &Arc<Station>) {
     }
 }
 
+/// The same once no call is under way any more: a callback may close what it was called by.
+pub fn close_after_calls(py: Python<'_>, station: &Arc<Station>) {
+    station.retire();
+    close_if_due(py, station);
+}
+
+/// Ends a worker that was to end after the last call.
+pub fn close_if_due(py: Python<'_>, station: &Arc<Station>) {
+    if station.is_due() {
+        close_station(py, station);
+    }
+}
+
 /// All stations that may have a worker.
 static STATIONS: Mutex<Vec<Weak<Station>>> = Mutex::new(Vec::new());
 

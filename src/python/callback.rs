@@ -91,6 +91,9 @@ unsafe impl Send for Thunk {}
 // SAFETY: as above.
 unsafe impl Sync for Thunk {}
 
+/// What is said where callbacks are nested too deeply.
+pub const TOO_DEEP: &str = "callbacks are nested so deeply that the C stack is nearly used up";
+
 /// How many threads have an exception of a callback to raise: calls look at it when they end.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
 
@@ -349,9 +352,7 @@ unsafe extern "C" fn run(
         let py = Python::assume_attached();
         RUNNING.fetch_add(1, Ordering::Relaxed);
         let outcome = if stack::nearly_used_up() {
-            Err(PyRecursionError::new_err(
-                "callbacks are nested so deeply that the C stack is nearly used up",
-            ))
+            Err(PyRecursionError::new_err(TOO_DEEP))
         } else {
             let bytes = |(index, ty): (usize, &Arc<CType>)| {
                 let address = (*arguments.add(index)).cast::<u8>();

@@ -12,7 +12,7 @@ use pyo3::types::{
 };
 
 use super::array::Array;
-use super::backend::{Sole, close_station};
+use super::backend::{Sole, close_after_calls};
 use super::callback::Callback;
 use super::ctype::{CType, InWorker, Pointee, Shape, Types};
 use super::entry;
@@ -70,7 +70,7 @@ impl Interface {
             std::mem::forget(library);
         }
         if let Some(InWorker { station, sole: Sole(true), .. }) = self.there() {
-            close_station(py, station);
+            close_after_calls(py, station);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::backend::close_if_due;
 use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, callable};
@@ -261,6 +262,9 @@ impl Call<'_, '_> {
             isolation.leave(&entered, &returned, given)
         };
         mirror::fetch(&client)?;
+        if self.callable.is_closed() {
+            close_if_due(self.py, &self.there.station);
+        }
         errno::set(returned.errno);
         if let Some(error) = raised {
             return Err(error);

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use pyo3::exceptions::PyRecursionError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use super::callback::Data;
+use super::callback::{Data, TOO_DEEP};
 use super::mirror;
 use super::plan::Argument;
-use crate::call::errno;
+use crate::call::{errno, stack};
 use crate::worker::{CallbackCall, CallbackResult, Client, Hooks};
 use crate::{Error, Result};
 
@@ -139,6 +140,9 @@ impl Hooks for Attendance<'_> {
 /// Runs a callable; the bytes of its result.
 fn run(py: Python<'_>, data: &Data, call: &CallbackCall) -> PyResult<Vec<u8>> {
     let client = data.client();
+    if stack::nearly_used_up() {
+        return Err(PyRecursionError::new_err(TOO_DEEP));
+    }
     client.map_or(Ok(()), mirror::fetch)?;
     let mut bytes = Vec::new();
     let arguments = call.arguments.iter().map(Vec::as_slice);

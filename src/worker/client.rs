@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,8 @@ struct Inner {
     released: AtomicBool,
     /// Whether somebody runs the callbacks of its other threads.
     served: AtomicBool,
+    /// How many calls are under way.
+    calls: AtomicUsize,
     /// Asked while waiting in requests that have no hooks of their own.
     interrupted: fn() -> Result<()>,
     /// The process that started the worker.
@@ -95,6 +97,7 @@ impl Client {
             roots: Mutex::default(),
             released: AtomicBool::new(false),
             served: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
             interrupted,
             owner: std::process::id(),
             descriptors,
@@ -223,7 +226,15 @@ impl Client {
             Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size })),
             other => unexpected(&other),
         };
-        self.converse(hooks, timeout, write, read)
+        self.0.calls.fetch_add(1, Ordering::AcqRel);
+        let returned = self.converse(hooks, timeout, write, read);
+        self.0.calls.fetch_sub(1, Ordering::AcqRel);
+        returned
+    }
+
+    /// Whether a call is under way.
+    pub fn is_calling(&self) -> bool {
+        self.0.calls.load(Ordering::Acquire) > 0
     }
 
     /// Runs the callbacks that come on other threads than the one that calls are made on, until the worker

@@ -80,6 +80,18 @@ impl Station {
         }
     }
 
+    /// There will be no other worker after this one.
+    pub fn retire(&self) {
+        self.working().closed = true;
+    }
+
+    /// Whether its last worker may end: no call is under way.
+    pub fn is_due(&self) -> bool {
+        let working = self.working();
+        working.closed
+            && working.client.as_ref().is_some_and(|client| client.is_alive() && !client.is_calling())
+    }
+
     /// To be called in the child after a fork: the worker stays the parent's.
     pub fn abandon(&self) {
         // Nobody else can hold the lock: the child has this one thread, and it holds Python's.

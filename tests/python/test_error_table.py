@@ -64,6 +64,9 @@ HEADER = """
     struct pair pair_of(int x); extern struct pair both;
     typedef __int128 huge; __int128 wide(__int128 value);
     int variable(void);
+    int weigh(const struct pair *pair);
+    void leave(int code);
+    int spin(void);
 """
 
 SOURCE = """
@@ -90,6 +93,10 @@ SOURCE = """
     struct box *box_new(void) { return (struct box *)&some; }
     struct lid *lid_new(void) { return (struct lid *)&some; }
     int box_open(struct box *box) { return box == 0; }
+    int weigh(const struct pair *pair) { return pair->x + pair->y; }
+    void exit(int code);
+    void leave(int code) { exit(code); }
+    int spin(void) { for (volatile int i = 0;; i++); return 0; }
     int text(const char *text) { return text == 0; }
     int text_out(char *text) { return text == 0; }
     void fill(unsigned char *bytes, int value) { *bytes = value; }
@@ -987,6 +994,31 @@ TABLE = [
         AttributeError,
         "a ref of type 'int' holds no pointer",
     ),
+    # The worker.
+    Bad(
+        "Error::WorkerCrashed",
+        lambda at: at.isolated.leave(3),
+        pythy.WorkerCrashed,
+        "the C code ended the worker: it called exit(3)",
+    ),
+    Bad(
+        "Error::WorkerTimeout",
+        lambda at: at.isolated.spin(timeout=0.1),
+        TimeoutError,
+        "the call took longer than 0.1 s; the worker has been ended",
+    ),
+    Bad(
+        "Error::WorkerGone",
+        lambda at: at.dead.x,
+        pythy.Error,
+        "the worker has ended (by exit(1)), and what was in its memory is gone",
+    ),
+    Bad(
+        "Failure::Elsewhere",
+        lambda at: at.isolated.weigh(at.lib.new("struct pair")),
+        pythy.Error,
+        "weigh() argument 1 'pair' (const struct pair *) is in the memory of another process: each worker has its own",
+    ),
     # Reports.
     Bad(
         "Error::ReportWrite",
@@ -1011,11 +1043,11 @@ TABLE = [
 # Where the variants that this process cannot bring about are held to their messages.
 ELSEWHERE = {
     "Error::Interrupted": "test_isolated.py, as it is a KeyboardInterrupt",
-    "Error::WorkerBuild": "test_a_worker_that_is_none_is_refused",
-    "Error::WorkerMemory": "tests/worker_calls.rs",
-    "Error::WorkerNonsense": "tests/worker_crashes.rs",
-    "Error::WorkerRefused": "tests/worker_calls.rs",
-    "Error::WorkerStart": "test_a_worker_that_is_none_is_refused",
+    "Error::WorkerBuild": "src/worker/hostile.rs",
+    "Error::WorkerMemory": "test_isolated.py, where a worker gets little memory",
+    "Error::WorkerNonsense": "src/worker/hostile.rs",
+    "Error::WorkerRefused": "test_isolated.py, where a library is replaced",
+    "Error::WorkerStart": "test_isolated.py, where there is no worker",
     "Error::Header": "every HeaderError in this table",
     "Error::HeaderReader": "test_valgrind.py, as headers are read apart under Valgrind only",
     "Error::Log": "tests/evidence_location.rs",
@@ -1065,6 +1097,10 @@ def at(build, cc, tmp_path_factory):
         "int defined_nowhere(void); int one(int a) { return defined_nowhere(); }\n"
     )
     cc(directory / "unresolved.c", directory / "unresolved.so")
+    isolated = pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
+    dead = isolated.new("struct pair")
+    with pytest.raises(pythy.WorkerCrashed):
+        isolated.leave(1)
     closed = pythy.create_interface(built.header, built.library)
     closed_function, closed_record = function(closed), closed.both
     closed.close()
@@ -1072,6 +1108,8 @@ def at(build, cc, tmp_path_factory):
         dir=directory,
         lib=pythy.create_interface(built.header, built.library),
         closed=closed,
+        isolated=isolated,
+        dead=dead,
         closed_function=closed_function,
         closed_record=closed_record,
     )

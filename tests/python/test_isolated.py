@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ HEADER = """
     void unmake(struct point *p);
     int sum(const struct item *item, int count);
     void fill(struct item *item, char byte);
+    unsigned long length_of(const char *text);
     void *map(unsigned long size); void unmap(void *memory, unsigned long size);
     extern int counter; int bump(void);
 """
@@ -59,6 +61,7 @@ SOURCE = """
     int sum(const struct item *item, int count)
     { int s = 0; for (int i = 0; i < count; i++) s += item->numbers[i]; return s; }
     void fill(struct item *item, char byte) { memset(item->text, byte, strlen(item->text)); }
+    unsigned long length_of(const char *text) { return strlen(text); }
     void *map(unsigned long size)
     { return mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
     void unmap(void *memory, unsigned long size) { munmap(memory, size); }
@@ -248,6 +251,53 @@ def test_close_ends_the_worker(lib):
         with pytest.raises(pythy.Error) as caught:
             use()
         assert str(caught.value) == message
+
+
+def test_a_worker_that_does_not_start_is_told(built, tmp_path, monkeypatch):
+    worker = tmp_path / "bin" / "pythy-worker"
+    monkeypatch.setattr(pythy, "__file__", str(tmp_path / "__init__.py"))
+
+    def start():
+        with pytest.raises(pythy.Error) as caught:
+            pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
+        return str(caught.value)
+
+    assert start() == f"the worker '{worker}' cannot be started: No such file or directory (os error 2)"
+    worker.parent.mkdir()
+    worker.write_text("#!/bin/sh\nexit 3\n")
+    worker.chmod(0o755)
+    assert start() == f"the worker '{worker}' cannot be started: by exit(3)"
+
+
+def test_a_worker_without_memory_says_so(isolated):
+    with pythy.worker(checker="none") as worker:
+        lib = isolated(worker=worker)
+        assert lib.add(1, 2) == 3
+        resource.prlimit(worker.pid, resource.RLIMIT_AS, (1 << 28, 1 << 28))
+        with pytest.raises(MemoryError) as caught:
+            lib.length_of(bytearray(1 << 28))
+        assert str(caught.value) == f"the worker has no memory for {1 << 28} bytes"
+        with pytest.raises(MemoryError) as caught:
+            lib.new("char[1 << 28]")
+        assert str(caught.value) == f"no memory for a 'char[{1 << 28}]' of {1 << 28} bytes"
+        assert lib.add(1, 2) == 3
+
+
+def test_a_library_that_was_replaced_may_lack_a_function_in_the_next_worker(build, cc, tmp_path):
+    built = build("int one(void); int two(void);", "int one(void) { return 1; } int two(void) { return 2; }")
+    lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
+    assert (lib.one(), lib.two()) == (1, 2)
+    built.source.write_text("int one(void) { return 10; }")
+    built.library.unlink()
+    cc(built.source, built.library)
+    assert (lib.one(), lib.two()) == (1, 2)
+    with pytest.raises(TimeoutError):
+        lib.one(timeout=1e-9)
+    assert lib.one() == 10
+    with pytest.raises(pythy.Error) as caught:
+        lib.two()
+    assert str(caught.value) == f"the new worker does not find the function in {built.library}"
+    lib.close()
 
 
 # Several interfaces.

@@ -260,6 +260,7 @@ def test_a_header_with_code_of_its_own_need_not_promise_anything(tmp_path, cc):
     assert lib.three() == 3
 
 
+@pytest.mark.in_process_only("each library has a worker of its own, where no other is loaded")
 def test_two_libraries_of_one_name_are_not_mixed_up(tmp_path, cc, natively):
     for version in (1, 2):
         directory = tmp_path / f"v{version}"
@@ -302,6 +303,7 @@ def test_real_headers(header, library, check):
     assert check(lib)
 
 
+@pytest.mark.in_process_only("there it is the worker that runs under Valgrind")
 def test_findings_name_the_headers_line_and_declaration(tmp_path, cc, under_valgrind):
     header = """
         #include <stdlib.h>
