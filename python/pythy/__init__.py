@@ -71,6 +71,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "_native":
+        import pythy._native
+
+        return pythy._native
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _load()
