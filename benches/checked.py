@@ -2,8 +2,8 @@
 
     python benches/checked.py [--rounds N] [--check]
 
-Each figure is a ratio of two loops in processes that run in turn, by the processor time they take; the fastest of
-the rounds counts.
+Each figure is a ratio of two loops in processes that run in turn, by the processor time they take; the
+fastest of the rounds counts.
 `--check` makes a missed target an exit code of 1.
 """
 

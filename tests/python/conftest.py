@@ -39,7 +39,7 @@ def both_backends(request):
 
 @pytest.fixture
 def repeats(both_backends):
-    """``repeats(times)``: as often as there is time for, where a call takes microseconds and not nanoseconds."""
+    """``repeats(times)``: as often as there is time for, where a call takes microseconds."""
     return lambda times: times if both_backends == "inprocess" else times // 25
 
 

@@ -139,7 +139,8 @@ def test_a_crash_is_an_exception_and_the_next_call_has_a_fresh_worker(lib, use, 
             lambda: lib.new("struct point", point),
             lambda: lib.buffer(made, 8),
         ],
-        "x_of() argument 1 'p' (const struct point *) is in the memory of another process: each worker has its own": [
+        "x_of() argument 1 'p' (const struct point *)"
+        " is in the memory of another process: each worker has its own": [
             lambda: lib.x_of(point),
             lambda: lib.x_of(made),
         ],
@@ -163,7 +164,8 @@ def test_an_owned_pointer_of_a_dead_worker_frees_nothing(lib, monkeypatch):
     del owned
     gc.collect()
     assert [str(error) for error in raised] == [
-        "unmake() argument 1 'p' (struct point *) is in the memory of another process: each worker has its own"
+        "unmake() argument 1 'p' (struct point *)"
+        " is in the memory of another process: each worker has its own"
     ]
     assert lib.add(1, 2) == 3
 
@@ -310,7 +312,8 @@ def test_interfaces_have_a_worker_each(isolated):
     with pytest.raises(pythy.Error) as caught:
         other.x_of(one.make(1))
     assert str(caught.value) == (
-        "x_of() argument 1 'p' (const struct point *) is in the memory of another process: each worker has its own"
+        "x_of() argument 1 'p' (const struct point *)"
+        " is in the memory of another process: each worker has its own"
     )
 
 
@@ -557,7 +560,8 @@ def test_a_fork_of_python_has_a_worker_of_its_own(lib):
     assert said == [
         "2",
         GONE.format("it belongs to the process that this one was forked from"),
-        "x_of() argument 1 'p' (const struct point *) is in the memory of another process: each worker has its own",
+        "x_of() argument 1 'p' (const struct point *)"
+        " is in the memory of another process: each worker has its own",
     ]
     assert (lib.bump(), made.x) == (41, 1)
 
@@ -590,7 +594,9 @@ def test_a_program_that_ends_with_callbacks_in_use_ends_well(built, natively):
     """The thread that serves them is gone before Python is."""
     run = natively(f"""
         import pythy
-        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated", checker="none")
+        lib = pythy.create_interface(
+            {str(built.header)!r}, {str(built.library)!r}, backend="isolated", checker="none"
+        )
         kept = lib.callback("binary")(lambda a, b: a + b)
         print(lib.apply(kept, 1, 2))
     """)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pythy
-from pythy.cli.run import interpreter as running_interpreter
+from pythy.launch import interpreter as running_interpreter
 
 # The exit code for a Valgrind that is missing or unusable.
 NO_VALGRIND = 3
