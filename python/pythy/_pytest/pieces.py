@@ -64,7 +64,7 @@ class _Joined:
                 ("bytes", "blocks", "indirect_bytes", "indirect_blocks"), 0
             )
             totals["leaked_bytes"] += leaked["bytes"] + leaked["indirect_bytes"]
-            totals["leaked_blocks"] += leaked["blocks"] + leaked["indirect_blocks"]
+            totals["leaked_blocks"] += leaked["blocks"] + (leaked["indirect_blocks"] or 0)
 
     def _add_notes(self, report: Report) -> None:
         self.report["notes"] += [note for note in report["notes"] if note not in self.report["notes"]]

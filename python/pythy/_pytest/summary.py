@@ -47,7 +47,7 @@ class Summary:
                 row[0] += finding["count"]
             else:
                 row[1] += leaked["bytes"] + leaked["indirect_bytes"]
-                row[2] += leaked["blocks"] + leaked["indirect_blocks"]
+                row[2] += leaked["blocks"] + (leaked["indirect_blocks"] or 0)
         if not rows:
             return
         table = [HEADINGS]
