@@ -221,8 +221,31 @@ def create_interface(
     gil: Literal["release", "hold"] = "release",
     leak_check: Literal["call", "test", "session", "off"] | None = None,
     check_results: bool = False,
+    timeout: float | None = None,
+    worker: Worker | None = None,
 ) -> ModuleType:
     """Reads C headers and a shared library, and returns a module with the library's functions."""
+
+@final
+class Worker:
+    """A worker process for several interfaces: ``create_interface(..., worker=worker)``."""
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process; None where none is running."""
+    def close(self) -> None:
+        """Ends the worker. Doing it twice is no error."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Literal[False]: ...
+
+def worker(*, checker: Literal["memcheck", "none"] | None = None) -> Worker:
+    """Starts a worker process that several interfaces can share."""
 
 def errno() -> int:
     """C's errno as the last foreign call of this thread left it."""

@@ -264,7 +264,7 @@ def test_a_worker_that_does_not_start_is_told(built, tmp_path, monkeypatch):
             pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
         return str(caught.value)
 
-    assert start() == f"the worker '{worker}' cannot be started: No such file or directory (os error 2)"
+    assert start() == f"the worker '{worker}' cannot be started: it does not exist; reinstall pythy"
     worker.parent.mkdir()
     worker.write_text("#!/bin/sh\nexit 3\n")
     worker.chmod(0o755)
@@ -280,21 +280,27 @@ def test_a_worker_without_memory_says_so(isolated):
             lib.length_of(bytearray(1 << 28))
         assert str(caught.value) == f"the worker has no memory for {1 << 28} bytes"
         with pytest.raises(MemoryError) as caught:
-            lib.new("char[1 << 28]")
+            lib.new(f"char[{1 << 28}]")
         assert str(caught.value) == f"no memory for a 'char[{1 << 28}]' of {1 << 28} bytes"
         assert lib.add(1, 2) == 3
 
 
 def test_a_library_that_was_replaced_may_lack_a_function_in_the_next_worker(build, cc, tmp_path):
-    built = build("int one(void); int two(void);", "int one(void) { return 1; } int two(void) { return 2; }")
+    built = build(
+        "int one(void); int two(void); void end(void);",
+        """
+        #include <stdlib.h>
+        int one(void) { return 1; } int two(void) { return 2; } void end(void) { exit(0); }
+        """,
+    )
     lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
     assert (lib.one(), lib.two()) == (1, 2)
     built.source.write_text("int one(void) { return 10; }")
     built.library.unlink()
     cc(built.source, built.library)
     assert (lib.one(), lib.two()) == (1, 2)
-    with pytest.raises(TimeoutError):
-        lib.one(timeout=1e-9)
+    with pytest.raises(pythy.WorkerCrashed):
+        lib.end()
     assert lib.one() == 10
     with pytest.raises(pythy.Error) as caught:
         lib.two()
@@ -520,18 +526,19 @@ def test_what_a_callback_on_a_thread_of_c_raises_is_unraisable(lib, monkeypatch)
     assert [repr(error) for error in raised] == ["KeyError('lost')"]
 
 
-def test_the_thread_for_callbacks_keeps_no_worker(built):
-    lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
+def test_the_thread_for_callbacks_ends_with_its_worker(isolated):
+    lib = isolated()
     assert lib.apply(lambda a, b: os.getpid(), 1, 2) == os.getpid()
-    names = [thread.name for thread in threading.enumerate() if thread.name.startswith("pythy callbacks")]
-    process = int(names[-1].rsplit(" ", 1)[1])
-    assert is_there(process)
-    del lib
-    gc.collect()
-    until = time.monotonic() + 20
-    while is_there(process) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not is_there(process)
+    named = [
+        thread for thread in threading.enumerate() if thread.name.startswith("pythy callbacks of worker ")
+    ]
+    thread = named[-1]
+    assert is_there(int(thread.name.rsplit(" ", 1)[1]))
+    assert thread.daemon
+    lib.close()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert not is_there(int(thread.name.rsplit(" ", 1)[1]))
 
 
 # Processes.
