@@ -247,6 +247,12 @@ class Worker:
 def worker(*, checker: Literal["memcheck", "none"] | None = None) -> Worker:
     """Starts a worker process that several interfaces can share."""
 
+def abandon_workers() -> None:
+    """In the child after a fork: the workers stay the parent's."""
+
+def end_workers() -> None:
+    """At the end of the program: ends the workers as programs end."""
+
 def errno() -> int:
     """C's errno as the last foreign call of this thread left it."""
 

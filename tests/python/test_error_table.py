@@ -999,7 +999,8 @@ TABLE = [
         "Error::WorkerCrashed",
         lambda at: at.isolated.leave(3),
         pythy.WorkerCrashed,
-        "the C code ended the worker: it called exit(3)",
+        "the C code ended the worker: it called exit(3)\n"
+        f"leave() ({{dir}}/code.h:{line_of('void leave')}): exit: the C code called exit(3)",
     ),
     Bad(
         "Error::WorkerTimeout",
@@ -1046,7 +1047,7 @@ ELSEWHERE = {
     "Error::WorkerBuild": "src/worker/hostile.rs",
     "Error::WorkerMemory": "test_isolated.py, where a worker gets little memory",
     "Error::WorkerNonsense": "src/worker/hostile.rs",
-    "Error::WorkerRefused": "test_isolated.py, where a library is replaced",
+    "Error::WorkerRefused": "nowhere: only a file of the library's that changed meanwhile brings it about",
     "Error::WorkerStart": "test_isolated.py, where there is no worker",
     "Error::Header": "every HeaderError in this table",
     "Error::HeaderReader": "test_valgrind.py, as headers are read apart under Valgrind only",
