@@ -150,7 +150,7 @@ fn a_worker_that_makes_sense_is_understood() {
             r#"Loaded { handle: Handle(5), path: "/l.so", base: 4096 }"#,
             "Some(32)",
             &format!(
-                "Returned {{ word: 9, wide: {:?}, text: Some([104, 105]), errno: 1, errors: 2, leaks: 0, count: 3 }}",
+                "Returned {{ word: 9, wide: {:?}, text: Some([104, 105]), errno: 1, errors: 2, leaks: 0, count: 3, micros: 6 }}",
                 [0; 32]
             ),
             "()",

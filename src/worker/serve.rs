@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::channel::{Broken, Channel, Forever, Frame, Talk};
 use super::closures::Thunk;
@@ -408,14 +409,14 @@ impl Worker {
     /// Sends the answer to a call that is over, and what a leak check says of it.
     fn send_after_call(&self, leak_check: bool) -> Talk<()> {
         let mut channel = self.channel();
-        let before = self.count();
-        let start = std::time::Instant::now();
+        let (before, mut micros) = (self.count(), 0);
         if leak_check {
+            let start = Instant::now();
             channel.forget();
             bracket::leak_check_added();
+            micros = u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX);
         }
         let count = self.count();
-        let micros = u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX);
         channel.frame().put(&After { leaks: count - before, count, micros })?;
         self.send(&mut channel)
     }
