@@ -203,7 +203,8 @@ impl<'a> Resolver<'a> {
             return Err(directive.malformed(FORM));
         }
         let function = self.function(directive, function)?.name.clone();
-        self.found.aliases.push(Alias { function, name: name.to_owned() });
+        let location = Some(directive.location.clone());
+        self.found.aliases.push(Alias { function, name: name.to_owned(), location });
         Ok(())
     }
 
@@ -217,7 +218,8 @@ impl<'a> Resolver<'a> {
         let renamed = self.interface.functions.iter().filter_map(|function| {
             let middle = function.name.strip_prefix(before)?.strip_suffix(after)?;
             let name = format!("{new_before}{middle}{new_after}");
-            is_identifier(&name).then(|| Alias { function: function.name.clone(), name })
+            let location = Some(directive.location.clone());
+            is_identifier(&name).then(|| Alias { function: function.name.clone(), name, location })
         });
         let known = self.found.aliases.len();
         self.found.aliases.extend(renamed);

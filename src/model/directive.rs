@@ -56,6 +56,8 @@ pub struct Alias {
     pub function: String,
     /// The name in Python.
     pub name: String,
+    /// The directive; `None` for a name that goes without saying.
+    pub location: Option<Location>,
 }
 
 /// A Python function that wraps C functions.

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefReferenc
 use super::backend::{Backend, Worker, program};
 use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, InWorker, Pointee, Types};
+use super::directives;
 use super::entry;
 use super::exceptions;
 use super::failure::type_name;
@@ -72,10 +73,6 @@ pub fn create_interface<'py>(
     timeout: Option<Bound<'py, PyAny>>,
     worker: Option<Bound<'py, Worker>>,
 ) -> PyResult<Bound<'py, PyModule>> {
-    if wrapper_modules.is_some() {
-        let message = "wrapper_modules is not implemented in this version of pythy";
-        return Err(exceptions::Error::new_err(message));
-    }
     let timeout = timeout.map_or(Ok(None), |timeout| isolated::seconds(&timeout))?;
     let decode = decodes(encoding.as_deref())?;
     let release_gil = match gil {
@@ -104,6 +101,8 @@ pub fn create_interface<'py>(
     let library_file = path("library_file", &library_file)?;
     let Joined { mut model, library, bindings, names } = join(py, &options, &library_file, loader)?;
     let library = Arc::new(library);
+    let directives = directives::in_force(std::mem::take(&mut model.directives), &bindings);
+    let directed = directives.as_ref().map(|directives| directives::described(directives, &bindings));
     // The names have these.
     model.globals.clear();
     // Code in a module of the user's reaches its globals without asking the module.
@@ -150,6 +149,7 @@ pub fn create_interface<'py>(
             skipped,
             functions: Functions::new(functions.collect()),
             library: Mutex::new(Some(library)),
+            hidden: Mutex::default(),
             shared: all_at_once,
         },
     )?;
@@ -157,6 +157,10 @@ pub fn create_interface<'py>(
         module.setattr(*method, interface.getattr(*method)?)?;
     }
     module.setattr("__interface__", &interface)?;
+    if let Some(directed) = directed {
+        let arguments = (&module, &interface, directed, wrapper_modules);
+        py.import("pythy._directives")?.call_method1("apply", arguments)?;
+    }
     if all_at_once {
         interface.get().make_all(py)?;
     }
@@ -165,16 +169,17 @@ pub fn create_interface<'py>(
     Ok(module)
 }
 
-/// The builtin of a bound function.
+/// The builtin of a bound function, with another name than its own if one is given.
 pub fn builtin<'py>(
     module: &Bound<'py, PyString>,
     function: BoundFunction,
     types: &Arc<Types>,
+    name: Option<&str>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let Some(calls) = types.calls.get() else {
         return Err(exceptions::Error::new_err(format!("the interface '{module}' is not ready yet")));
     };
-    Making { calls, types }.builtin(module, function)
+    Making { calls, types }.builtin(module, function, name)
 }
 
 /// The headers as messages name them.
@@ -358,6 +363,7 @@ impl Making<'_> {
         &self,
         module: &Bound<'py, PyString>,
         function: BoundFunction,
+        name: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let journal_id = add_declaration(self.calls, || Declaration {
             name: function.declaration.name.clone(),
@@ -366,7 +372,7 @@ impl Making<'_> {
             library: self.calls.library.clone(),
             leaks: self.calls.checks.leaks != LeakCheck::Off,
         });
-        self.entered(module, function, journal_id, None)
+        self.entered(module, function, journal_id, (None, name))
     }
 
     /// The builtin of a function that the journal has.
@@ -375,10 +381,10 @@ impl Making<'_> {
         module: &Bound<'py, PyString>,
         function: BoundFunction,
         journal_id: u32,
-        at: Option<&Home>,
+        (at, name): (Option<&Home>, Option<&str>),
     ) -> PyResult<Bound<'py, PyAny>> {
         let BoundFunction { mut declaration, address, shape } = function;
-        let (name, doc) = face(&declaration)?;
+        let (name, doc) = face(&declaration, name)?;
         let parameters: Box<[Parameter]> = std::mem::take(&mut declaration.parameters)
             .into_iter()
             .map(|parameter| Parameter {
@@ -495,7 +501,7 @@ pub fn function_at(
     let keepable = matches!(shape, CallShape::Scalars(_));
     let bound = BoundFunction { declaration, address: address as *const _, shape };
     let making = Making { calls, types };
-    Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id, Some(home))?.unbind(), keepable))
+    Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id, (Some(home), None))?.unbind(), keepable))
 }
 
 /// The names of the parameters in Python, each once.
@@ -518,8 +524,8 @@ pub fn parameter_names(declaration: &Function) -> Vec<String> {
 }
 
 /// The name in Python, and the documentation with the signature before it.
-fn face(declaration: &Function) -> PyResult<(CString, CString)> {
-    let name = python_name(&declaration.name);
+fn face(declaration: &Function, name: Option<&str>) -> PyResult<(CString, CString)> {
+    let name = name.map_or_else(|| python_name(&declaration.name), str::to_owned);
     let mut parameters = parameter_names(declaration);
     if !parameters.is_empty() {
         parameters.push("/".to_owned());

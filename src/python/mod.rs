@@ -10,6 +10,7 @@ mod convert;
 mod create;
 mod ctype;
 mod describe;
+mod directives;
 mod entry;
 mod enumeration;
 mod errno;
