@@ -69,3 +69,12 @@ __all__ = [
 
 if running_under_valgrind() or _native.left_behind():
     _atexit.register(_native.report_at_exit)
+
+
+def __getattr__(name: str):
+    # What few programs need is imported when it is asked for: each import takes as long as a header from the cache.
+    if name in ("backend", "classes", "sockapi", "variable", "wrappers"):
+        import importlib
+
+        return importlib.import_module(f"pythy.{name}")
+    raise AttributeError(f"module 'pythy' has no attribute {name!r}")

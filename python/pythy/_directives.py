@@ -42,11 +42,11 @@ class _Application:
         self.prepare()
         for described in self.directives.classes:
             self.make_class(described)
-        made = {c_name: self.function(row) for c_name, row in self.rows.items()}
+        made = {c_name: self.function(row) for c_name, row in self.rows.items() if self.is_changed(row)}
         for described in self.directives.classes:
             self.fill_class(described, made)
         for c_name, row in self.rows.items():
-            self.bind(row, made[c_name])
+            self.bind(row, made.get(c_name))
         self.hide()
 
     def prepare(self) -> None:
@@ -83,7 +83,9 @@ class _Application:
     # Classes.
 
     def make_class(self, described) -> None:
-        cleanups = (one.function for one in self.directives.cleanups if getattr(one, "class") == described.argument)
+        cleanups = (
+            one.function for one in self.directives.cleanups if getattr(one, "class") == described.argument
+        )
         free = next(cleanups, None)
         made = type(
             described.name,
@@ -135,6 +137,9 @@ class _Application:
 
     # Functions.
 
+    def is_changed(self, row) -> bool:
+        return row.c_name in self.lengths or row.c_name in self.wrappers or self.concerns_objects(row)
+
     def function(self, row) -> variable.Function:
         """The function with all that is about it applied, the outermost wrapper last."""
         c_name = row.c_name
@@ -144,21 +149,21 @@ class _Application:
         if owner is not None:
             made.cls = self.classes[owner.argument]
         made.row = row
-        made.py_func = made.builtin = self.in_memory(row)
-        made.doc = made.builtin.__doc__
+        made.py_func = self.in_memory(row)
+        made.doc = made.py_func.__doc__
         for wrap in reversed(self.wrappers.get(c_name, ())):
             wrap(made)
         if self.concerns_objects(row):
             made.py_func = self.with_objects(row, made.py_func)
-        made.is_plain = made.py_func is made.builtin
         return made
 
     def python_name(self, row) -> str:
         return "__init__" if row.c_name in self.inits else self.aliases.get(row.c_name, [row.name])[0]
 
-    def names(self, row, made: variable.Function) -> list[str]:
-        """The names of a function in Python, those that wrappers gave it first."""
-        return [made.py_name, *self.aliases.get(row.c_name, [row.name])[1:]]
+    def names(self, row, made: variable.Function | None) -> list[str]:
+        """The names of a function in Python; wrappers may have changed the first."""
+        first, *others = self.aliases.get(row.c_name, [row.name])
+        return [made.py_name if made else first, *others]
 
     def in_memory(self, row) -> Callable:
         """The function that knows how long memory is, and frees what is the caller's."""
@@ -169,8 +174,10 @@ class _Application:
         frees_text = free is not None and row.result.text
         if not of_result and not of_arguments and not frees_text:
             return interface.function(row.name)
-        another = self.aliases.get(c_name, [row.name])[0]
-        call = interface.function(row.name, another, row.result.text and bool(of_result or frees_text))
+        if row.result.text and (of_result or frees_text):
+            call = interface.function(row.name, as_pointer=True)
+        else:
+            call = interface.function(row.name)
         free = interface.function(free.name) if free and (of_result or frees_text) else None
         decode = self.decodes
 
@@ -235,27 +242,34 @@ class _Application:
 
     # The module.
 
-    def bind(self, row, made: variable.Function) -> None:
-        names = [row.name]
+    def bind(self, row, made: variable.Function | None) -> None:
+        names = [] if made is None else [row.name]
         if row.c_name not in self.class_of:
             names += self.names(row, made)
         for name in dict.fromkeys(names):
-            if made.is_plain and name == row.name:
-                continue
-            if name != row.name and name in self.interface.own_names:
-                alias = next(one for one in self.directives.aliases if name in (one.name,))
-                where = f"{_place(alias.location)}: " if alias.location else ""
-                raise HeaderError(f"{where}'{name}' is one of pythy's own functions")
-            if made.is_plain:
-                self.module.__dict__[name] = self.interface.function(row.name, name)
-            else:
+            if name != row.name:
+                self.check_name(row, name)
+            if made is not None:
                 self.module.__dict__[name] = _named(_plain(made), name, self.module)
+            elif name != row.name:
+                self.module.__dict__[name] = self.interface.function(row.name, name)
+
+    def check_name(self, row, name: str) -> None:
+        """Refuses a name that would hide what every module has."""
+        if name in self.interface.own_names:
+            of_row = (
+                one for one in self.directives.aliases if (one.function, one.name) == (row.c_name, name)
+            )
+            place = next((one.location for one in of_row if one.location), None)
+            where = f"{_place(place)}: " if place else ""
+            raise HeaderError(
+                f"{where}'{name}' is one of pythy's own functions, {row.c_name}() cannot have its name"
+            )
 
     def hide(self) -> None:
         hidden = {}
         for c_name in self.directives.private:
-            if c_name in self.rows:
-                row = self.rows[c_name]
+            if row := self.rows.get(c_name):
                 for name in {row.name, *self.aliases.get(c_name, ())}:
                     hidden[name] = f"{row.location}: '{name}' is declared, but it is private"
                     self.module.__dict__.pop(name, None)

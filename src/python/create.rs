@@ -84,7 +84,9 @@ pub fn create_interface<'py>(
     };
     let options = options(header_files, include_dirs, defines, clang_args)?;
     // First of all, so that it starts while the headers are read.
-    let backend = Backend::chosen(py, backend, checker.as_deref(), worker.as_ref())?;
+    let mode = if backend.is_none() && worker.is_none() { mode_of_program(py)? } else { None };
+    let checked_at_close = mode.as_deref() == Some("isolated");
+    let backend = Backend::chosen(py, backend.or(mode), checker.as_deref(), worker.as_ref())?;
     if timeout.is_some() && matches!(backend, Backend::InProcess) {
         return Err(PyValueError::new_err(
             "timeout is for backend='isolated' only: only a worker can be ended",
@@ -166,7 +168,19 @@ pub fn create_interface<'py>(
     }
     // C's variables are read and written through the module itself.
     module.setattr("__class__", py.import("pythy._module")?.getattr("InterfaceModule")?)?;
+    if checked_at_close {
+        py.import("pythy.backend")?.call_method1("check_at_close", (&module,))?;
+    }
     Ok(module)
+}
+
+/// The backend that the program has chosen with `pythy.backend.set_mode`.
+fn mode_of_program(py: Python<'_>) -> PyResult<Option<String>> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    match modules.cast::<PyDict>()?.get_item("pythy.backend")? {
+        Some(backend) => backend.call_method0("chosen")?.extract(),
+        None => Ok(None),
+    }
 }
 
 /// The builtin of a bound function, with another name than its own if one is given.

@@ -1,6 +1,7 @@
 //! What stands behind a module: the methods it has beside the library's functions.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -110,6 +111,23 @@ impl Interface {
     /// Takes functions out of the module; each name has what is said to who asks for it.
     fn hide(&self, names: HashMap<String, String>) {
         self.hidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(names);
+    }
+
+    /// The path of the library.
+    #[getter]
+    fn library(&self) -> Option<PathBuf> {
+        Some(self.types.calls.get()?.library.clone())
+    }
+
+    /// The address of a function that the library exports.
+    fn address(&self, name: &str) -> PyResult<Option<usize>> {
+        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let Some(library) = library else {
+            let message = format!("the function '{name}' was asked for after its interface was closed");
+            return Err(exceptions::Error::new_err(message));
+        };
+        let symbol = library.symbols().get(name).filter(|symbol| symbol.kind == SymbolKind::Function);
+        Ok(if symbol.is_some() { library.address(name)?.map(|address| address as usize) } else { None })
     }
 
     /// Whether text comes as str.
