@@ -9,8 +9,8 @@ use std::process::Command;
 
 use pythy::header::{Options, parse};
 use pythy::model::{
-    ConstantValue, Directives, Enumeration, Expression, Field, FloatType, Function, Interface, Linkage, Location, Record, RecordKind,
-    Text, Type, TypeKind,
+    ConstantValue, Directives, Enumeration, Expression, Field, FloatType, Function, Interface, Linkage,
+    Location, Record, RecordKind, Text, Type, TypeKind,
 };
 
 #[test]
@@ -92,8 +92,13 @@ fn render(interface: &Interface) -> String {
 fn render_directives(text: &mut String, directives: &Directives) {
     for class in &directives.classes {
         let record = class.record.as_deref().unwrap_or("anything");
-        heading(text, &format!("class {} of {}: {record}", class.name, class.argument), &class.location, &None);
-        for init in &class.init {
+        heading(
+            text,
+            &format!("class {} of {}: {record}", class.name, class.argument),
+            &class.location,
+            &None,
+        );
+        if let Some(init) = &class.init {
             writeln!(text, "  init {init}").unwrap();
         }
         for method in &class.methods {
@@ -120,7 +125,8 @@ fn render_directives(text: &mut String, directives: &Directives) {
     for length in &directives.lengths {
         let whose = length.parameter.map_or("result".to_owned(), |index| format!("parameter {index}"));
         let expression = show_expression(&length.expression);
-        writeln!(text, "length {} {whose}: {expression}, {} bytes each", length.function, length.unit).unwrap();
+        writeln!(text, "length {} {whose}: {expression}, {} bytes each", length.function, length.unit)
+            .unwrap();
     }
     for cleanup in &directives.cleanups {
         let class = cleanup.class.as_deref().map_or(String::new(), |class| format!(", class {class}"));

@@ -72,7 +72,7 @@ if running_under_valgrind() or _native.left_behind():
 
 
 def __getattr__(name: str):
-    # What few programs need is imported when it is asked for: each import takes as long as a header from the cache.
+    # What few programs need: each import takes as long as a header from the cache.
     if name in ("backend", "classes", "sockapi", "variable", "wrappers"):
         import importlib
 

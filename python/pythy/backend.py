@@ -12,8 +12,11 @@ default_mode: str | None = None
 
 
 def set_mode(mode: str) -> None:
-    """Says where the code of interfaces made from now on runs: "ctypes" is this process, "sockapi" one of its own under
-    Valgrind. close() of such an interface raises ValueError when Valgrind has found something."""
+    """Says where the C code of interfaces made from now on runs.
+
+    "ctypes" is this process, "sockapi" one of its own under Valgrind: there close() raises ValueError when
+    Valgrind has found something.
+    """
     global default_mode
     if mode not in _BACKENDS:
         raise ValueError(f"Unsupported backend mode: {mode}")

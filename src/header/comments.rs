@@ -157,7 +157,10 @@ impl Comments {
         let after = self.list[self.count_before(offset)..].iter().find(|comment| comment.starts_line);
         let after =
             after.filter(|comment| is_run(self.slice(offset, comment.start)) && self.after_declarations());
-        let names_it = |comment: &&Comment| has_word(self.slice(comment.start, comment.end), name.as_bytes());
+        let names_it = |comment: &&Comment| {
+            has_word(self.slice(comment.start, comment.end), name.as_bytes())
+                && self.clean(comment).is_some_and(|text| has_word(text.as_bytes(), name.as_bytes()))
+        };
         before.into_iter().chain(after).filter(|comment| !comment.backward).find(names_it)
     }
 
@@ -229,7 +232,8 @@ fn without_directives(text: Rc<[u8]>) -> (Rc<[u8]>, Vec<Comment>) {
     let lines = directives::lines(&text);
     let only_directives = |comment: &Comment| {
         lines.iter().any(|line| (comment.start..comment.end).contains(&line.offset))
-            && clean(&String::from_utf8_lossy(text.get(comment.start..comment.end).unwrap_or_default())).is_none()
+            && clean(&String::from_utf8_lossy(text.get(comment.start..comment.end).unwrap_or_default()))
+                .is_none()
     };
     let (bare, list): (Vec<_>, Vec<_>) = all.into_iter().partition(only_directives);
     if bare.is_empty() {

@@ -60,16 +60,18 @@ pub(super) fn of_unit(unit: &TranslationUnit<'_>, sources: &Sources) -> Vec<Dire
     let mut found: Vec<(Rc<Source>, Line)> = Vec::new();
     for source in own_sources(unit, sources) {
         let lines = lines_in_force(unit, &source);
-        found.extend(lines.into_iter().filter(|line| line.word != "define").map(|line| (source.clone(), line)));
+        found.extend(
+            lines.into_iter().filter(|line| line.word != "define").map(|line| (source.clone(), line)),
+        );
     }
     if found.is_empty() {
         return Vec::new();
     }
     let declarations = declarations(unit, sources);
     let next = |source: &Source, line: &Line| {
-        let later = declarations.iter().filter(|(place, offset, _)| {
-            place.path == source.path && *offset > line.offset
-        });
+        let later = declarations
+            .iter()
+            .filter(|(place, offset, _)| place.path == source.path && *offset > line.offset);
         later.min_by_key(|(_, offset, _)| *offset).map(|(.., declared)| declared.clone())
     };
     found
@@ -155,7 +157,12 @@ fn lines_of(text: &[u8], comment: &Comment) -> Vec<Line> {
         if let Some((word, rest)) = directive(&content) {
             let spaces = content.len() - content.trim_start().len();
             let offset = start + blank + marks + spaces;
-            found.push(Line { offset, comment_end: comment.end, word: word.to_owned(), rest: rest.to_owned() });
+            found.push(Line {
+                offset,
+                comment_end: comment.end,
+                word: word.to_owned(),
+                rest: rest.to_owned(),
+            });
         }
         start += line.len();
     }
@@ -188,7 +195,8 @@ mod tests {
         assert_eq!(directive("$class box"), Some(("class", "box")));
         assert_eq!(directive(" $ private */"), Some(("private", "")));
         assert_eq!(directive("$ frobnicate it"), Some(("frobnicate", "it")));
-        for other in ["$Id$", "$Id: code.h 12 $", "$HOME is", "it costs $ 12", "$ 12", "$ ./run.sh", "$", ""] {
+        for other in ["$Id$", "$Id: code.h 12 $", "$HOME is", "it costs $ 12", "$ 12", "$ ./run.sh", "$", ""]
+        {
             assert_eq!(directive(other), None, "{other}");
         }
     }
@@ -197,7 +205,8 @@ mod tests {
     fn comments_of_every_style_have_directives() {
         let text = b"// $ private\n/// $ class a\n/* $ class b */ int x;\n/**\n * $ class c\n * text $ class d\n */\n\
             /*\n  $ class e\n  // $ class f\n*/\nchar *s = \"// $ class g\";\n";
-        let found: Vec<_> = lines(text).into_iter().map(|line| format!("{} {}", line.word, line.rest)).collect();
+        let found: Vec<_> =
+            lines(text).into_iter().map(|line| format!("{} {}", line.word, line.rest)).collect();
         assert_eq!(found, ["private ", "class a", "class b", "class c", "class e", "class f"]);
         let offsets: Vec<_> = lines(text).into_iter().map(|line| text[line.offset]).collect();
         assert_eq!(offsets, [b'$'; 6]);

@@ -42,9 +42,10 @@ impl Patterns {
 
     /// The names without a `*`, and whether each is that of a class.
     pub(super) fn plain_names(&self) -> impl Iterator<Item = (&str, bool)> {
-        let names = self.0.iter().flat_map(|pattern| {
-            pattern.alternatives.iter().map(|name| (name.as_str(), pattern.of_class))
-        });
+        let names = self
+            .0
+            .iter()
+            .flat_map(|pattern| pattern.alternatives.iter().map(|name| (name.as_str(), pattern.of_class)));
         names.filter(|(name, of_class)| !name.contains('*') && !(*of_class && *name == NONE))
     }
 }
@@ -98,7 +99,8 @@ mod tests {
             ("circle_area", Some("circle")),
         ];
         let patterns = Patterns::of(&patterns.split(' ').collect::<Vec<_>>());
-        let found = functions.iter().filter(|(name, class)| patterns.choose(name, *class)).map(|(name, _)| *name);
+        let found =
+            functions.iter().filter(|(name, class)| patterns.choose(name, *class)).map(|(name, _)| *name);
         assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 

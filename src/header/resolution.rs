@@ -15,7 +15,9 @@ pub(super) fn resolve(directives: Vec<Directive>, interface: &Interface) -> Head
     let functions = interface.functions.iter().map(|function| (function.name.as_str(), function)).collect();
     let mut resolver = Resolver { interface, functions, found: Directives::default() };
     // A class is needed by all that name it; of wrappers, the updates come after what they update.
-    for words in [&["class"][..], &["init", "func_alias"], &["private", "len", "cleanup", "property", "wrapper"]] {
+    for words in
+        [&["class"][..], &["init", "func_alias"], &["private", "len", "cleanup", "property", "wrapper"]]
+    {
         let of_turn = directives.iter().filter(|directive| words.contains(&directive.word.as_str()));
         for directive in of_turn {
             resolver.one(directive)?;
@@ -116,7 +118,9 @@ impl<'a> Resolver<'a> {
         }
         let known = self.found.classes.iter().find(|class| class.argument == argument || class.name == name);
         if let Some(known) = known {
-            return Err(directive.error(format!("there is a '$ class {}' already, at {}", argument, known.location)));
+            return Err(
+                directive.error(format!("there is a '$ class {}' already, at {}", argument, known.location))
+            );
         }
         self.found.classes.push(Class {
             argument: argument.to_owned(),
@@ -335,7 +339,8 @@ impl<'a> Resolver<'a> {
         let found: Vec<_> = self.found.classes.iter().map(of_class).collect();
         if found.iter().all(|property| property.getter.is_none() && property.setter.is_none()) {
             let methods = self.found.classes.iter().flat_map(|class| &class.methods);
-            let known: Vec<_> = methods.flat_map(|method| self.accessors(method)).map(|(_, name)| name).collect();
+            let known: Vec<_> =
+                methods.flat_map(|method| self.accessors(method)).map(|(_, name)| name).collect();
             let nearest = instead(&name, known.into_iter());
             return Err(directive.error(format!("no class has a method get_{name} or set_{name}{nearest}")));
         }
@@ -380,7 +385,8 @@ impl<'a> Resolver<'a> {
         }
         let Freed { class, results } = freed;
         if let Some(other) = self.found.cleanups.iter().find(|known| {
-            (class.is_some() && known.class == class) || known.results.iter().any(|name| results.contains(name))
+            (class.is_some() && known.class == class)
+                || known.results.iter().any(|name| results.contains(name))
         }) {
             return Err(directive.error(format!("'{}' cleans that up already", other.function)));
         }
@@ -394,7 +400,9 @@ impl<'a> Resolver<'a> {
             .chain(self.interface.records.iter().map(|record| record.key.as_str()))
             .chain(self.interface.typedefs.iter().map(|typedef| typedef.name.as_str()));
         let nearest = instead(what, known);
-        directive.error(format!("'{what}' is neither a '$ class' nor a type that a function returns a pointer to{nearest}"))
+        directive.error(format!(
+            "'{what}' is neither a '$ class' nor a type that a function returns a pointer to{nearest}"
+        ))
     }
 
     /// What is to be cleaned up: the results of functions, and the instances of a class.
@@ -406,21 +414,23 @@ impl<'a> Resolver<'a> {
             results.extend(class.init.clone().filter(|init| !results.contains(init)));
             return Some(Freed { class: Some(what.to_owned()), results });
         }
-        let spelled: Vec<_> = self.owned_results().filter(|(function, _)| function.result.spelling == what).collect();
+        let spelled: Vec<_> =
+            self.owned_results().filter(|(function, _)| function.result.spelling == what).collect();
         if self.interface.typedefs.iter().any(|typedef| typedef.name == what) && !spelled.is_empty() {
             let results = spelled.into_iter().map(|(function, _)| function.name.clone()).collect();
             return Some(Freed { class: None, results });
         }
-        let ty = self.interface.type_named(what).or_else(|_| self.interface.type_named(&format!("struct {what}")));
+        let ty =
+            self.interface.type_named(what).or_else(|_| self.interface.type_named(&format!("struct {what}")));
         let target = match ty.ok()?.kind {
             TypeKind::Pointer(target) => target.kind,
             record @ TypeKind::Record(_) => record,
             _ => return None,
         };
         let results = self.returning(&target);
-        let class = classes.iter().find(|class| {
-            matches!(&target, TypeKind::Record(key) if class.record.as_ref() == Some(key))
-        });
+        let class = classes
+            .iter()
+            .find(|class| matches!(&target, TypeKind::Record(key) if class.record.as_ref() == Some(key)));
         (class.is_some() || !results.is_empty())
             .then(|| Freed { class: class.map(|class| class.argument.clone()), results })
     }

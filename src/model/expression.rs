@@ -49,7 +49,10 @@ impl Operator {
 
     /// The one a token stands for, and how closely it binds.
     fn named(token: &str) -> Option<(Self, u8)> {
-        Self::ALL.iter().find(|(sign, ..)| *sign == token).map(|&(_, operator, strength)| (operator, strength))
+        Self::ALL
+            .iter()
+            .find(|(sign, ..)| *sign == token)
+            .map(|&(_, operator, strength)| (operator, strength))
     }
 }
 

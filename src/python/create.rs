@@ -515,7 +515,10 @@ pub fn function_at(
     let keepable = matches!(shape, CallShape::Scalars(_));
     let bound = BoundFunction { declaration, address: address as *const _, shape };
     let making = Making { calls, types };
-    Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id, (Some(home), None))?.unbind(), keepable))
+    Ok((
+        making.entered(&PyString::new(py, "pythy"), bound, journal_id, (Some(home), None))?.unbind(),
+        keepable,
+    ))
 }
 
 /// The names of the parameters in Python, each once.

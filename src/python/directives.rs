@@ -68,7 +68,8 @@ struct TypeRow<'a> {
 
 /// The directives and the functions that they may be about, as JSON.
 pub fn described(directives: &Directives, bindings: &Bindings) -> String {
-    let functions = bindings.functions.iter().map(|BoundFunction { declaration, .. }| row(declaration)).collect();
+    let functions =
+        bindings.functions.iter().map(|BoundFunction { declaration, .. }| row(declaration)).collect();
     // Text, numbers and lists: there is nothing in it that JSON cannot have.
     serde_json::to_string(&Described { directives, functions }).unwrap_or_default()
 }

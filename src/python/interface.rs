@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use pyo3::exceptions::{PyAttributeError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyBytes, PyCFunction, PyDict, PyDictMethods, PyInt, PyMemoryView, PyModule, PyString, PyTuple,
-    PyWeakrefMethods, PyWeakrefReference,
+    PyAnyMethods, PyBytes, PyCFunction, PyDict, PyDictMethods, PyInt, PyMemoryView, PyModule, PyString,
+    PyTuple, PyWeakrefMethods, PyWeakrefReference,
 };
 
 use super::array::Array;

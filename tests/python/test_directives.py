@@ -1,12 +1,12 @@
-"""Directives in the comments of headers: what each does, with its target named and with the next declaration as target."""
+"""Directives in comments: what each does, with its target named and with the next declaration as target."""
 
 import inspect
 import time
 import types
 from types import SimpleNamespace
 
-import pythy
 import pytest
+import pythy
 
 BACKENDS = [{"backend": "inprocess"}, {"backend": "isolated", "checker": "none"}]
 
@@ -28,7 +28,10 @@ TEXTS_SOURCE = """
     char *greet(const char *name) { return strcat(strcpy(malloc(strlen(name) + 4), "Hi "), name); }
     int freed;
     void free_text(char *text) { freed++; free(text); }
-    const unsigned char *pixels(int rows, int *columns) { *columns = 3; return (const unsigned char *)"a\\0b\\0c\\0d"; }
+    const unsigned char *pixels(int rows, int *columns) {
+        *columns = 3;
+        return (const unsigned char *)"a\\0b\\0c\\0d";
+    }
     void fill(short *out, int size) { for (int i = 0; i < size; i++) out[i] = i; }
 """
 
@@ -82,7 +85,7 @@ def test_private_functions_are_not_in_the_module(load, directives):
     assert lib.add(1, 2) == 3
     assert not hasattr(lib, "free_text")
     assert "free_text" not in dir(lib)
-    with pytest.raises(pythy.SymbolError, match="code.h:3: 'free_text' is declared, but it is private$"):
+    with pytest.raises(pythy.SymbolError, match=r"code.h:3: 'free_text' is declared, but it is private$"):
         lib.free_text(None)
 
 
@@ -275,7 +278,7 @@ def test_the_systems_headers_have_no_directives(build, tmp_path):
         built.directory / "main.h", built.library, clang_args=["-isystem", str(tmp_path)]
     )
     assert lib.add(1, 2) == 3
-    with pytest.raises(pythy.HeaderError, match="spoken.h:1: there is no directive 'make'$"):
+    with pytest.raises(pythy.HeaderError, match=r"spoken.h:1: there is no directive 'make'$"):
         pythy.create_interface(built.directory / "main.h", built.library, include_dirs=[tmp_path])
 
 

@@ -6,8 +6,8 @@ import pydoc
 import types
 from types import SimpleNamespace
 
-import pythy
 import pytest
+import pythy
 
 FUNCS = """
     // Adds 2 integers
@@ -296,7 +296,7 @@ def test_methods_show_their_documentation(shapes):
 
 
 def test_what_0_0_1_got_wrong(build, mode):
-    """Many arguments, every arithmetic type, const, (void), block comments and prototypes over several lines."""
+    """Many arguments, all arithmetic types, const, (void), block comments, prototypes over several lines."""
     built = build(
         """
         /* Sums
@@ -314,7 +314,8 @@ def test_what_0_0_1_got_wrong(build, mode):
         }
         int interface_twelve(int a, int b, int c, int d, int e, int f,
                              int g, int h, int i, int j, int k, int l) {
-            return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h + 9 * i + 10 * j + 11 * k + 12 * l;
+            return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f
+                + 7 * g + 8 * h + 9 * i + 10 * j + 11 * k + 12 * l;
         }
         unsigned interface_nothing(void) { return 4294967295u; }
         """,
@@ -339,7 +340,7 @@ def test_several_headers_in_any_order_share_their_directives(build, mode):
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ValueError, match="^Unsupported backend mode: telnet$"):
+    with pytest.raises(ValueError, match=r"^Unsupported backend mode: telnet$"):
         pythy.backend.set_mode("telnet")
 
 
@@ -396,10 +397,10 @@ def test_two_sessions_need_no_port_of_their_own(build):
 
 
 def test_a_session_says_what_is_missing(build):
-    with pytest.raises(FileNotFoundError, match="^library './nowhere.so' does not exist$"):
+    with pytest.raises(FileNotFoundError, match=r"^library './nowhere.so' does not exist$"):
         pythy.sockapi.Session("./nowhere.so")
     built = build(FUNCS, FUNCS_SOURCE)
     session = pythy.sockapi.Session(str(built.library), debug=False)
-    with pytest.raises(AttributeError, match="has no function 'interface_ad'"):
+    with pytest.raises(AttributeError, match=r"has no function 'interface_ad'"):
         session.make_function("interface_ad", [], None)
     session.stop_server()
