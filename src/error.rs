@@ -212,6 +212,15 @@ pub enum HeaderError {
         more: usize,
     },
 
+    /// The header's: a directive in a comment that is not understood, or that names what is not there.
+    #[error("{location}: {message}")]
+    Directive {
+        /// Where it stands.
+        location: Location,
+        /// What is wrong with it, and what would be right.
+        message: String,
+    },
+
     /// The user's: an argument for clang that clang refuses.
     #[error("clang could not parse {headers}: {message}")]
     Clang {

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use pythy::header::{Options, parse};
 use pythy::model::{
-    ConstantValue, Enumeration, Field, FloatType, Function, Interface, Linkage, Location, Record, RecordKind,
-    Text, Type, TypeKind,
+    ConstantValue, Directives, Enumeration, Expression, Field, FloatType, Function, Interface, Linkage,
+    Location, Record, RecordKind, Text, Type, TypeKind,
 };
 
 #[test]
@@ -85,7 +85,65 @@ fn render(interface: &Interface) -> String {
         };
         heading(&mut text, &format!("constant {} = {value}", c.name), &c.location, &None);
     }
+    render_directives(&mut text, &interface.directives);
     text
+}
+
+fn render_directives(text: &mut String, directives: &Directives) {
+    for class in &directives.classes {
+        let record = class.record.as_deref().unwrap_or("anything");
+        heading(
+            text,
+            &format!("class {} of {}: {record}", class.name, class.argument),
+            &class.location,
+            &None,
+        );
+        if let Some(init) = &class.init {
+            writeln!(text, "  init {init}").unwrap();
+        }
+        for method in &class.methods {
+            writeln!(text, "  method {method}").unwrap();
+        }
+        for property in &class.properties {
+            let name = |function: &Option<String>| function.clone().unwrap_or("none".to_owned());
+            let (getter, setter) = (name(&property.getter), name(&property.setter));
+            writeln!(text, "  property {}: {getter}, {setter}", property.name).unwrap();
+        }
+    }
+    for alias in &directives.aliases {
+        writeln!(text, "alias {} = {}", alias.name, alias.function).unwrap();
+    }
+    for wrapper in &directives.wrappers {
+        heading(text, &format!("wrapper {}", wrapper.name), &wrapper.location, &None);
+        for function in &wrapper.functions {
+            writeln!(text, "  {function}").unwrap();
+        }
+    }
+    for function in &directives.private {
+        writeln!(text, "private {function}").unwrap();
+    }
+    for length in &directives.lengths {
+        let whose = length.parameter.map_or("result".to_owned(), |index| format!("parameter {index}"));
+        let expression = show_expression(&length.expression);
+        writeln!(text, "length {} {whose}: {expression}, {} bytes each", length.function, length.unit)
+            .unwrap();
+    }
+    for cleanup in &directives.cleanups {
+        let class = cleanup.class.as_deref().map_or(String::new(), |class| format!(", class {class}"));
+        writeln!(text, "cleanup {} of {}{class}", cleanup.function, cleanup.results.join(", ")).unwrap();
+    }
+}
+
+fn show_expression(expression: &Expression) -> String {
+    match expression {
+        Expression::Number(number) => number.to_string(),
+        Expression::Argument(index) => format!("${index}"),
+        Expression::Target(index) => format!("*${index}"),
+        Expression::Negative(inner) => format!("-{}", show_expression(inner)),
+        Expression::Binary(operator, left, right) => {
+            format!("({operator:?} {} {})", show_expression(left), show_expression(right))
+        }
+    }
 }
 
 fn render_function(text: &mut String, function: &Function) {

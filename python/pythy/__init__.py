@@ -69,12 +69,19 @@ __all__ = [
     "worker",
 ]
 
+# What few programs need.
+_MODULES = ("backend", "classes", "sockapi", "variable", "wrappers")
+
 
 def __getattr__(name: str) -> object:
     if name == "_native":
         import pythy._native
 
         return pythy._native
+    if name in _MODULES:
+        import importlib
+
+        return importlib.import_module(f"pythy.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _load()

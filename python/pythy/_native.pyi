@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Generic, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload
 
@@ -48,8 +49,32 @@ class MemoryCheckError(Error):
 class Interface:
     """What stands behind a module that ``create_interface`` returns; its methods are in the module."""
 
-    def close(self) -> None:
-        """Closes the interface: its functions raise from then on, and the library is unloaded."""
+    def close(self) -> bool:
+        """Closes the interface; tells whether the library has a destructor, which runs then."""
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+    @property
+    def decodes(self) -> bool:
+        """Whether text comes as str."""
+    @property
+    def library(self) -> Path | None:
+        """The path of the library."""
+    @property
+    def own_names(self) -> set[str]:
+        """The names of pythy's own functions in the module."""
+    def function(
+        self, name: str, another: str | None = None, as_pointer: bool = False
+    ) -> Callable[..., Any] | None:
+        """The builtin of a function, a hidden one too, or another one of that function."""
+    def address(self, name: str) -> int | None:
+        """The address of a function that the library exports."""
+    def hide(self, names: dict[str, str]) -> None:
+        """Takes functions out of the module; each name has what is said to who asks for it."""
+    def owns(self, pointer: Pointer) -> bool:
+        """Whether a pointer frees what it points to."""
+    def bytes_at(self, pointer: Pointer, size: int | None = None) -> bytes:
+        """The bytes at a pointer: so many, or those up to the first NUL."""
     def ref(self, type_name: _Type, value: Any = None, /, **fields: Any) -> Any:
         """A C value in memory of its own, for parameters through which C hands something back."""
     def new(self, type_name: _Type, value: Any = None, /, **fields: Any) -> Any:

@@ -15,7 +15,7 @@ pub struct Bindings {
 }
 
 /// A declared function that can be called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BoundFunction {
     /// The declaration.
     pub declaration: Function,

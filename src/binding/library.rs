@@ -129,6 +129,17 @@ impl Library {
         Ok(address.map(|address| address as *const c_void))
     }
 
+    /// The functions that run when the library is unloaded, by `read` from the memory that it lies in.
+    pub fn finishers(&self, read: impl Fn(usize, &mut [u8]) -> Result<()>) -> Result<Vec<usize>> {
+        const WORD: usize = size_of::<usize>();
+        let Some((offset, size)) = self.symbols.finishers() else { return Ok(Vec::new()) };
+        let base = self.mount.now(&self.path)?.base;
+        let mut words = vec![0; size];
+        read(base.wrapping_add(offset), &mut words)?;
+        let words = words.chunks_exact(WORD).filter_map(|word| word.try_into().ok());
+        Ok(words.map(usize::from_ne_bytes).collect())
+    }
+
     /// Compiles what the headers have as static functions, if there are any; see [`Shim::of`].
     pub fn compile_static_functions(
         &mut self,

@@ -12,7 +12,10 @@ use crate::{Error, Result};
 
 /// The symbols that one library itself defines and exports, by name.
 #[derive(Debug, Default)]
-pub struct Symbols(FxHashMap<String, Symbol>);
+pub struct Symbols {
+    table: FxHashMap<String, Symbol>,
+    finishers: Option<(usize, usize)>,
+}
 
 /// An exported symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +77,13 @@ impl Symbols {
             return Err("it is made for another processor".to_owned());
         }
         let sections = header.sections(endian, parts).map_err(damaged)?;
+        let finishers = sections.iter().find(|section| section.sh_type(endian) == elf::SHT_FINI_ARRAY);
+        let finishers = finishers.map(|section| {
+            let (offset, size): (u64, u64) = (section.sh_addr(endian).into(), section.sh_size(endian).into());
+            (offset as usize, size as usize)
+        });
         let Some(table) = sections.iter().find(|section| section.sh_type(endian) == elf::SHT_DYNSYM) else {
-            return Ok(Self::default());
+            return Ok(Self { table: FxHashMap::default(), finishers });
         };
         let list = table.data_as_array::<Elf::Sym, _>(endian, parts).map_err(damaged)?;
         let strings = sections.section(table.link(endian)).map_err(damaged)?;
@@ -107,17 +115,23 @@ impl Symbols {
                 symbols.entry(name.to_owned()).and_modify(several).or_insert(symbol);
             }
         }
-        Ok(Self(symbols))
+        Ok(Self { table: symbols, finishers })
+    }
+
+    /// Where the addresses of what runs at unloading lie, counted from where the library is loaded, and how many
+    /// bytes they are.
+    pub fn finishers(&self) -> Option<(usize, usize)> {
+        self.finishers
     }
 
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.table.keys().map(String::as_str)
     }
 
     /// The symbol of that name, if the library itself defines it.
     pub fn get(&self, name: &str) -> Option<Symbol> {
-        self.0.get(name).copied()
+        self.table.get(name).copied()
     }
 }
 

@@ -108,7 +108,8 @@ impl Kept {
 
 /// All comments of an interface.
 fn comments(interface: &mut Interface) -> impl Iterator<Item = &mut Option<Text>> {
-    let Interface { functions, records, enumerations, typedefs, globals, constants: _ } = interface;
+    let Interface { functions, records, enumerations, typedefs, globals, constants: _, directives: _ } =
+        interface;
     let records = records.iter_mut().flat_map(|record| {
         record.fields.iter_mut().map(|field| &mut field.comment).chain([&mut record.comment])
     });

@@ -8,6 +8,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::directives;
 use super::docstring::clean;
 use super::scanner::{Comment, comments};
 use crate::model::Text;
@@ -31,7 +32,7 @@ pub(super) struct Comments {
 
 impl Comments {
     pub(super) fn new(text: Rc<[u8]>) -> Self {
-        let list = comments(&text);
+        let (text, list) = without_directives(text);
         Self { text, list, after_declarations: OnceCell::new(), by_prototype: OnceCell::new() }
     }
 
@@ -156,7 +157,10 @@ impl Comments {
         let after = self.list[self.count_before(offset)..].iter().find(|comment| comment.starts_line);
         let after =
             after.filter(|comment| is_run(self.slice(offset, comment.start)) && self.after_declarations());
-        let names_it = |comment: &&Comment| has_word(self.slice(comment.start, comment.end), name.as_bytes());
+        let names_it = |comment: &&Comment| {
+            has_word(self.slice(comment.start, comment.end), name.as_bytes())
+                && self.clean(comment).is_some_and(|text| has_word(text.as_bytes(), name.as_bytes()))
+        };
         before.into_iter().chain(after).filter(|comment| !comment.backward).find(names_it)
     }
 
@@ -219,6 +223,28 @@ impl Comments {
     fn ends_parameters(&self, offset: usize) -> bool {
         self.slice(0, offset).trim_ascii_end().ends_with(b")")
     }
+}
+
+/// Comments of nothing but directives describe nothing: they are made to look like part of the declaration
+/// that follows, so that another comment before them is its own.
+fn without_directives(text: Rc<[u8]>) -> (Rc<[u8]>, Vec<Comment>) {
+    let all = comments(&text);
+    let lines = directives::lines(&text);
+    let only_directives = |comment: &Comment| {
+        lines.iter().any(|line| (comment.start..comment.end).contains(&line.offset))
+            && clean(&String::from_utf8_lossy(text.get(comment.start..comment.end).unwrap_or_default()))
+                .is_none()
+    };
+    let (bare, list): (Vec<_>, Vec<_>) = all.into_iter().partition(only_directives);
+    if bare.is_empty() {
+        return (text, list);
+    }
+    let mut hidden = text.to_vec();
+    for comment in &bare {
+        let bytes = hidden.get_mut(comment.start..comment.end).into_iter().flatten();
+        bytes.filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'~');
+    }
+    (hidden.into(), list)
 }
 
 /// Whether between a comment and a declaration stand at most specifiers of that declaration.

@@ -9,6 +9,7 @@ use clang::{Entity, EntityKind, EvaluationResult, Index, Type, TypeKind};
 use super::aliases::{self, Alias};
 use super::macros::Macro;
 use super::prototype::declare;
+use super::substitution::Texts;
 use super::types::integer;
 use super::{Options, diagnostics, unit};
 use crate::error::HeaderResult;
@@ -37,13 +38,13 @@ enum Meaning {
 pub(super) fn evaluate<'i>(
     index: &'i Index<'i>,
     options: &Options,
-    main: &str,
+    (main, texts): (&str, &Texts),
     macros: Vec<Macro>,
 ) -> HeaderResult<Meanings> {
     if macros.is_empty() {
         return Ok(Meanings::default());
     }
-    let unit = unit::parse(index, options, &with_variables(main, &macros), false)?;
+    let unit = unit::parse(index, options, (&with_variables(main, &macros), texts), false)?;
     // One macro that is no expression makes an error on its own line, and none on others.
     let refused: HashSet<u32> = diagnostics::lines_with_errors(&unit).collect();
     let first = u32::try_from(main.lines().count()).unwrap_or(u32::MAX).saturating_add(1);

@@ -1,14 +1,18 @@
 //! From a comment as it stands in the source to plain text.
 
+use super::directives::directive;
+
 /// The text of `comment` (one `/* … */`, or lines that begin with `//`) without comment marks,
-/// leading stars and common indentation. `None` where nothing is left.
+/// leading stars, common indentation and directives. `None` where nothing is left.
 pub(super) fn clean(comment: &str) -> Option<String> {
     let is_block = comment.starts_with("/*");
     let lines = if is_block { block_comment(comment) } else { line_comment(comment) };
     let lines: Vec<_> = lines.into_iter().map(|line| without_decoration(line.trim_end())).collect();
+    let inline = is_block && lines.first().is_some_and(|line| !line.is_empty() && directive(line).is_none());
+    let lines: Vec<_> = lines.into_iter().filter(|line| directive(line).is_none()).collect();
     let first = lines.iter().position(|line| !line.is_empty())?;
     let last = lines.iter().rposition(|line| !line.is_empty())?;
-    Some(without_indentation(&lines[first..=last], is_block && first == 0))
+    Some(without_indentation(&lines[first..=last], inline && first == 0))
 }
 
 fn line_comment(comment: &str) -> Vec<&str> {
@@ -109,6 +113,14 @@ mod tests {
     #[test]
     fn line_comments_keep_their_lines() {
         cleaned("// a\n//\n//   b", "a\n\n  b");
+    }
+
+    #[test]
+    fn directives_are_no_text() {
+        cleaned("// $ private\n// Adds.", "Adds.");
+        cleaned("/* $ class box\n   Adds\n     two.\n   $ private */", "Adds\n  two.");
+        cleaned("/** Costs $ 2.\n *\n * $ private\n */", "Costs $ 2.");
+        assert_eq!(clean("/* $ private */"), None);
     }
 
     #[test]

@@ -10,18 +10,22 @@ use clang::{Entity, TranslationUnit};
 
 use super::comments::{Comments, Span};
 use super::freestanding;
+use super::substitution::Texts;
 use crate::model::Location;
 
 /// Answers, for declarations, where they are and which comment is theirs. Every file is looked at once.
 pub(super) struct Sources {
     given: Vec<FileId>,
+    texts: Texts,
     files: RefCell<HashMap<PathBuf, Rc<Source>>>,
 }
 
 /// One file of the translation unit.
 pub(super) struct Source {
-    /// As libclang spells it.
+    /// As messages spell it.
     pub(super) path: PathBuf,
+    /// As libclang spells it.
+    pub(super) name: PathBuf,
     /// Whether it is one of the given headers.
     pub(super) given: bool,
     text: OnceCell<Rc<[u8]>>,
@@ -39,10 +43,10 @@ pub(super) struct Place {
 type FileId = (u64, u64, u64);
 
 impl Sources {
-    /// `headers` are the paths of the given ones.
-    pub(super) fn new(unit: &TranslationUnit<'_>, headers: &[PathBuf]) -> Self {
+    /// `headers` are the paths of the given ones, `texts` what the unit was made of instead of files.
+    pub(super) fn new(unit: &TranslationUnit<'_>, headers: &[PathBuf], texts: &Texts) -> Self {
         let given = headers.iter().filter_map(|path| unit.get_file(path)).map(|file| file.get_id()).collect();
-        Self { given, files: RefCell::default() }
+        Self { given, texts: texts.clone(), files: RefCell::default() }
     }
 
     /// Where the declaration is; of one that a macro expands to, where the macro is used. `None` for
@@ -56,16 +60,19 @@ impl Sources {
         Some(Place { source, location, span: Span { start: offset, name: offset.max(name.offset as usize) } })
     }
 
-    fn source(&self, file: &File<'_>) -> Rc<Source> {
+    /// What is known of a file.
+    pub(super) fn source(&self, file: &File<'_>) -> Rc<Source> {
         let name = file.get_path();
         if let Some(source) = self.files.borrow().get(&name) {
             return source.clone();
         }
         let given = self.given.contains(&file.get_id());
+        let text: Option<Rc<[u8]>> = self.texts.get(&name).map(|text| text.as_bytes().into());
         let source = Rc::new(Source {
             path: without_dot(&name),
+            name: name.clone(),
             given,
-            text: OnceCell::new(),
+            text: text.map(OnceCell::from).unwrap_or_default(),
             comments: OnceCell::new(),
         });
         self.files.borrow_mut().insert(name, source.clone());
@@ -85,6 +92,20 @@ impl Source {
             Some(text) => text.as_bytes().into(),
             None => std::fs::read(&self.path).unwrap_or_default().into(),
         })
+    }
+}
+
+impl Source {
+    /// The line and column of an offset.
+    pub(super) fn location(&self, offset: usize) -> Location {
+        let before = self.text().get(..offset).unwrap_or_default();
+        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Location {
+            file: self.path.clone(),
+            line: count(1 + before.iter().filter(|&&byte| byte == b'\n').count()),
+            column: count(1 + offset - line_start),
+        }
     }
 }
 

@@ -2,22 +2,24 @@
 
 use clang::{Index, SourceError, TranslationUnit, Unsaved};
 
+use super::substitution::Texts;
 use super::{Options, freestanding};
 use crate::error::HeaderResult;
 
 /// The name of the main file. It stands in the working directory, so that clang finds what it includes there.
 pub(super) const MAIN_FILE: &str = "<pythy>";
 
-/// Parses `main`, a text that includes the headers, and with `macros` keeps the definitions of
+/// Parses `main`, a text that includes the headers, with `texts` instead of some files, and with `macros` keeps the definitions of
 /// macros. The diagnostics are left to the caller.
 pub(super) fn parse<'i>(
     index: &'i Index<'i>,
     options: &Options,
-    main: &str,
+    (main, texts): (&str, &Texts),
     macros: bool,
 ) -> HeaderResult<TranslationUnit<'i>> {
     let mut unsaved = freestanding::unsaved();
     unsaved.push(Unsaved::new(MAIN_FILE, main));
+    unsaved.extend(texts.iter().map(|(file, text)| Unsaved::new(file, text)));
     let parsed = index
         .parser(MAIN_FILE)
         .arguments(&options.arguments()?)

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Constant, Enumeration, Function, Global, Record, Typedef};
+use super::{Constant, Directives, Enumeration, Function, Global, Record, Typedef};
 
 /// Everything a translation unit declares, each kind in the order of its first declaration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,4 +17,6 @@ pub struct Interface {
     pub constants: Vec<Constant>,
     /// Variables.
     pub globals: Vec<Global>,
+    /// What directives in the comments say.
+    pub directives: Directives,
 }

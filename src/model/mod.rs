@@ -4,7 +4,9 @@
 mod bad_type_name;
 mod constant;
 mod declarator;
+mod directive;
 mod enumeration;
+mod expression;
 mod function;
 mod global;
 mod interface;
@@ -20,7 +22,9 @@ mod typedef;
 
 pub use bad_type_name::BadTypeName;
 pub use constant::{Constant, ConstantValue};
+pub use directive::{Alias, Class, Cleanup, Directives, Length, Property, Wrapper};
 pub use enumeration::{Enumeration, Enumerator};
+pub use expression::{BadExpression, Expression, Names, Operator};
 pub use function::{Function, Linkage, Parameter};
 pub use global::Global;
 pub use interface::Interface;

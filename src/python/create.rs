@@ -12,6 +12,7 @@ use super::backend::{Backend, Worker, program};
 use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, InWorker, Pointee, Types};
 use super::defaults;
+use super::directives;
 use super::entry;
 use super::exceptions;
 use super::failure::type_name;
@@ -73,10 +74,6 @@ pub fn create_interface<'py>(
     timeout: Option<Bound<'py, PyAny>>,
     worker: Option<Bound<'py, Worker>>,
 ) -> PyResult<Bound<'py, PyModule>> {
-    if wrapper_modules.is_some() {
-        let message = "wrapper_modules is not implemented in this version of pythy";
-        return Err(exceptions::Error::new_err(message));
-    }
     let timeout = timeout.map_or(Ok(None), |timeout| isolated::seconds(&timeout))?;
     let decode = decodes(encoding.as_deref())?;
     let release_gil = match gil {
@@ -88,7 +85,9 @@ pub fn create_interface<'py>(
     };
     let options = options(header_files, include_dirs, defines, clang_args)?;
     // First of all, so that it starts while the headers are read.
-    let backend = Backend::chosen(py, backend, checker.as_deref(), worker.as_ref())?;
+    let mode = if backend.is_none() && worker.is_none() { mode_of_program(py)? } else { None };
+    let checked_at_close = mode.as_deref() == Some("isolated");
+    let backend = Backend::chosen(py, backend.or(mode), checker.as_deref(), worker.as_ref())?;
     if timeout.is_some() && matches!(backend, Backend::InProcess) {
         return Err(PyValueError::new_err(
             "timeout is for backend='isolated' only: only a worker can be ended",
@@ -108,6 +107,8 @@ pub fn create_interface<'py>(
     let library_file = path("library_file", &library_file)?;
     let Joined { mut model, library, bindings, names } = join(py, &options, &library_file, loader)?;
     let library = Arc::new(library);
+    let directives = directives::in_force(std::mem::take(&mut model.directives), &bindings);
+    let directed = directives.as_ref().map(|directives| directives::described(directives, &bindings));
     // The names have these.
     model.globals.clear();
     // Code in a module of the user's reaches its globals without asking the module.
@@ -154,6 +155,7 @@ pub fn create_interface<'py>(
             skipped,
             functions: Functions::new(functions.collect()),
             library: Mutex::new(Some(library)),
+            hidden: Mutex::default(),
             shared: all_at_once,
         },
     )?;
@@ -161,24 +163,41 @@ pub fn create_interface<'py>(
         module.setattr(*method, interface.getattr(*method)?)?;
     }
     module.setattr("__interface__", &interface)?;
+    if let Some(directed) = directed {
+        let arguments = (&module, &interface, directed, wrapper_modules);
+        py.import("pythy._directives")?.call_method1("apply", arguments)?;
+    }
     if all_at_once {
         interface.get().make_all(py)?;
     }
     // C's variables are read and written through the module itself.
     module.setattr("__class__", py.import("pythy._module")?.getattr("InterfaceModule")?)?;
+    if checked_at_close {
+        py.import("pythy.backend")?.call_method1("check_at_close", (&module,))?;
+    }
     Ok(module)
 }
 
-/// The builtin of a bound function.
+/// The backend that the program has chosen with `pythy.backend.set_mode`.
+fn mode_of_program(py: Python<'_>) -> PyResult<Option<String>> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    match modules.cast::<PyDict>()?.get_item("pythy.backend")? {
+        Some(backend) => backend.call_method0("chosen")?.extract(),
+        None => Ok(None),
+    }
+}
+
+/// The builtin of a bound function, with another name than its own if one is given.
 pub fn builtin<'py>(
     module: &Bound<'py, PyString>,
     function: BoundFunction,
     types: &Arc<Types>,
+    name: Option<&str>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let Some(calls) = types.calls.get() else {
         return Err(exceptions::Error::new_err(format!("the interface '{module}' is not ready yet")));
     };
-    Making { calls, types }.builtin(module, function)
+    Making { calls, types }.builtin(module, function, name)
 }
 
 /// The headers as messages name them.
@@ -362,6 +381,7 @@ impl Making<'_> {
         &self,
         module: &Bound<'py, PyString>,
         function: BoundFunction,
+        name: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let journal_id = add_declaration(self.calls, || Declaration {
             name: function.declaration.name.clone(),
@@ -370,7 +390,7 @@ impl Making<'_> {
             library: self.calls.library.clone(),
             leaks: self.calls.checks.leaks != LeakCheck::Off,
         });
-        self.entered(module, function, journal_id, None)
+        self.entered(module, function, journal_id, (None, name))
     }
 
     /// The builtin of a function that the journal has.
@@ -379,10 +399,10 @@ impl Making<'_> {
         module: &Bound<'py, PyString>,
         function: BoundFunction,
         journal_id: u32,
-        at: Option<&Home>,
+        (at, name): (Option<&Home>, Option<&str>),
     ) -> PyResult<Bound<'py, PyAny>> {
         let BoundFunction { mut declaration, address, shape } = function;
-        let (name, doc) = face(&declaration)?;
+        let (name, doc) = face(&declaration, name)?;
         let parameters: Box<[Parameter]> = std::mem::take(&mut declaration.parameters)
             .into_iter()
             .map(|parameter| Parameter {
@@ -499,7 +519,10 @@ pub fn function_at(
     let keepable = matches!(shape, CallShape::Scalars(_));
     let bound = BoundFunction { declaration, address: address as *const _, shape };
     let making = Making { calls, types };
-    Ok((making.entered(&PyString::new(py, "pythy"), bound, journal_id, Some(home))?.unbind(), keepable))
+    Ok((
+        making.entered(&PyString::new(py, "pythy"), bound, journal_id, (Some(home), None))?.unbind(),
+        keepable,
+    ))
 }
 
 /// The names of the parameters in Python, each once.
@@ -522,8 +545,8 @@ pub fn parameter_names(declaration: &Function) -> Vec<String> {
 }
 
 /// The name in Python, and the documentation with the signature before it.
-fn face(declaration: &Function) -> PyResult<(CString, CString)> {
-    let name = python_name(&declaration.name);
+fn face(declaration: &Function, name: Option<&str>) -> PyResult<(CString, CString)> {
+    let name = name.map_or_else(|| python_name(&declaration.name), str::to_owned);
     let mut parameters = parameter_names(declaration);
     if !parameters.is_empty() {
         parameters.push("/".to_owned());

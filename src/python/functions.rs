@@ -21,12 +21,14 @@ struct Inner {
     bound: HashMap<String, BoundFunction>,
     /// Those that are made, by the same names.
     made: HashMap<String, Py<PyAny>>,
+    /// Those that are made in addition.
+    others: Vec<Py<PyAny>>,
 }
 
 impl Functions {
     /// None is made yet.
     pub fn new(bound: HashMap<String, BoundFunction>) -> Self {
-        Self(Mutex::new(Inner { bound, made: HashMap::new() }))
+        Self(Mutex::new(Inner { bound, made: HashMap::new(), others: Vec::new() }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -60,7 +62,7 @@ impl Functions {
             return Ok(Some(made));
         }
         let Some(function) = self.inner().bound.remove(name) else { return Ok(None) };
-        let builtin = create::builtin(module, function, types)?;
+        let builtin = create::builtin(module, function, types, None)?;
         if types.closed() {
             Callable::redirect(&builtin, closed)?;
         }
@@ -68,9 +70,28 @@ impl Functions {
         Ok(Some(builtin))
     }
 
+    /// Another builtin of a function, under a name of its own; `changed` says what else is different about it.
+    /// Only as long as the function's own is not made.
+    pub fn make_another<'py>(
+        &self,
+        module: &Bound<'py, PyString>,
+        (name, another): (&str, &str),
+        types: &Arc<Types>,
+        changed: impl FnOnce(&mut BoundFunction),
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(mut function) = self.inner().bound.get(name).cloned() else { return Ok(None) };
+        changed(&mut function);
+        let builtin = create::builtin(module, function, types, Some(another))?;
+        self.inner().others.push(builtin.clone().unbind());
+        Ok(Some(builtin))
+    }
+
     /// Makes every further call of the builtins raise.
     pub fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let made: Vec<_> = self.inner().made.values().map(|function| function.clone_ref(py)).collect();
+        let made: Vec<_> = {
+            let inner = self.inner();
+            inner.made.values().chain(&inner.others).map(|function| function.clone_ref(py)).collect()
+        };
         made.iter().try_for_each(|function| Callable::redirect(function.bind(py), closed))
     }
 }

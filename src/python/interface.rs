@@ -1,19 +1,21 @@
 //! What stands behind a module: the methods it has beside the library's functions.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyAttributeError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyCFunction, PyDict, PyDictMethods, PyInt, PyMemoryView, PyModule, PyString, PyTuple,
-    PyWeakrefMethods, PyWeakrefReference,
+    PyAnyMethods, PyBytes, PyCFunction, PyDict, PyDictMethods, PyInt, PyMemoryView, PyModule, PyString,
+    PyTuple, PyWeakrefMethods, PyWeakrefReference,
 };
 
 use super::array::Array;
 use super::backend::{Sole, close_after_calls};
 use super::callback::Callback;
+use super::create;
 use super::ctype::{CType, InWorker, Pointee, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
@@ -30,7 +32,7 @@ use super::record::Record;
 use super::reference::Ref;
 use super::type_object::{self, new_value};
 use crate::binding::{Library, Skipped, SymbolKind};
-use crate::model::Global;
+use crate::model::{FunctionType, Global, Type, TypeKind};
 
 /// What the module has beside the library's functions.
 pub const OWN_NAMES: &[&str] =
@@ -48,18 +50,22 @@ pub struct Interface {
     pub(super) skipped: HashMap<String, Skipped>,
     pub(super) functions: Functions,
     pub(super) library: Mutex<Option<Arc<Library>>>,
+    /// Functions that are not for the module, with what is said to who asks for them.
+    pub(super) hidden: Mutex<HashMap<String, String>>,
     /// Whether the module is one of the caller's, with names of its own.
     pub(super) shared: bool,
 }
 
 #[pymethods]
 impl Interface {
-    /// Closes the interface: its functions raise from then on, and the library is unloaded.
+    /// Closes the interface: its functions raise from then on, and the library is unloaded. True if the
+    /// library has a function named destructor, which runs then.
     ///
     /// Under Valgrind the library stays loaded, because its stacks would lose their names; so it
     /// does while a foreign call is running.
     /// Closing twice is no error.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
+    fn close(&self, py: Python<'_>) -> PyResult<bool> {
+        let destroyed = self.destroy(py);
         if let Some(calls) = self.types.calls.get() {
             calls.closed.store(true, Ordering::Relaxed);
         }
@@ -72,7 +78,89 @@ impl Interface {
         if let Some(InWorker { station, sole: Sole(true), .. }) = self.there() {
             close_after_calls(py, station);
         }
-        Ok(())
+        destroyed
+    }
+
+    /// Whether it has been closed.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.types.closed()
+    }
+
+    /// The builtin of a function, by its name in Python, one that is hidden too; with `another`, a further
+    /// one under that name, and with `as_pointer` one that returns a pointer where the function returns text.
+    #[pyo3(signature = (name, another=None, as_pointer=false))]
+    fn function<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        another: Option<&str>,
+        as_pointer: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let module = PyString::new(py, &self.name);
+        if another.is_none() && !as_pointer {
+            return self.functions.make(&module, name, &self.types);
+        }
+        let names = (name, another.unwrap_or(name));
+        self.functions.make_another(&module, names, &self.types, |function| {
+            if as_pointer {
+                function.declaration.result = untyped_pointer();
+            }
+        })
+    }
+
+    /// Takes functions out of the module; each name has what is said to who asks for it.
+    fn hide(&self, names: HashMap<String, String>) {
+        self.hidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(names);
+    }
+
+    /// The path of the library.
+    #[getter]
+    fn library(&self) -> Option<PathBuf> {
+        Some(self.types.calls.get()?.library.clone())
+    }
+
+    /// The address of a function that the library exports.
+    fn address(&self, name: &str) -> PyResult<Option<usize>> {
+        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let Some(library) = library else {
+            let message = format!("the function '{name}' was asked for after its interface was closed");
+            return Err(exceptions::Error::new_err(message));
+        };
+        let symbol = library.symbols().get(name).filter(|symbol| symbol.kind == SymbolKind::Function);
+        Ok(if symbol.is_some() { library.address(name)?.map(|address| address as usize) } else { None })
+    }
+
+    /// Whether text comes as str.
+    #[getter]
+    fn decodes(&self) -> bool {
+        self.types.decode
+    }
+
+    /// The names of pythy's own functions in the module.
+    #[getter]
+    fn own_names(&self) -> HashSet<&'static str> {
+        OWN_NAMES.iter().copied().collect()
+    }
+
+    /// Whether a pointer frees what it points to.
+    fn owns(&self, pointer: &Bound<'_, Pointer>) -> bool {
+        pointer.get().is_owning()
+    }
+
+    /// The bytes at a pointer: so many, or those up to the first NUL.
+    #[pyo3(signature = (pointer, size=None))]
+    fn bytes_at<'py>(
+        &self,
+        py: Python<'py>,
+        pointer: &Bound<'py, Pointer>,
+        size: Option<usize>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let (address, home) = (pointer.get().open_address()?, pointer.get().home());
+        let Some(size) = size else {
+            return Ok(PyBytes::new(py, &home.text(address)?));
+        };
+        PyBytes::new_with(py, size, |bytes| Ok(home.read(address, bytes)?))
     }
 
     /// A C value in memory of its own, for parameters through which C hands something back.
@@ -243,6 +331,8 @@ impl Interface {
     fn listed(&self) -> HashSet<String> {
         let mut listed: HashSet<String> = self.names.listed().map(str::to_owned).collect();
         listed.extend(self.functions.names());
+        let hidden = self.hidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        listed.retain(|name| !hidden.contains_key(name));
         listed
     }
 
@@ -272,6 +362,9 @@ impl Interface {
 
     /// What the module says to a name that it does not have yet, or at all.
     fn missing(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        if let Some(why) = self.hidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(name) {
+            return Err(new_symbol_error(py, why.clone()));
+        }
         if let Some(builtin) = self.functions.make(&PyString::new(py, &self.name), name, &self.types)? {
             self.remember(py, name, builtin.as_any())?;
             return Ok(builtin.unbind());
@@ -298,10 +391,34 @@ impl Interface {
         self.types.calls.get()?.there.as_ref()
     }
 
+    /// Runs the library's function named destructor, if unloading does not; tells whether there is one.
+    fn destroy(&self, py: Python<'_>) -> PyResult<bool> {
+        const NAME: &str = "destructor";
+        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let (Some(library), Some(calls)) = (library, self.types.calls.get()) else { return Ok(false) };
+        let is_function =
+            |name| library.symbols().get(name).is_some_and(|symbol| symbol.kind == SymbolKind::Function);
+        if !is_function(NAME) {
+            return Ok(false);
+        }
+        let Some(address) = library.address(NAME)? else { return Ok(false) };
+        let (address, home) = (address as usize, self.types.homes.now()?);
+        let runs_by_itself = library.finishers(|at, into| home.read(at, into))?.contains(&address);
+        if !runs_by_itself {
+            let nothing = Type { kind: TypeKind::Void, spelling: "void".to_owned(), is_const: false };
+            let function = FunctionType { parameters: Vec::new(), result: nothing, variadic: false };
+            create::function_at(py, (address, &home), &function, &self.types, calls)?.0.call0(py)?;
+        }
+        Ok(true)
+    }
+
     /// Puts all functions into the module.
     pub fn make_all(&self, py: Python<'_>) -> PyResult<()> {
         let module = PyString::new(py, &self.name);
         for name in self.functions.names() {
+            if self.hidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains_key(&name) {
+                continue;
+            }
             if let Some(builtin) = self.functions.make(&module, &name, &self.types)? {
                 self.remember(py, &name, &builtin)?;
             }
@@ -436,6 +553,12 @@ fn address_of(value: &Bound<'_, PyAny>) -> PyResult<usize> {
 /// A type as the caller wrote it, or by the name it has.
 fn spelt(given: &Bound<'_, PyAny>, ty: &CType) -> String {
     given.extract().unwrap_or_else(|_| ty.name.clone())
+}
+
+/// `void *`
+fn untyped_pointer() -> Type {
+    let target = Type { kind: TypeKind::Void, spelling: "void".to_owned(), is_const: false };
+    Type { kind: TypeKind::Pointer(Box::new(target)), spelling: "void *".to_owned(), is_const: false }
 }
 
 /// Address and size of a variable that the library exports.

@@ -11,6 +11,7 @@ mod create;
 mod ctype;
 mod defaults;
 mod describe;
+mod directives;
 mod entry;
 mod enumeration;
 mod errno;

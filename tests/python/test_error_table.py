@@ -195,6 +195,144 @@ def line_of(text: str) -> int:
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
+# What the directives below are about.
+DIRECTED = """\
+int add(int a, int b);
+struct crate;
+struct crate *crate_new(int width, int *height);
+void crate_free(struct crate *crate);
+int crate_get_width(const struct crate *crate);
+double crate_weight(const struct crate *crate, char *text);
+"""
+
+
+def directive(text: str, says: str, after: str = "", line: int = 1) -> Bad:
+    """A header that begins with this directive, and with what comes after it."""
+
+    def do(at: SimpleNamespace) -> object:
+        (at.dir / "directed.h").write_text(f"// {text}\n{after}{DIRECTED}")
+        return pythy.create_interface(at.dir / "directed.h", at.dir / "code.so")
+
+    return Bad("HeaderError::Directive", do, pythy.HeaderError, f"{{dir}}/directed.h:{line}: {says}")
+
+
+CRATE = "// $ class crate\n"
+# The words of a directive, where they are wrong.
+DIRECTIVES = [
+    directive("$ privat add", "there is no directive 'privat'; did you mean 'private'?"),
+    directive("$ make install", "there is no directive 'make'"),
+    directive("$ define int", "'$ define int' is not '$ define OLD -> NEW'"),
+    directive("$ define -> int", "'$ define -> int' is not '$ define OLD -> NEW'"),
+    directive("$ class", "'$ class' is not '$ class ARGUMENT [NAME]'"),
+    directive("$ class crate Crate now", "'$ class crate Crate now' is not '$ class ARGUMENT [NAME]'"),
+    directive("$ class crate 3d", "'$ class crate 3d' is not '$ class ARGUMENT [NAME]'"),
+    directive("$ class crate", "there is a '$ class crate' already, at {dir}/directed.h:1", CRATE, 2),
+    directive("$ init", "'$ init' is not '$ init CLASS [FUNCTION]'"),
+    directive("$ init crat crate_new", "there is no '$ class crat'; did you mean 'crate'?", CRATE),
+    directive(
+        "$ init crate crate_nw",
+        "the headers declare no function 'crate_nw'; did you mean 'crate_new'?",
+        CRATE,
+    ),
+    directive("$ init crate", "'add' returns no pointer to a crate", CRATE),
+    directive(
+        "$ init crate crate_new",
+        "'$ class crate' has its init already: 'crate_new'",
+        CRATE + "// $ init crate crate_new\n",
+        3,
+    ),
+    directive("$ func_alias", "'$ func_alias' is not '$ func_alias [FUNCTION] NAME'"),
+    directive("$ func_alias add 1st", "'$ func_alias add 1st' is not '$ func_alias [FUNCTION] NAME'"),
+    directive("$ func_alias ad plus", "the headers declare no function 'ad'; did you mean 'add'?"),
+    directive("$ func_alias crate_* plus", "'crate_*' and 'plus' need one '*' each"),
+    directive("$ func_alias crate.* *", "no function that the headers declare is like 'crate.*'"),
+    directive("$ wrapper", "'$ wrapper' is not '$ wrapper NAME PATTERN...'"),
+    directive(
+        "$ wrapper encode_string_arg *",
+        "no wrapper module has a wrapper 'encode_string_arg'; did you mean 'encode_string_args'?",
+    ),
+    directive("$ wrapper twice * !ad", "the headers declare no function 'ad'; did you mean 'add'?"),
+    directive("$ wrapper twice @crat", "there is no '$ class crat'; did you mean 'crate'?", CRATE),
+    directive(
+        "$ wrapper twice *",
+        "there is a '$ wrapper twice' already, at {dir}/directed.h:1; '$ wrapper_update twice' adds patterns",
+        "// $ wrapper twice add\n",
+        2,
+    ),
+    directive("$ wrapper_update", "'$ wrapper_update' is not '$ wrapper_update NAME PATTERN...'"),
+    directive(
+        "$ wrapper_update twise add",
+        "there is no '$ wrapper twise'; did you mean 'twice'?",
+        "// $ wrapper twice *\n",
+    ),
+    directive("$ private add now", "'$ private add now' is not '$ private [FUNCTION]'"),
+    directive("$ private ad", "the headers declare no function 'ad'; did you mean 'add'?"),
+    directive(
+        "$ private",
+        "'$ private' without a function is about the next declaration, and 'struct other' is no function",
+        "struct other;\n",
+    ),
+    directive(
+        "$ len", "'$ len' is not '$ len [FUNCTION] EXPRESSION' or '$ len FUNCTION.ARGUMENT EXPRESSION'"
+    ),
+    directive("$ len 3", "what 'add' returns is no pointer"),
+    directive("$ len crate_new 3", "the size of 'struct crate' is not known"),
+    directive("$ len crate_weight.texts 3", "'crate_weight' has no parameter 'texts'; did you mean 'text'?"),
+    directive(
+        "$ len crate_wait.text 3",
+        "the headers declare no function 'crate_wait'; did you mean 'crate_weight'?",
+    ),
+    directive("$ len add.a 3", "'a' of 'add' is no pointer"),
+    directive(
+        "$ len crate_new.height widht + 1",
+        "'widht + 1' is no expression over the arguments: 'crate_new' has no parameter 'widht'; did you mean 'width'?",
+    ),
+    directive(
+        "$ len crate_new.height width +",
+        "'width +' is no expression over the arguments: it ends too early",
+    ),
+    directive(
+        "$ len crate_new.height width.real",
+        "'width.real' is no expression over the arguments: '.' is not expected there",
+    ),
+    directive(
+        "$ len crate_new.height 99999999999999999999",
+        "'99999999999999999999' is no expression over the arguments: 99999999999999999999 is too large",
+    ),
+    directive(
+        "$ len crate_new.height 3",
+        "there is a '$ len' for 'height' of 'crate_new' already",
+        "// $ len crate_new.height 4\n",
+        2,
+    ),
+    directive("$ property a b", "'$ property a b' is not '$ property [NAME]'"),
+    directive(
+        "$ property widht", "no class has a method get_widht or set_widht; did you mean 'width'?", CRATE
+    ),
+    directive("$ property", "'add' is no get_ or set_ of a property"),
+    directive("$ cleanup", "'$ cleanup' is not '$ cleanup ARGUMENT_OR_TYPE [FUNCTION]'"),
+    directive(
+        "$ cleanup crat crate_free",
+        "'crat' is neither a '$ class' nor a type that a function returns a pointer to; did you mean 'crate'?",
+        CRATE,
+    ),
+    directive(
+        "$ cleanup crate crate_fre",
+        "the headers declare no function 'crate_fre'; did you mean 'crate_free'?",
+        CRATE,
+    ),
+    directive("$ cleanup crate crate_weight", "'crate_weight' does not take one pointer", CRATE),
+    directive(
+        "$ cleanup struct crate * crate_free",
+        "'crate_free' cleans that up already",
+        "// $ cleanup struct crate crate_free\n",
+        2,
+    ),
+    directive(
+        "$ func_alias add close", "'close' is one of pythy's own functions, add() cannot have its name"
+    ),
+]
+
 LONG = 8 * array.array("l").itemsize
 
 TABLE = [
@@ -254,6 +392,7 @@ TABLE = [
         pythy.HeaderError,
         "clang could not parse {dir}/code.h: unknown argument: '--no-such-option'",
     ),
+    *DIRECTIVES,
     # Libraries.
     Bad(
         "Error::LibraryNotFound",
@@ -585,12 +724,6 @@ TABLE = [
         lambda lib: opened("code.h", worker=pythy.worker(checker="none"), checker="none")(lib),
         ValueError,
         "checker is the worker's own: pythy.worker(checker=...)",
-    ),
-    Bad(
-        "not yet",
-        opened("code.h", wrapper_modules=["x"]),
-        pythy.Error,
-        "wrapper_modules is not implemented in this version of pythy",
     ),
     argument("option", opened("code.h", include_dirs=[5]), "include_dirs must be a str or a path, not int"),
     argument(
@@ -1172,7 +1305,7 @@ def test_a_failed_call_leaves_the_interface_as_it_was(at):
 
 
 def test_closing_twice_is_no_error(at):
-    assert at.closed.close() is None
+    assert at.closed.close() is False
 
 
 def test_a_missing_dependency_is_not_taken_for_a_missing_library(cc, natively, tmp_path):

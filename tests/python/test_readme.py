@@ -68,6 +68,7 @@ def test_the_readme_has_the_examples_that_these_tests_are_about():
         *("shape.h", "shape.c", "shape.py"),
         *("events.h", "events.c", "events.py"),
         "shapes.py",
+        *("crates.h", "crates.c", "crates.py"),
     ]
     assert [command.split()[0] for command, _ in commands()] == [
         *("cc", "python"),
@@ -75,6 +76,7 @@ def test_the_readme_has_the_examples_that_these_tests_are_about():
         *("cc", "python"),
         *("cc", "python"),
         *("pythy", "pythy", "grep"),
+        *("cc", "python"),
     ]
 
 

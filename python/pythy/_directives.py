@@ -1,0 +1,420 @@
+"""What the directives in the comments of a header make of its interface."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import operator
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from weakref import WeakValueDictionary
+
+from pythy import variable, wrappers
+from pythy._native import ArgumentError, HeaderError, Pointer, Ref
+from pythy.classes import Closable, Object
+
+
+def apply(module: ModuleType, interface: Any, described: str, wrapper_modules: Any) -> None:
+    """Puts into the module what the directives say, and takes out what is private."""
+    _Application(module, interface, described, wrapper_modules).run()
+
+
+class _Application:
+    def __init__(self, module, interface, described, wrapper_modules):
+        self.module = module
+        self.interface = interface
+        content = json.loads(described, object_hook=lambda fields: SimpleNamespace(**fields))
+        self.directives = content.directives
+        self.rows = {row.c_name: row for row in content.functions}
+        self.wrapper_modules = [*_listed(wrapper_modules), wrappers]
+        self.aliases: dict[str, list[str]] = {}
+        self.lengths: dict[str, list[Any]] = {}
+        self.wrappers: dict[str, list[Callable]] = {}
+        self.frees: dict[str, str] = {}
+        self.classes: dict[str, variable.Class] = {}
+        self.records: dict[str, type] = {}
+        self.class_of: dict[str, Any] = {}
+        self.inits: set[str] = set()
+
+    def run(self) -> None:
+        self.prepare()
+        for described in self.directives.classes:
+            self.make_class(described)
+        made = {c_name: self.function(row) for c_name, row in self.rows.items() if self.is_changed(row)}
+        for described in self.directives.classes:
+            self.fill_class(described, made)
+        for c_name, row in self.rows.items():
+            self.bind(row, made.get(c_name))
+        self.hide()
+
+    def prepare(self) -> None:
+        for alias in self.directives.aliases:
+            self.aliases.setdefault(alias.function, []).append(alias.name)
+        for length in self.directives.lengths:
+            self.lengths.setdefault(length.function, []).append(length)
+        for wrapper in self.directives.wrappers:
+            wrap = self.wrapper(wrapper)
+            for c_name in wrapper.functions:
+                self.wrappers.setdefault(c_name, []).append(wrap)
+        for cleanup in self.directives.cleanups:
+            for c_name in cleanup.results:
+                self.frees[c_name] = cleanup.function
+        for described in self.directives.classes:
+            for c_name in described.methods:
+                self.class_of[c_name] = described
+            if described.init is not None:
+                self.class_of[described.init] = described
+                self.inits.add(described.init)
+
+    def wrapper(self, wrapper) -> Callable:
+        """The wrapper of that name in the wrapper modules, the first that has it."""
+        for module in self.wrapper_modules:
+            found = getattr(module, wrapper.name, None)
+            if callable(found):
+                return found
+        known = [name for module in self.wrapper_modules for name in vars(module) if name[0] != "_"]
+        near = difflib.get_close_matches(wrapper.name, known, n=1)
+        instead = f"; did you mean '{near[0]}'?" if near else ""
+        where = f"{_place(wrapper.location)}: "
+        raise HeaderError(f"{where}no wrapper module has a wrapper '{wrapper.name}'{instead}")
+
+    # Classes.
+
+    def make_class(self, described) -> None:
+        cleanups = (
+            one.function for one in self.directives.cleanups if getattr(one, "class") == described.argument
+        )
+        free = next(cleanups, None)
+        made = type(
+            described.name,
+            (Closable if free in self.rows else Object,),
+            {
+                "__module__": self.module.__name__,
+                "__doc__": None,
+                "_interface": self.interface,
+                "_live": WeakValueDictionary(),
+                "_free": self.finaliser(free) if free in self.rows else None,
+            },
+        )
+        self.classes[described.argument] = variable.Class(described.argument, described.name, made)
+        if described.record is not None:
+            self.records[described.record] = made
+        self.module.__dict__[described.name] = made
+
+    def finaliser(self, c_name: str) -> Callable:
+        """Frees a pointer, as long as there is code to do it."""
+        interface = self.interface
+        free = interface.function(self.rows[c_name].name)
+
+        def finalise(pointer):
+            if not interface.closed:
+                free(pointer)
+
+        return staticmethod(finalise)
+
+    def fill_class(self, described, made: dict[str, variable.Function]) -> None:
+        cls = self.classes[described.argument].cls
+        private = set(self.directives.private)
+        methods = {c_name: _method(made[c_name]) for c_name in described.methods if c_name in made}
+        for c_name, method in methods.items():
+            if c_name in private:
+                continue
+            for name in self.names(self.rows[c_name], made[c_name]):
+                # What frees the object closes it: that is there already.
+                if not (name == "close" and issubclass(cls, Closable) and self.is_cleanup(c_name)):
+                    setattr(cls, name, _named(method, name, cls))
+        if described.init in made:
+            cls.__init__ = _named(_initialiser(made[described.init]), "__init__", cls)
+        for one in described.properties:
+            getter, setter = methods.get(one.getter), methods.get(one.setter)
+            doc = getter.__doc__ if getter else setter.__doc__
+            setattr(cls, one.name, property(getter, setter, doc=doc))
+
+    def is_cleanup(self, c_name: str) -> bool:
+        return any(one.function == c_name for one in self.directives.cleanups)
+
+    # Functions.
+
+    def is_changed(self, row) -> bool:
+        return row.c_name in self.lengths or row.c_name in self.wrappers or self.concerns_objects(row)
+
+    def function(self, row) -> variable.Function:
+        """The function with all that is about it applied, the outermost wrapper last."""
+        c_name = row.c_name
+        owner = self.class_of.get(c_name)
+        params = [f"{parameter.type.spelling} {parameter.name}" for parameter in row.parameters]
+        made = variable.Function(c_name, self.python_name(row), params, row.result.spelling, "")
+        if owner is not None:
+            made.cls = self.classes[owner.argument]
+        made.row = row
+        made.py_func = self.in_memory(row)
+        made.doc = made.py_func.__doc__
+        for wrap in reversed(self.wrappers.get(c_name, ())):
+            wrap(made)
+        if self.concerns_objects(row):
+            made.py_func = self.with_objects(row, made.py_func)
+        return made
+
+    def python_name(self, row) -> str:
+        return "__init__" if row.c_name in self.inits else self.aliases.get(row.c_name, [row.name])[0]
+
+    def names(self, row, made: variable.Function | None) -> list[str]:
+        """The names of a function in Python; wrappers may have changed the first."""
+        first, *others = self.aliases.get(row.c_name, [row.name])
+        return [made.py_name if made else first, *others]
+
+    def in_memory(self, row) -> Callable:
+        """The function that knows how long memory is, and frees what is the caller's."""
+        interface, c_name = self.interface, row.c_name
+        of_result = next((one for one in self.lengths.get(c_name, ()) if one.parameter is None), None)
+        of_arguments = [one for one in self.lengths.get(c_name, ()) if one.parameter is not None]
+        free = self.rows.get(self.frees.get(c_name, ""))
+        frees_text = free is not None and row.result.text
+        if not of_result and not of_arguments and not frees_text:
+            return interface.function(row.name)
+        if row.result.text and (of_result or frees_text):
+            call = interface.function(row.name, as_pointer=True)
+        else:
+            call = interface.function(row.name)
+        free = interface.function(free.name) if free and (of_result or frees_text) else None
+        decode = self.decodes
+
+        def measured(*args, **keywords):
+            for length in of_arguments:
+                _check_room(self.module, row, length, args)
+            result = call(*args, **keywords)
+            if result is None or not (of_result or frees_text):
+                return result
+            try:
+                size = None if of_result is None else _size(row, of_result, args)
+                found = interface.bytes_at(result, size)
+            finally:
+                if free is not None:
+                    free(result)
+            return found.decode() if decode and of_result is None else found
+
+        measured.__doc__ = call.__doc__
+        return measured
+
+    @property
+    def decodes(self) -> bool:
+        return self.interface.decodes
+
+    def concerns_objects(self, row) -> bool:
+        """Whether instances, or pointers that free themselves, go in or come out."""
+        if row.c_name in self.frees or self.is_cleanup(row.c_name):
+            return True
+        if not self.directives.classes:
+            return False
+        types = [parameter.type for parameter in row.parameters]
+        takes = any(one.void or one.record in self.records for one in types if one.pointer)
+        return takes or row.c_name in self.class_of or row.result.record in self.records
+
+    def with_objects(self, row, inner: Callable) -> Callable:
+        interface = self.interface
+        cls = None if row.c_name in self.inits else self.records.get(row.result.record)
+        frees = row.c_name in self.frees and not row.result.text and row.c_name not in self.inits
+        frees = frees and not any(one.parameter is None for one in self.lengths.get(row.c_name, ()))
+        free = self.finaliser(self.frees[row.c_name]).__func__ if frees and cls is None else None
+        cleans_up = self.is_cleanup(row.c_name)
+
+        def plain(argument):
+            if isinstance(argument, Object):
+                return argument._give_up() if cleans_up else argument.ptr
+            if cleans_up and isinstance(argument, Pointer) and interface.owns(argument):
+                return argument.disown()
+            return argument
+
+        def call(*args, **keywords):
+            result = inner(*map(plain, args), **keywords)
+            if not isinstance(result, Pointer) or (cls is None and free is None):
+                return result
+            if cls is not None:
+                return _instance(cls, result, frees)
+            # What comes back is the caller's already.
+            same = (one for one in args if isinstance(one, Pointer) and one == result)
+            return next(same, None) or interface.own(result, free)
+
+        call.__doc__ = inner.__doc__
+        return call
+
+    # The module.
+
+    def bind(self, row, made: variable.Function | None) -> None:
+        names = [] if made is None else [row.name]
+        if row.c_name not in self.class_of:
+            names += self.names(row, made)
+        for name in dict.fromkeys(names):
+            if name != row.name:
+                self.check_name(row, name)
+            if made is not None:
+                self.module.__dict__[name] = _named(_plain(made), name, self.module)
+            elif name != row.name:
+                self.module.__dict__[name] = self.interface.function(row.name, name)
+
+    def check_name(self, row, name: str) -> None:
+        """Refuses a name that would hide what every module has."""
+        if name in self.interface.own_names:
+            of_row = (
+                one for one in self.directives.aliases if (one.function, one.name) == (row.c_name, name)
+            )
+            place = next((one.location for one in of_row if one.location), None)
+            where = f"{_place(place)}: " if place else ""
+            raise HeaderError(
+                f"{where}'{name}' is one of pythy's own functions, {row.c_name}() cannot have its name"
+            )
+
+    def hide(self) -> None:
+        hidden = {}
+        for c_name in self.directives.private:
+            if row := self.rows.get(c_name):
+                for name in {row.name, *self.aliases.get(c_name, ())}:
+                    hidden[name] = f"{row.location}: '{name}' is declared, but it is private"
+                    self.module.__dict__.pop(name, None)
+        self.interface.hide(hidden)
+
+
+def _listed(wrapper_modules: Any) -> list[Any]:
+    if wrapper_modules is None:
+        return []
+    return list(wrapper_modules) if isinstance(wrapper_modules, (list, tuple)) else [wrapper_modules]
+
+
+def _place(location) -> str:
+    return f"{location.file}:{location.line}"
+
+
+def _instance(cls: type[Object], pointer: Pointer, owned: bool) -> Object:
+    """The instance at a pointer: the one that there is, or a new one."""
+    known = cls._live.get(~int(pointer))
+    if known is not None:
+        return known
+    made = cls.__new__(cls)
+    made._adopt(pointer, owned)
+    return made
+
+
+def _plain(made: variable.Function) -> Callable:
+    inner = made.py_func
+
+    def function(*args, **keywords):
+        return inner(*args, **keywords)
+
+    return _described(function, made, [param.name for param in made.py_params])
+
+
+def _method(made: variable.Function) -> Callable:
+    inner = made.py_func
+
+    def method(self, *args, **keywords):
+        return inner(self, *args, **keywords)
+
+    return _described(method, made, ["self", *(param.name for param in made.py_params[1:])])
+
+
+def _initialiser(made: variable.Function) -> Callable:
+    inner = made.py_func
+
+    def initialise(self, *args, **keywords):
+        pointer = inner(*args, **keywords)
+        if pointer is None:
+            raise MemoryError(f"{made.c_name}() returned NULL")
+        self._adopt(pointer, owned=True)
+
+    return _described(initialise, made, ["self", *(param.name for param in made.py_params)])
+
+
+def _described(function: Callable, made: variable.Function, names: list[str]) -> Callable:
+    """The function with the documentation and the signature that help() shows."""
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names]
+    if made.row.variadic:
+        parameters.append(inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL))
+    function.__signature__ = inspect.Signature(parameters)
+    function.__doc__ = made.doc
+    return function
+
+
+def _named(function: Callable, name: str, owner: Any) -> Callable:
+    in_class = isinstance(owner, type)
+    function.__name__ = name
+    function.__qualname__ = f"{owner.__name__}.{name}" if in_class else name
+    function.__module__ = owner.__module__ if in_class else owner.__name__
+    return function
+
+
+# Lengths.
+
+
+def _size(row, length, args) -> int:
+    """The size in bytes that an expression over the arguments gives."""
+    items = _evaluate(row, length.expression, args)
+    if items < 0:
+        raise ArgumentError(f"{row.name}(): the length that its directive gives is {items}")
+    return items * length.unit
+
+
+def _check_room(module, row, length, args) -> None:
+    """Refuses a buffer that is smaller than the function takes it to be."""
+    if length.parameter >= len(args) or args[length.parameter] is None:
+        return
+    room = _room(module, args[length.parameter])
+    wanted = _size(row, length, args)
+    if room is not None and room < wanted:
+        parameter = row.parameters[length.parameter]
+        raise ArgumentError(
+            f"{row.name}() argument {length.parameter + 1} '{parameter.name}' ({parameter.type.spelling}) "
+            f"must have {wanted} bytes, not {room}"
+        )
+
+
+def _room(module, argument) -> int | None:
+    """How many bytes there are; None where nobody can tell."""
+    if isinstance(argument, str):
+        return len(argument.encode()) + 1
+    if isinstance(argument, (Pointer, int)) or callable(argument):
+        return None
+    try:
+        return memoryview(argument).nbytes
+    except TypeError:
+        return module.sizeof(argument)
+
+
+_OPERATIONS = {
+    "Add": operator.add,
+    "Subtract": operator.sub,
+    "Multiply": operator.mul,
+    # As C does it: towards zero.
+    "Divide": lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),
+    "Remainder": lambda a, b: abs(a) % abs(b) * (1 if a >= 0 else -1),
+    "ShiftLeft": lambda a, b: a << min(b, 64),
+    "ShiftRight": operator.rshift,
+}
+
+
+def _evaluate(row, expression, args) -> int:
+    ((kind, content),) = vars(expression).items()
+    if kind == "Number":
+        return content
+    if kind == "Negative":
+        return -_evaluate(row, content, args)
+    if kind == "Binary":
+        name, left, right = content
+        left, right = _evaluate(row, left, args), _evaluate(row, right, args)
+        try:
+            return _OPERATIONS[name](left, right)
+        except (ZeroDivisionError, ValueError) as error:
+            raise ArgumentError(f"{row.name}(): the length that its directive gives: {error}") from None
+    value = args[content] if content < len(args) else None
+    try:
+        return operator.index(_target(value) if kind == "Target" else value)
+    except TypeError:
+        parameter = row.parameters[content].name
+        what = f"'*{parameter}'" if kind == "Target" else f"'{parameter}'"
+        raise ArgumentError(f"{row.name}(): its length needs {what}, which is no whole number") from None
+
+
+def _target(value: Any) -> Any:
+    """What a pointer argument points to."""
+    return value.value if isinstance(value, Ref) else value[0]

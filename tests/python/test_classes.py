@@ -1,0 +1,286 @@
+"""Classes that directives make of functions: by the type of the first parameter, or by its name."""
+
+import gc
+import inspect
+import pydoc
+
+import pytest
+import pythy
+
+BACKENDS = [{"backend": "inprocess"}, {"backend": "isolated", "checker": "none"}]
+
+HEADER = """
+    // $ class rectangle
+    // $ class box Crate
+
+    struct rectangle { int width, height; };
+    struct box;
+    extern int alive;
+
+    /** A rectangle of this size.
+     * $ init rectangle */
+    struct rectangle *rectangle_new(int width, int height);
+    // $ cleanup rectangle
+    void rectangle_free(struct rectangle *rectangle);
+    // $ func_alias rectangle_* *
+    /** Its area. */
+    int rectangle_area(const struct rectangle *self);
+    // $ property width
+    int rectangle_get_width(const struct rectangle *self);
+    void rectangle_set_width(struct rectangle *self, int width);
+    /** How high it is.
+     * $ property */
+    int rectangle_get_height(const struct rectangle *self);
+    /** The larger of two. */
+    struct rectangle *rectangle_larger(struct rectangle *one, struct rectangle *other);
+    struct rectangle *rectangle_copy(const struct rectangle *self);
+    const struct rectangle *unit(void);
+    int total(const struct rectangle *rectangles, int count, void *user);
+    // $ private
+    void rectangle_secret(struct rectangle *self);
+
+    struct box *box_around(struct rectangle *bottom);
+    struct rectangle *box_bottom(struct box *self);
+"""
+SOURCE = """
+    #include <stdlib.h>
+    int alive;
+    struct box { struct rectangle *bottom; };
+    static const struct rectangle one = {1, 1};
+    struct rectangle *rectangle_new(int width, int height) {
+        if (width < 0) return NULL;
+        struct rectangle *r = malloc(sizeof *r);
+        *r = (struct rectangle){width, height};
+        alive++;
+        return r;
+    }
+    void rectangle_free(struct rectangle *r) { alive--; free(r); }
+    int rectangle_area(const struct rectangle *r) { return r->width * r->height; }
+    int rectangle_get_width(const struct rectangle *r) { return r->width; }
+    void rectangle_set_width(struct rectangle *r, int width) { r->width = width; }
+    int rectangle_get_height(const struct rectangle *r) { return r->height; }
+    struct rectangle *rectangle_larger(struct rectangle *a, struct rectangle *b) {
+        return rectangle_area(a) >= rectangle_area(b) ? a : b;
+    }
+    struct rectangle *rectangle_copy(const struct rectangle *r) { return rectangle_new(r->width, r->height); }
+    const struct rectangle *unit(void) { return &one; }
+    int total(const struct rectangle *rectangles, int count, void *user) {
+        return rectangle_area(rectangles) * count + (user == rectangles);
+    }
+    void rectangle_secret(struct rectangle *r) {}
+    struct box *box_around(struct rectangle *bottom) {
+        struct box *box = malloc(sizeof *box);
+        box->bottom = bottom;
+        return box;
+    }
+    struct rectangle *box_bottom(struct box *box) { return box->bottom; }
+"""
+
+
+@pytest.fixture(params=BACKENDS, ids=["inprocess", "isolated"])
+def lib(request, build):
+    built = build(HEADER, SOURCE)
+    lib = pythy.create_interface(built.header, built.library, **request.param)
+    yield lib
+    gc.collect()
+    lib.close()
+
+
+def test_functions_with_the_type_as_first_parameter_are_methods(lib):
+    rectangle = lib.Rectangle(2, 5)
+    assert rectangle.area() == 10
+    assert lib.rectangle_area(rectangle) == 10
+    assert lib.rectangle_area(rectangle.ptr) == 10
+    assert rectangle.ptr.height == 5
+    assert type(rectangle).__name__ == "Rectangle"
+    assert not hasattr(lib, "area")
+
+
+def test_a_property_is_made_of_get_and_set(lib):
+    rectangle = lib.Rectangle(2, 5)
+    rectangle.width = 3
+    assert (rectangle.width, rectangle.height, rectangle.area()) == (3, 5, 15)
+    with pytest.raises(AttributeError):
+        rectangle.height = 4
+    assert lib.Rectangle.height.__doc__ == "How high it is."
+
+
+def test_functions_that_return_the_type_return_instances(lib):
+    small, large = lib.Rectangle(1, 2), lib.Rectangle(3, 4)
+    assert small.larger(large) is large
+    copy = large.copy()
+    assert isinstance(copy, lib.Rectangle)
+    assert copy != large
+    assert (copy.area(), lib.alive) == (12, 3)
+    del copy
+    assert lib.alive == 2
+
+
+def test_what_c_keeps_for_itself_is_not_freed(lib):
+    unit = lib.unit()
+    assert (type(unit), unit.area()) == (lib.Rectangle, 1)
+    del unit
+    assert lib.alive == 0
+
+
+def test_objects_are_equal_by_address(lib):
+    rectangle = lib.Rectangle(2, 5)
+    crate = lib.box_around(rectangle)
+    assert type(crate) is lib.Crate
+    assert crate.box_bottom() is rectangle
+    assert lib.unit() == lib.unit()
+    assert hash(lib.unit()) == hash(lib.unit())
+    assert rectangle != lib.unit()
+    assert rectangle != int(rectangle.ptr)
+    lib.cast(crate.ptr, "char *")
+
+
+def test_instances_go_where_their_pointers_go(lib):
+    rectangle = lib.Rectangle(2, 5)
+    assert lib.total(rectangle, 2, rectangle) == 21
+    assert lib.total(rectangle.ptr, 2, None) == 20
+    with pytest.raises(pythy.ArgumentError):
+        lib.rectangle_larger(rectangle, lib.box_around(rectangle))
+
+
+def test_the_object_is_freed_once_however_it_ends(lib):
+    with lib.Rectangle(2, 5) as rectangle:
+        assert lib.alive == 1
+    assert lib.alive == 0
+    rectangle.close()
+    assert lib.alive == 0
+    rectangle = lib.Rectangle(2, 5)
+    del rectangle
+    assert lib.alive == 0
+    rectangle = lib.Rectangle(2, 5)
+    rectangle.free()
+    assert lib.alive == 0
+    del rectangle
+    rectangle = lib.Rectangle(2, 5)
+    lib.rectangle_free(rectangle)
+    assert lib.alive == 0
+    with pytest.raises(pythy.Error, match=r"^this Rectangle has been closed$"):
+        rectangle.area()
+    assert repr(rectangle) == "<Rectangle closed>"
+
+
+def test_closing_the_interface_first_is_no_error(lib, capfd):
+    rectangle = lib.Rectangle(2, 5)
+    lib.close()
+    del rectangle
+    assert capfd.readouterr().err == ""
+
+
+def test_an_init_that_returns_null_is_an_error(lib):
+    with pytest.raises(MemoryError, match=r"^rectangle_new\(\) returned NULL$"):
+        lib.Rectangle(-1, 0)
+    with pytest.raises(pythy.ArgumentError, match=r"^rectangle_new\(\) takes 2 arguments, but 1 was given: "):
+        lib.Rectangle(1)
+
+
+def test_a_class_without_init_has_instances_only_from_c(lib):
+    with pytest.raises(TypeError, match=r"^Crate has no init function: C functions return its instances$"):
+        lib.Crate()
+
+
+def test_private_functions_are_no_methods(lib):
+    assert not hasattr(lib.Rectangle, "secret")
+    assert not hasattr(lib, "rectangle_secret")
+
+
+def test_help_shows_the_methods_with_their_documentation(lib):
+    text = pydoc.plain(pydoc.render_doc(lib.Rectangle))
+    for line in [
+        "area(self, /)",
+        "Its area.",
+        "__init__(self, width, height, /)",
+        "A rectangle of this size.",
+    ]:
+        assert line in text
+    assert str(inspect.signature(lib.Rectangle)) == "(width, height, /)"
+    assert repr(lib.Rectangle(1, 1)).startswith("<Rectangle at 0x")
+
+
+def test_python_classes_can_derive_from_them(lib):
+    class Square(lib.Rectangle):
+        def __init__(self, side):
+            super().__init__(side, side)
+
+    square = Square(4)
+    assert square.area() == 16
+    assert isinstance(square, lib.Rectangle)
+    del square
+    assert lib.alive == 0
+
+
+def test_methods_by_the_name_of_an_argument_of_any_type(build):
+    built = build(
+        """
+        // $ class counter
+        // $ init counter counter_new
+        void *counter_new(int start);
+        int counter_next(void *counter);
+        int counter_of(void *other);
+        // $ cleanup counter
+        void counter_drop(void *counter);
+        """,
+        """
+        #include <stdlib.h>
+        void *counter_new(int start) { int *c = malloc(sizeof *c); *c = start; return c; }
+        int counter_next(void *counter) { return ++*(int *)counter; }
+        int counter_of(void *other) { return *(int *)other; }
+        void counter_drop(void *counter) { free(counter); }
+        """,
+    )
+    lib = pythy.create_interface(built.header, built.library)
+    counter = lib.Counter(5)
+    assert (counter.counter_next(), counter.counter_next()) == (6, 7)
+    assert not hasattr(counter, "counter_of")
+    assert lib.counter_of(counter) == 7
+    counter.close()
+
+
+def test_wrappers_choose_by_class(build):
+    built = build(
+        """
+        // $ class box
+        // $ wrapper loud @*
+        // $ wrapper quiet @#
+        struct box { int width; };
+        int box_width(struct box *box);
+        int width(void);
+        """,
+        "int box_width(struct box *box) { return box->width; }\nint width(void) { return 1; }",
+    )
+    seen = []
+
+    class Wrappers:
+        @staticmethod
+        def loud(function):
+            seen.append(("loud", function.c_name, function.cls.c_name, function.cls.py_name))
+
+        @staticmethod
+        def quiet(function):
+            seen.append(("quiet", function.c_name, function.cls))
+
+    lib = pythy.create_interface(built.header, built.library, wrapper_modules=[Wrappers])
+    assert sorted(seen) == [("loud", "box_width", "box", "Box"), ("quiet", "width", None)]
+    assert lib.box_width(lib.new("struct box", width=3)) == 3
+
+
+def test_objects_that_are_never_closed_are_leaks(build, natively):
+    """Valgrind tells the call that made an object which nobody has freed; what is dropped is freed."""
+    built = build(HEADER, SOURCE)
+    script = """
+        import pythy
+        lib = pythy.create_interface("code.h", "code.so", backend="isolated")
+        with pythy.watch() as report:
+            rectangle = lib.Rectangle(2, 5)
+            del rectangle
+            pointer = lib.Rectangle(3, 5).ptr.disown()
+            del pointer
+        for finding in report.findings:
+            print(finding.kind, finding.allocated_by.declaration.name, finding.leaked.bytes)
+    """
+    run = natively(script, directory=built.directory)
+    assert run.stdout == "Leak_DefinitelyLost rectangle_new 8\n"
