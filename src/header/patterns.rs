@@ -46,7 +46,7 @@ impl Patterns {
             .0
             .iter()
             .flat_map(|pattern| pattern.alternatives.iter().map(|name| (name.as_str(), pattern.of_class)));
-        names.filter(|(name, of_class)| !name.contains('*') && !(*of_class && *name == NONE))
+        names.filter(|(name, of_class)| !(name.contains('*') || *of_class && *name == NONE))
     }
 }
 

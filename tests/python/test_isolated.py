@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (what pythy says stands here as it is said)
 """The C code in a worker: what ends it, who shares it, and what other threads and processes have of it."""
 
 import gc
