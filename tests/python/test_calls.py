@@ -250,6 +250,7 @@ def test_numpy_arrays_are_buffers(lib):
         lib.double_all(numbers[::2], 3)
 
 
+@pytest.mark.in_process_only("arguments are in place: a worker has copies for the call")
 def test_memory_comes_out_as_a_pointer(lib):
     data = bytearray(3)
     pointer = lib.identity(data)
@@ -464,6 +465,7 @@ def test_zlib_through_its_own_header():
 # Threads and memory.
 
 
+@pytest.mark.in_process_only("a worker runs one call at a time")
 def test_two_threads_are_in_c_at_once(built):
     """Each waits inside C for the other: only a released GIL lets both arrive."""
     lib = pythy.create_interface(built.header, built.library, gil="release")
