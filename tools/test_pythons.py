@@ -37,7 +37,10 @@ def build_wheel() -> Path:
 
 def test_here(wheel: Path, arguments: list[str]) -> tuple[int, str]:
     """Run all tests in this environment, shown as they go."""
-    command = [sys.executable, "-m", "pytest", "tests/python", "tests/packaging", *arguments]
+    # Side by side, a file at a time: pytest-xdist is in the development group.
+    jobs = os.environ.get("JOBS") or str(os.cpu_count() or 1)
+    share = ["-n", jobs, "--dist", "loadscope"]
+    command = [sys.executable, "-m", "pytest", "tests/python", "tests/packaging", *share, *arguments]
     environment = {**os.environ, "PYTHY_WHEEL": str(wheel)}
     lines = []
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as running:

@@ -25,7 +25,11 @@ def own_cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="module", params=["inprocess", "isolated"])
+# What a worker does hangs little on the version of Python.
+IN_WORKER = pytest.param("isolated", marks=pytest.mark.one_python)
+
+
+@pytest.fixture(scope="module", params=["inprocess", IN_WORKER])
 def both_backends(request):
     """Runs the tests of a module that uses it in this process, and again in a worker without Valgrind."""
     with pytest.MonkeyPatch.context() as patch:
