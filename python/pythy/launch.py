@@ -99,6 +99,13 @@ def run(
         os.close(log)
 
 
+def run_natively(program: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
+    """Run a program of Python's, whose workers run under Valgrind; returns its process and its exit code."""
+    command = [interpreter(), *program]
+    with subprocess.Popen(command, env={**os.environ, **environment}) as running, passing_on(running):
+        return running.pid, wait(running)
+
+
 def wait(running: subprocess.Popen[bytes]) -> int:
     """The exit code. The terminal sends Ctrl-C to the program too, which decides what to do."""
     while True:

@@ -130,7 +130,19 @@ fn start(py: Python<'_>, checker: Option<&str>) -> PyResult<Arc<Station>> {
 }
 
 fn memcheck(valgrind: Valgrind) -> Checker {
-    Checker::Memcheck { valgrind: valgrind.path, options: Vec::new() }
+    let named = std::env::var_os("PYTHY_SUPPRESSIONS").unwrap_or_default();
+    let named = std::env::split_paths(&named).filter(|file| !file.as_os_str().is_empty());
+    let added = SUPPRESSIONS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let option = |file: PathBuf| format!("--suppressions={}", file.display());
+    Checker::Memcheck { valgrind: valgrind.path, options: named.chain(added).map(option).collect() }
+}
+
+/// The user's own, for the workers that are still to be started.
+static SUPPRESSIONS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Has the Valgrind of every worker from now on read a file of suppressions.
+pub fn add_suppressions(file: PathBuf) {
+    SUPPRESSIONS.lock().unwrap_or_else(PoisonError::into_inner).push(file);
 }
 
 /// The Valgrind that is installed, asked for its version once.

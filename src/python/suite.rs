@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 
 use super::report::{Report, Since, finished};
-use super::{call_site, report};
+use super::{backend, call_site, report};
 use crate::session::{self, Pinpoint};
 use crate::valgrind::{self, Presence};
 use crate::{Error, bracket, isolation};
@@ -75,11 +75,14 @@ pub fn choose_leak_kinds(kinds: String) -> bool {
     session::choose_leak_kinds(kinds)
 }
 
-/// Has the Valgrind that runs this process read a file of suppressions; it ends the process if it cannot.
+/// Has the Valgrind that runs this process, or that of the workers to come, read a file of suppressions; it ends
+/// the process if it cannot.
 #[pyfunction]
 pub fn load_suppressions(path: PathBuf) {
     if valgrind::running() == Presence::Valgrind {
         bracket::change_option(&format!("--suppressions={}", path.display()));
+    } else {
+        backend::add_suppressions(path);
     }
 }
 

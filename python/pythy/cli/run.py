@@ -3,7 +3,8 @@
     pythy run script.py args...
     pythy run -m pytest tests
 
-The program runs as it would by itself, under Valgrind with the options that pythy needs. The exit code
+The program runs as it would by itself, under Valgrind with the options that pythy needs, or with
+--mode isolated natively, where only the libraries that it uses run under Valgrind. The exit code
 is the program's own; 99 when the program succeeded and there are findings; 3 without a usable Valgrind; 2
 when a report cannot be written, and the program did not fail.
 """
@@ -27,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `pythy run` takes."""
     parser.add_argument(
         "--mode",
-        choices=("inprocess",),
+        choices=("isolated", "inprocess"),
         default="inprocess",
-        help="what runs under Valgrind: inprocess, the whole of Python (default)",
+        help="what runs under Valgrind: inprocess, all of Python (default); isolated, the libraries alone",
     )
     parser.add_argument(
         "--report",
@@ -91,8 +92,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"pythy: {wrong}", file=sys.stderr)
         return NO_VALGRIND
     with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
-        suppressions = [f"--suppressions={Path(file).absolute()}" for file in arguments.suppressions]
-        code, report = run_under_valgrind(valgrind, suppressions, program, Path(directory))
+        suppressions = [str(Path(file).absolute()) for file in arguments.suppressions]
+        if arguments.mode == "isolated":
+            code, report = run_isolated(suppressions, program, Path(directory))
+        else:
+            options = [f"--suppressions={file}" for file in suppressions]
+            code, report = run_under_valgrind(valgrind, options, program, Path(directory))
     if report is None:
         return code
     written = write_all(report, arguments.report or [("term", None)])
@@ -106,6 +111,26 @@ def run(arguments: argparse.Namespace) -> int:
     if code == 0 and not written:
         return UNUSABLE
     return code if code != 0 or report.ok else FINDINGS
+
+
+def run_isolated(
+    suppressions: list[str], program: list[str], directory: Path
+) -> tuple[int, pythy.Report | None]:
+    """The program's exit code and its report; None where it never made an interface."""
+    environment = {
+        "PYTHY_BACKEND": "isolated",
+        "PYTHY_SUPPRESSIONS": os.pathsep.join(suppressions),
+        "PYTHY_RUN_REPORT": str(directory / "report-%p.json"),
+    }
+    process, code = launch.run_natively(program, environment)
+    report = directory / f"report-{process}.json"
+    if report.exists():
+        return code, _native.read_report(report)
+    if code < 0:
+        print(f"pythy: the program was ended by {signal.Signals(-code).name}", file=sys.stderr)
+        return 128 - code, None
+    print("pythy: no report, because the program made no isolated interface", file=sys.stderr)
+    return code, None
 
 
 def run_under_valgrind(

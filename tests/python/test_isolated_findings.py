@@ -1,0 +1,173 @@
+"""What is told of C code that runs in a worker under Valgrind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import pythy
+
+pytestmark = pytest.mark.one_python
+
+HEADER = """
+    void fill(char *text, int length, char letter);
+    void *keep(int size);
+    void lose(int size);
+    int crash(const int *p);
+    void quit(int code);
+    int each(int count, int (*f)(int));
+    int spin(void);
+    int undecided(void);
+"""
+SOURCE = """
+    #include <stdlib.h>
+    #include <string.h>
+    void fill(char *text, int length, char letter) { memset(text, letter, length); text[length] = 0; }
+    void *keep(int size) { return malloc(size); }
+    void lose(int size) { *(char *)malloc(size) = 1; }
+    int crash(const int *p) { return *p; }
+    void quit(int code) { exit(code); }
+    int each(int count, int (*f)(int)) { int sum = 0; while (count--) sum += f(count); return sum; }
+    int spin(void) { volatile int on = 1; while (on) {} return 0; }
+    int undecided(void) {
+        int *value = malloc(sizeof *value), result = *value ? 1 : 2;
+        free(value);
+        return result;
+    }
+"""
+SCRIPT = """
+import pythy
+lib = pythy.create_interface("code.h", "./code.so")
+line = bytearray(10)
+lib.fill(line, 10, "-")
+lib.lose(24)
+kept = lib.keep(7)
+del kept
+lib.each(3, lambda i: lib.undecided())
+print(line.decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def built(build):
+    return build(HEADER, SOURCE)
+
+
+@pytest.fixture(scope="module")
+def ran(built):
+    (built.directory / "script.py").write_text(SCRIPT.lstrip())
+    command = [
+        sys.executable,
+        "-m",
+        "pythy",
+        "run",
+        "--mode",
+        "isolated",
+        "--report",
+        "json:r.json",
+        "script.py",
+    ]
+    ran = subprocess.run(command, cwd=built.directory, capture_output=True, text=True)
+    return ran, json.loads((built.directory / "r.json").read_text())
+
+
+def test_the_program_runs_as_ever_and_findings_are_its_exit_code(ran):
+    process, _ = ran
+    assert (process.returncode, process.stdout, process.stderr) == (99, "----------\n", "")
+
+
+def test_each_finding_is_on_its_call(ran, validate):
+    _, report = ran
+    validate(report)
+    assert (report["tool"]["mode"], report["tool"]["checker"]) == ("isolated", "memcheck")
+    lines = {site["id"]: site["line"] for site in report["call_sites"]}
+    names = {declaration["id"]: declaration["name"] for declaration in report["declarations"]}
+
+    def end(call):
+        return call and (names[call["declaration"]], lines[call["call_site"]])
+
+    told = [
+        (finding["kind"], finding["count"], end(finding["call"]), end(finding["allocated_by"]))
+        for finding in report["findings"]
+    ]
+    assert told == [
+        ("InvalidWrite", 1, ("fill", 4), None),
+        ("Leak_DefinitelyLost", 1, ("lose", 5), ("lose", 5)),
+        ("Leak_DefinitelyLost", 1, None, ("keep", 6)),
+        ("UninitCondition", 3, ("undecided", 8), None),
+    ]
+    assert {finding["basis"] for finding in report["findings"][:2]} == {"call"}
+    assert report["totals"] == {
+        "calls": 7,
+        "errors": 4,
+        "leaked_bytes": 31,
+        "leaked_blocks": 2,
+        "crashes": 0,
+    }
+
+
+def test_blocks_are_named_by_their_arguments(ran):
+    _, report = ran
+    addresses = [stack["label"] for stack in report["findings"][0]["stacks"]]
+    assert any(
+        label and label.endswith("is 1 byte after argument 'text' (10 bytes) of fill()")
+        for label in addresses
+    )
+    assert report["findings"][2]["what"] == (
+        "7 bytes in 1 block is definitely lost: no call was made since the last check,"
+        " so Python dropped the last handle"
+    )
+
+
+def test_a_crash_is_an_exception_with_its_finding_and_what_was_known_stays(built):
+    lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="memcheck")
+    before = pythy.memory_report().totals
+    with pytest.raises(pythy.WorkerCrashed) as crashed:
+        lib.each(1, lambda i: lib.crash(None))
+    error = crashed.value
+    assert (error.signal, error.exit_code) == (signal.SIGSEGV, None)
+    assert (error.finding.category, error.finding.kind, error.finding.basis) == ("crash", "SIGSEGV", "call")
+    assert error.finding.call.declaration.name == "crash"
+    assert [frame.function for frame in error.finding.stacks[0].frames] == ["crash"]
+    with pytest.raises(pythy.WorkerCrashed, match=r"it called exit\(3\)") as left:
+        lib.quit(3)
+    assert (left.value.signal, left.value.exit_code, left.value.finding.kind) == (None, 3, "exit")
+    with pytest.raises(TimeoutError, match=r"the call took longer than 0\.5 s; the worker has been ended"):
+        lib.spin(timeout=0.5)
+    assert lib.undecided() in (1, 2)
+    after = pythy.memory_report().totals
+    assert after.crashes - before.crashes == 3
+    lib.close()
+
+
+def test_a_suite_with_only_the_library_under_valgrind(built, pytester):
+    pytester.makepyfile(
+        f"""
+        import pytest, pythy
+
+        @pytest.fixture(scope="module")
+        def lib():
+            return pythy.create_interface({str(built.header)!r}, {str(built.library)!r})
+
+        def test_well(lib): assert lib.each(2, lambda i: i) == 1
+        def test_over(lib): lib.fill(bytearray(4), 4, "x")
+        def test_lost(lib): lib.lose(11)
+        def test_crash(lib): lib.crash(None)
+        def test_after(lib): assert lib.each(2, lambda i: i) == 1
+        """
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["COLUMNS"] = "200"
+    plugin = ["-p", "pythy.pytest_plugin", "--pythy=isolated", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *plugin]
+    ran = subprocess.run(command, cwd=pytester.path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 1
+    lines = ran.stdout.splitlines()
+    assert next(line for line in lines if "%]" in line).split()[1] == ".MMF."
+    assert "MEMORY" in next(line for line in lines if "::test_over" in line and line.startswith("MEMORY"))
+    assert any(line.startswith("MEMORY") and "::test_lost - Leak_DefinitelyLost" in line for line in lines)
+    assert any(line.startswith("FAILED") and "::test_crash - pythy.WorkerCrashed" in line for line in lines)
+    assert "pythy: 4 findings in 7 calls, 2 errors, 11 bytes leaked in 1 block, 1 crash" in ran.stdout
+    assert ran.stderr == ""
