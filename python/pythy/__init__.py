@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         watch,
         worker,
     )
+del TYPE_CHECKING
 
 __all__ = [
     "ArgumentError",

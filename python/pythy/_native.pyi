@@ -323,7 +323,7 @@ def tell_at_exit(enabled: bool, /) -> None:
     """Says whether report_at_exit() has something to do: not where others tell all."""
 
 def report_at_exit() -> None:
-    """The table on stderr at the end of a process under Valgrind, if there is something to say."""
+    """The table on stderr at the end of a process whose C code ran under Valgrind."""
 
 @final
 class Mark:
@@ -355,13 +355,13 @@ def check_leaks() -> None:
     """Looks for lost blocks, if one can have been lost since that was done last."""
 
 def check_each_call(first: int, calls: int, losses: int) -> None:
-    """Has calls from this number on followed by a leak check each, until so many losses were seen."""
+    """Has calls from this number on followed by a leak check each."""
 
 def choose_leak_kinds(kinds: str) -> bool:
-    """Says which kinds of leaks are told; it must come before the first interface is made."""
+    """Says which kinds of leaks are told."""
 
 def load_suppressions(path: _Path) -> None:
-    """Has the Valgrind that runs this process read a file of suppressions."""
+    """Has the Valgrind that runs this process, or that of the workers to come, read a file"""
 
 def report_from_json(json: str) -> Report:
     """The report that this JSON is."""

@@ -324,7 +324,8 @@ pub fn tell_at_exit(enabled: bool) {
     TELL_AT_EXIT.store(enabled, Ordering::Relaxed);
 }
 
-/// The table on stderr at the end of a process whose C code ran under Valgrind, if there is something to say.
+/// The table on stderr at the end of a process whose C code ran under Valgrind. Nothing where
+/// there is nothing to say.
 #[pyfunction]
 pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
     if !TELL_AT_EXIT.load(Ordering::Relaxed) {
