@@ -105,19 +105,30 @@ def run_natively() -> None:
     check(ran.stderr == "", "the script is not silent on stderr")
 
 
+def run_isolated() -> None:
+    say(f"PYTHY_BACKEND=isolated python {SCRIPT}\n")
+    run_checked([], {"PYTHY_BACKEND": "isolated"})
+
+
 def run_under_valgrind() -> None:
     valgrind = ["valgrind", "--num-callers=40", f"--log-file={LOG}"]
     say(f"{shlex.join(valgrind)} python {SCRIPT}\n")
+    run_checked(valgrind, {})
+
+
+def run_checked(before: list[str], variables: dict[str, str]) -> None:
+    """Run the script with its report; what it prints is that of the run without Valgrind."""
     REPORT.unlink(missing_ok=True)
     environment = {
         **os.environ,
+        **variables,
         # Or Valgrind may ask servers for debug information, for minutes.
         "DEBUGINFOD_URLS": "",
         # Or the results come after the table, because they go through a pipe.
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": str(shutil.get_terminal_size().columns),
     }
-    command = [*valgrind, sys.executable, SCRIPT, REPORT]
+    command = [*before, sys.executable, SCRIPT, REPORT]
     output = ""
     # The table at the end goes to stderr, which is not captured: it is as wide as the terminal.
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as ran:
@@ -195,12 +206,16 @@ def main() -> None:
     compile_library()
     run_natively()
 
-    heading("3. The same script under Valgrind: each defect with its call and declaration")
+    heading("3. Only the library under Valgrind: each defect with its call and declaration")
+    run_isolated()
+    compare_with_planted()
+
+    heading("4. All of Python under Valgrind: the same")
     run_under_valgrind()
     compare_with_planted()
     seconds = time.monotonic() - started
     print(
-        f"demo: all right: zlib's results, and exactly the {len(PLANTED)} planted defects ({seconds:.0f} s)."
+        f"demo: all right: zlib's results, and twice exactly the {len(PLANTED)} planted defects ({seconds:.0f} s)."
     )
     print(f"The defects are in {SOURCE}, the calls in {SCRIPT}, the report as JSON in {REPORT}.")
 

@@ -1,9 +1,10 @@
 """What somebody might write to try out the stock list of defects.h.
 
     python demo/script.py                                       runs it, as any script
-    valgrind --log-file=FILE python demo/script.py              also tells of every defect it meets
+    PYTHY_BACKEND=isolated python demo/script.py                also tells of every defect it meets
+    valgrind --log-file=FILE python demo/script.py              so does this, with Python under Valgrind too
 
-demo/run.py compiles the library and runs this both ways. An argument names a file for the report.
+demo/run.py compiles the library and runs this in all ways. An argument names a file for the report.
 """
 
 import sys
