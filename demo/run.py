@@ -214,9 +214,7 @@ def main() -> None:
     run_under_valgrind()
     compare_with_planted()
     seconds = time.monotonic() - started
-    print(
-        f"demo: all right: zlib's results, and twice exactly the {len(PLANTED)} planted defects ({seconds:.0f} s)."
-    )
+    print(f"demo: all right: zlib's results, and twice the {len(PLANTED)} planted defects ({seconds:.0f} s).")
     print(f"The defects are in {SOURCE}, the calls in {SCRIPT}, the report as JSON in {REPORT}.")
 
 

@@ -32,6 +32,8 @@ struct Stream {
     counted: u64,
     /// The first call since the last leak check.
     unchecked: Option<CallNumber>,
+    /// The last call.
+    latest: CallNumber,
     /// How many calls run, one inside the other.
     open: u32,
     /// Whether some interface wants leaks to be looked for.
@@ -129,10 +131,11 @@ impl Isolation {
     /// if a leak check follows it.
     pub fn enter(&mut self, origin: Origin, client: &Client, leaks: LeakCheck) -> crate::Result<Entered> {
         let index = self.stream(client)?;
-        let each = self.streams[index].watched && leaks == LeakCheck::Call;
+        let each = self.streams[index].watched && matches!(leaks, LeakCheck::Call | LeakCheck::Paced);
         self.streams[index].leaks_wanted |= leaks != LeakCheck::Off;
         let stream = &mut self.streams[index];
-        let leak_check = each && stream.open == 0 && stream.pace.is_due();
+        let due = stream.pace.is_due() || leaks == LeakCheck::Call;
+        let leak_check = each && stream.open == 0 && due;
         if leak_check && stream.unchecked.is_none() && client.take_released() {
             self.check(index);
         }
@@ -142,6 +145,7 @@ impl Isolation {
         let stream = &mut self.streams[index];
         stream.open += 1;
         stream.unchecked.get_or_insert(call);
+        stream.latest = call;
         let slot = shared.map_or(Slot::Call(call), Slot::Shared);
         Ok(Entered { call, slot, frequent: shared.is_some(), leak_check, stream: index })
     }
@@ -157,7 +161,8 @@ impl Isolation {
         let stream = &mut self.streams[entered.stream];
         stream.open -= 1;
         let seen = Seen::During(entered.call);
-        let checked = entered.leak_check.then(|| stream.end_window(entered.call));
+        // Calls nested in it may have lost what is found.
+        let checked = entered.leak_check.then(|| stream.end_window(stream.latest));
         if returned.count == stream.counted {
             return false;
         }
@@ -232,6 +237,7 @@ impl Isolation {
             client: Some(client.clone()),
             observed: Vec::new(),
             unchecked: None,
+            latest: 0,
             open: 0,
             leaks_wanted: false,
             watched: client.watched()? == Watched::Yes,

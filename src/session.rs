@@ -22,6 +22,8 @@ use crate::{Error, Result};
 pub enum LeakCheck {
     /// After each call.
     Call,
+    /// After each call in a worker, as long as that takes little time; then after several.
+    Paced,
     /// When a test ends, if something tells us so; else as [`LeakCheck::Session`].
     Test,
     /// When a report is made, and at the end.
@@ -174,6 +176,11 @@ static LEAK_KINDS: OnceLock<String> = OnceLock::new();
 /// the first choice counts, and only before the session begins; tells whether this one does.
 pub fn choose_leak_kinds(kinds: String) -> bool {
     SESSION.get().is_none() && LEAK_KINDS.set(kinds).is_ok()
+}
+
+/// The kinds of leaks that were chosen to be told.
+pub fn leak_kinds() -> Option<&'static str> {
+    LEAK_KINDS.get().map(String::as_str)
 }
 
 /// Valgrind's count and the errors of nested calls, as they were when a callback went into Python.

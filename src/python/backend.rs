@@ -11,7 +11,7 @@ use super::exceptions;
 use super::summons::{dismiss, interrupted};
 use crate::valgrind::{self, Presence, Valgrind};
 use crate::worker::{Checker, Launch, Station};
-use crate::{Result, isolation};
+use crate::{Result, isolation, session};
 
 /// Where the C code of an interface is to run.
 pub enum Backend {
@@ -134,7 +134,13 @@ fn memcheck(valgrind: Valgrind) -> Checker {
     let named = std::env::split_paths(&named).filter(|file| !file.as_os_str().is_empty());
     let added = SUPPRESSIONS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let option = |file: PathBuf| format!("--suppressions={}", file.display());
-    Checker::Memcheck { valgrind: valgrind.path, options: named.chain(added).map(option).collect() }
+    let kinds = session::leak_kinds().into_iter();
+    let kinds =
+        kinds.flat_map(|kinds| ["show", "errors-for"].map(|what| format!("--{what}-leak-kinds={kinds}")));
+    Checker::Memcheck {
+        valgrind: valgrind.path,
+        options: named.chain(added).map(option).chain(kinds).collect(),
+    }
 }
 
 /// The user's own, for the workers that are still to be started.

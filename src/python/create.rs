@@ -93,7 +93,7 @@ pub fn create_interface<'py>(
             "timeout is for backend='isolated' only: only a worker can be ended",
         ));
     }
-    let usual = if matches!(backend, Backend::InProcess) { LeakCheck::Session } else { LeakCheck::Call };
+    let usual = if matches!(backend, Backend::InProcess) { LeakCheck::Session } else { LeakCheck::Paced };
     let checks = Checks {
         leaks: leak_check_named(leak_check.or_else(defaults::leak_check).as_deref(), usual)?,
         results: check_results,

@@ -102,7 +102,7 @@ impl Launch {
             Checker::Memcheck { valgrind, options } => {
                 inherited.extend([xml.as_raw_fd(), log.as_raw_fd()]);
                 let mut command = Command::new(valgrind);
-                command.args(options).args(memcheck(&xml, &log)).arg(&self.worker);
+                command.args(memcheck(&xml, &log)).args(options).arg(&self.worker);
                 command
             }
         };

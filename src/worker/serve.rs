@@ -274,10 +274,18 @@ impl Worker {
     /// keeps it out of all later ones.
     fn set_apart_losses(&self) {
         if self.watched {
-            bracket::change_option("--show-leak-kinds=none");
-            bracket::change_option("--errors-for-leak-kinds=none");
+            let wanted = LEAK_KINDS.map(|usual| {
+                let (name, value) = usual.split_once('=').unwrap_or((usual, ""));
+                let chosen = valgrind::option(name).unwrap_or_else(|| value.to_owned());
+                (name, chosen)
+            });
+            for (name, _) in &wanted {
+                bracket::change_option(&format!("{name}=none"));
+            }
             bracket::leak_check_added();
-            LEAK_KINDS.into_iter().for_each(bracket::change_option);
+            for (name, value) in &wanted {
+                bracket::change_option(&format!("{name}={value}"));
+            }
         }
     }
 

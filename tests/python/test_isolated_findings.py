@@ -39,7 +39,7 @@ SOURCE = """
 """
 SCRIPT = """
 import pythy
-lib = pythy.create_interface("code.h", "./code.so")
+lib = pythy.create_interface("code.h", "./code.so", leak_check="call")
 line = bytearray(10)
 lib.fill(line, 10, "-")
 lib.lose(24)

@@ -220,6 +220,29 @@ def test_the_same_errors_and_leaks_as_plain_valgrind_finds(built, oracle, under_
         times=TIMES,
     ).replace(".so')", f".so', leak_check={leak_check!r})")
     report = under_valgrind(script, *ALL, "--error-limit=no", *log).json()
+    compare(report, oracle)
+
+
+@pytest.mark.one_python
+def test_the_same_in_a_worker_with_a_leak_check_at_each_call(built, oracle, natively):
+    script = SCRIPT.format(
+        header=str(built.header),
+        library=str(built.library),
+        functions=list(FUNCTIONS),
+        twins=list(TWINS),
+        times=TIMES,
+    ).replace(".so')", ".so', backend='isolated', leak_check='call')")
+    report = natively("from pythy import _native; _native.choose_leak_kinds('all')" + script).json()
+    compare(report, oracle)
+    # Of calls inside each other it is not known which has lost a block.
+    windows = [finding for finding in report["findings"] if finding["basis"] != "call"]
+    assert {(finding["basis"], finding["category"]) for finding in windows} == {("window", "leak")}
+    assert all(finding["call"] == finding["allocated_by"] for finding in windows)
+    assert len(windows) == 2 * TIMES
+
+
+def compare(report, oracle):
+    """Holds a report against what plain Valgrind says, and calls against those that were made."""
     names = {declaration["id"]: declaration["name"] for declaration in report["declarations"]}
     lines = report["call_sites"]
     errors, lost = {}, {}

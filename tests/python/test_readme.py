@@ -91,7 +91,7 @@ def test_commands_print_what_the_readme_says(run):
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
 def test_the_valgrind_example_prints_its_table_and_writes_the_keys_that_the_readme_lists(run):
     for command, output in commands():
-        if "initial" in command or "words" in command and not command.startswith("python"):
+        if "initial" in command or ("words" in command and not command.startswith("python")):
             assert run(command) == normal(output), command
 
     report = json.loads((run.directory / "report.json").read_text())
