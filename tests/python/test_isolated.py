@@ -622,3 +622,40 @@ def test_crash_timeout_and_interrupt_under_valgrind(checked):
     with pytest.raises(KeyboardInterrupt):
         checked.wait_for_ever()
     assert checked.add(1, 2) == 3
+
+
+def test_a_thousand_crashes_leave_nothing_behind(lib):
+    signals = [signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL]
+
+    def crash(number):
+        with pytest.raises(pythy.WorkerCrashed) as crashed:
+            if number % 6 == 5:
+                lib.leave(number % 100 + 1)
+            else:
+                lib.stop(signals[number % 6])
+        error = crashed.value
+        expected = (None, number % 100 + 1) if number % 6 == 5 else (signals[number % 6], None)
+        assert (error.signal, error.exit_code) == expected
+        name = "leave" if number % 6 == 5 else "stop"
+        assert error.finding.call.declaration.name == name
+
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    for number in range(10):
+        crash(number)
+    before, memory = descriptors(), resident()
+    for number in range(10, 1010):
+        crash(number)
+    gc.collect()
+    assert descriptors() == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    # What is kept is the journal and the findings, which the report has: some kilobytes for each.
+    assert resident() - memory < 40_000_000
+    assert lib.add(1, 2) == 3
+
+
+def resident():
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
