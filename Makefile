@@ -46,6 +46,7 @@ bench: build ## Measure calls beside a hand-written extension, cffi and ctypes, 
 	@tools/setup.sh bench
 	$(PY) benches/calls.py
 	$(PY) benches/interfaces.py
+	$(PY) benches/isolated.py
 	$(PY) benches/checked.py
 	$(PY) benches/suites.py
 

@@ -628,11 +628,11 @@ def test_a_thousand_crashes_leave_nothing_behind(lib):
     signals = [signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL]
 
     def crash(number):
+        end = lib.stop, signals[number % 6 % 5]
+        if number % 6 == 5:
+            end = lib.leave, number % 100 + 1
         with pytest.raises(pythy.WorkerCrashed) as crashed:
-            if number % 6 == 5:
-                lib.leave(number % 100 + 1)
-            else:
-                lib.stop(signals[number % 6])
+            end[0](end[1])
         error = crashed.value
         expected = (None, number % 100 + 1) if number % 6 == 5 else (signals[number % 6], None)
         assert (error.signal, error.exit_code) == expected

@@ -1,0 +1,138 @@
+"""What isolated mode costs, each figure beside what it is to be compared with.
+
+    .venv/bin/python benches/isolated.py [--check]
+
+Medians of rounds in one run, in real time, as a worker is another process. --check makes missed targets
+errors.
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pythy
+
+HEADER = """
+int add(int a, int b);
+void fill(unsigned char *bytes, long size);
+void *keep(int size);
+"""
+SOURCE = """
+#include <stdlib.h>
+#include <string.h>
+int add(int a, int b) { return a + b; }
+void fill(unsigned char *bytes, long size) { bytes[0]++; bytes[size - 1]++; }
+void *keep(int size) { return malloc(size); }
+"""
+SUITE = """
+import pythy, sys
+lib = pythy.create_interface("code.h", "./code.so", {options})
+for test in range(200):
+    for call in range(50):
+        lib.add(test, call)
+"""
+
+
+def measure(run, rounds: int, calls: int) -> float:
+    """Microseconds for one of so many calls, the median of the rounds."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(calls):
+            run()
+        times.append((time.perf_counter() - start) / calls * 1e6)
+    return statistics.median(times)
+
+
+def socket_round_trip() -> float:
+    """Microseconds for a byte to another thread and back, over a socket as the worker's."""
+    here, there = socket.socketpair()
+
+    def echo() -> None:
+        while byte := there.recv(1):
+            there.send(byte)
+
+    thread = threading.Thread(target=echo)
+    thread.start()
+
+    def once() -> None:
+        here.send(b"x")
+        here.recv(1)
+
+    took = measure(once, 5, 2000)
+    here.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    return took
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
+    check = parser.parse_args().check
+    missed = []
+
+    def show(what: str, figure: float, unit: str, target: float, most: bool = True) -> None:
+        good = figure <= target if most else figure >= target
+        sign = "<=" if most else ">="
+        print(f"{what:58} {figure:10.2f} {unit:5} {sign} {target:g}{'' if good else '   MISSED'}", flush=True)
+        if not good:
+            missed.append(what)
+
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
+        Path("code.h").write_text(HEADER)
+        Path("code.c").write_text('#include "code.h"' + SOURCE)
+        subprocess.run(["cc", "-g", "-shared", "-fPIC", "-o", "code.so", "code.c"], check=True)
+        print(f"a byte over a socket and back: {socket_round_trip():.1f} µs")
+
+        starts = []
+        for _ in range(3):
+            start = time.perf_counter()
+            lib = pythy.create_interface("code.h", "./code.so", backend="isolated", leak_check="off")
+            lib.add(1, 2)
+            starts.append(time.perf_counter() - start)
+            lib.close()
+        show("start of a worker, to its first call", min(starts), "s", 0.6)
+
+        lib = pythy.create_interface("code.h", "./code.so", backend="isolated", leak_check="off")
+        add = lib.add
+        show("a call", measure(lambda: add(1, 2), 7, 2000), "µs", 60)
+        data = bytearray(1 << 20)
+        took = measure(lambda: lib.fill(data, len(data)), 5, 20)
+        show("1 MiB to C and back, MB/s", 2 * len(data) / took, "", 500, most=False)
+        lib.close()
+
+        lib = pythy.create_interface("code.h", "./code.so", backend="isolated", leak_check="call")
+        add = lib.add
+        show("a call with a leak check, few blocks", measure(lambda: add(1, 2), 5, 200), "µs", 300)
+        kept = [lib.keep(16) for _ in range(1000)]
+        took = measure(lambda: add(1, 2), 5, 200)
+        show(f"a call with a leak check, {len(kept)} blocks", took, "µs", 300)
+        del kept
+        lib.close()
+
+        def suite(options: str, before: list[str]) -> float:
+            Path("suite.py").write_text(SUITE.format(options=options))
+            start = time.perf_counter()
+            subprocess.run([*before, sys.executable, "suite.py"], check=True, capture_output=True)
+            return time.perf_counter() - start
+
+        isolated = suite("backend='isolated', leak_check='call'", [])
+        whole = suite("leak_check='off'", ["valgrind", "--num-callers=40", "--log-file=log"])
+        print(
+            f"200 x 50 calls: isolated {isolated:.1f} s with leak checks, all of Python {whole:.1f} s without"
+        )
+        show("how many times faster isolated is", whole / isolated, "", 4, most=False)
+        os.chdir("/")
+    return 1 if check and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
