@@ -271,3 +271,52 @@ def debian():
 def installed_debian_libraries() -> list[DebianLibrary]:
     """Those libraries of debian_libraries.txt whose packages are there."""
     return [library for library in debian_libraries() if library.package in installed_packages()]
+
+
+PLUGIN_HEADER = """
+    #include <stddef.h>
+    /** Stores a byte. */
+    void put(char *text, int at, char c);
+    void lose(size_t size);
+    void *make(size_t size);
+    void drop(void *block);
+    void keep(size_t size);
+    void forget(void);
+    int add(int a, int b);
+    int decide(void);
+"""
+PLUGIN_SOURCE = """
+    #include <stdlib.h>
+    static void *kept;
+    void put(char *text, int at, char c) { text[at] = c; }
+    void lose(size_t size) { *(char *)malloc(size) = 1; }
+    void *make(size_t size) { return malloc(size); }
+    void drop(void *block) { free(block); }
+    void keep(size_t size) { kept = malloc(size); }
+    void forget(void) { kept = NULL; }
+    int add(int a, int b) { return a + b; }
+    int decide(void) { int *n = malloc(4); int answer = *n > 7 ? 1 : 2; free(n); return answer; }
+"""
+
+
+def environment(monkeypatch):
+    """This pythy, and of all plugins its own alone: others take seconds to import."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(pythy.__file__).parent.parent))
+    monkeypatch.setenv("DEBUGINFOD_URLS", "")
+    # Nor what these tests themselves are run with: pytest-xdist tells its workers by the environment.
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def plugin(pytester, build, monkeypatch):
+    """``plugin(*arguments)`` runs pytest in a directory with the library."""
+    environment(monkeypatch)
+    build(PLUGIN_HEADER, PLUGIN_SOURCE, name="lib", directory=pytester.path)
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "pytest", "-p", "pythy.pytest_plugin", "-p", "no:cacheprovider"]
+        return pytester.run(*command, *arguments, timeout=900)
+
+    return run

@@ -159,7 +159,7 @@ def test_a_suite_with_only_the_library_under_valgrind(built, pytester):
         """
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment["COLUMNS"] = "200"
+    environment |= {"COLUMNS": "200", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     plugin = ["-p", "pythy.pytest_plugin", "--pythy=isolated", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *plugin]
     ran = subprocess.run(command, cwd=pytester.path, env=environment, capture_output=True, text=True)
