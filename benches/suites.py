@@ -24,7 +24,7 @@ PLUGIN = Path(__file__).parent.parent / "build/pytest-valgrind"
 SOURCE = """
 #include <stdlib.h>
 int add(int a, int b) { return a + b; }
-void lose(unsigned long size) { *(char *)malloc(size) = 1; }
+void lose(unsigned long size) { *(volatile char *)malloc(size) = 1; }
 """
 SUITE = """
 import pytest
