@@ -210,12 +210,14 @@ def test_errors_in_an_unreadable_log_are_counted_exactly(piped, validate):
     validate(report)
     assert report["notes"] == [NOTE]
     assert report["totals"] == {
-        "calls": 3, "errors": 1, "leaked_bytes": 0, "leaked_blocks": 0, "crashes": 0,
+        "calls": 3, "errors": 1, "leaked_bytes": 5, "leaked_blocks": 1, "crashes": 0,
     }  # fmt: skip
-    [finding] = report["findings"]
+    finding, leak = report["findings"]
     assert (finding["category"], finding["kind"], finding["count"]) == ("error", "Unread", 1)
     assert finding["what"] == "errors that Valgrind counted; what they were is only in its own output"
     assert (finding["call"]["number"], finding["basis"], finding["stacks"]) == (1, "call", [])
+    assert (leak["kind"], leak["basis"], leak["lost_between"]) == ("Leak_DefinitelyLost", "window", [1, 3])
+    assert leak["leaked"] == {"bytes": 5, "blocks": 1, "indirect_bytes": 0, "indirect_blocks": 0}
 
 
 def test_the_note_is_at_the_end_of_the_process_too(piped):
