@@ -421,22 +421,30 @@ impl<'a> Prepared<'a> {
             }
             let word = frame.result(&callable.signature);
             frame.wipe();
-            let is_text = matches!(callable.result, ResultPlan::Text { .. }) && word != 0;
-            Outcome { word, text_length: is_text.then(|| text_length(word, slot)) }
+            let text_length = match callable.result {
+                ResultPlan::Text { .. } => text_length(word, slot),
+                _ => None,
+            };
+            Outcome { word, text_length }
         }
     }
 }
 
-/// The length of a string, read through these slots.
+/// The length of a string, read through these slots; `None` for NULL. Never inlined: a result that C left undefined
+/// must not decide anything here, and the compiler would compare other results too, for nothing.
 ///
 /// # Safety
 /// It is a string, or reading it is the call's own mistake.
-unsafe fn text_length(text: u64, slot: Slot) -> usize {
+#[inline(never)]
+unsafe fn text_length(text: u64, slot: Slot) -> Option<usize> {
+    if text == 0 {
+        return None;
+    }
     let mut frame = Frame::empty(libc::strlen as *const _, 0);
     frame.put(RegisterPlace::Integer(0), text);
     // SAFETY: strlen takes one pointer.
     unsafe { bracket::dispatch(&mut frame, slot) };
-    frame.result_integer as usize
+    Some(frame.result_integer as usize)
 }
 
 impl Given<'_> {

@@ -236,7 +236,7 @@ def test_headers_are_refused_under_valgrind_as_they_are_natively(piped):
 
 
 def test_natively_the_report_says_that_nothing_was_checked(interface, tmp_path, validate):
-    if pythy.memory_report().tool.mode == "isolated":
+    if pythy.memory_report().totals.calls is not None:
         pytest.skip("other tests of this process have had workers: there is something to report")
     lib = interface(HEADER, SOURCE)
     with pythy.watch() as watched:
