@@ -3,6 +3,7 @@
 import array
 import gc
 import resource
+import sys
 
 import pytest
 import pythy
@@ -241,7 +242,12 @@ def test_callbacks_nested_too_deeply_raise_before_the_stack_ends(build, natively
     """
     run = natively(script, directory=built.directory)
     deep = "callbacks are nested so deeply that the C stack is nearly used up True"
-    assert run.stdout.splitlines() == [deep, deep, "3"]
+    # CPython 3.12 counts nested C calls itself, whatever limit is set, and may be there first.
+    own = "maximum recursion depth exceeded True"
+    *nested, after = run.stdout.splitlines()
+    assert after == "3"
+    assert len(nested) == 2
+    assert set(nested) <= ({deep, own} if sys.version_info[:2] == (3, 12) else {deep})
 
 
 DATA_HEADER = """
