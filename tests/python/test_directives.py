@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 import pythy
 
+pytestmark = pytest.mark.one_python
+
 BACKENDS = [{"backend": "inprocess"}, {"backend": "isolated", "checker": "none"}]
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import pythy
 
+pytestmark = pytest.mark.one_python
+
 HEADER = """
     typedef int (*binary)(int a, int b);
     struct point { int x, y; };

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 import pythy
 
+pytestmark = pytest.mark.one_python
+
 FUNCS = """
     // Adds 2 integers
     int interface_add(int x, int y);
