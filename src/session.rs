@@ -269,6 +269,7 @@ impl Session {
         if let Err(error) = load_suppressions(own_object.as_deref()) {
             notes.push(format!("pythy's suppressions cannot be loaded ({error}): leak checks take longer"));
         }
+        keep_freed_blocks();
         set_apart_earlier_losses();
         let tables = Tables { slots, own_object, libraries: Vec::new(), num_callers: num_callers() };
         let trail = std::env::var_os(TRAIL).and_then(|directory| {
@@ -729,6 +730,18 @@ fn load_suppressions(own_object: Option<&str>) -> std::io::Result<()> {
     let (_file, path) = valgrind::shipped_suppressions(own_object)?;
     bracket::change_option(&format!("--suppressions={path}"));
     Ok(())
+}
+
+/// How many bytes of freed blocks Valgrind is to keep before it hands their addresses out again.
+const KEPT: u64 = 256_000_000;
+
+/// Python and pythy leave pointers to blocks that they have freed in memory that leak checks search. A block of C's
+/// at such an address would never be lost, so addresses come back late, unless the user has said when.
+fn keep_freed_blocks() {
+    const OPTION: &str = "--freelist-vol";
+    if valgrind::option(OPTION).is_none() {
+        bracket::change_option(&format!("{OPTION}={KEPT}"));
+    }
 }
 
 /// What was lost before the first foreign call is the interpreter's: a check that reports nothing
