@@ -123,6 +123,11 @@ impl Journal {
         self.calls.len() as CallNumber
     }
 
+    /// Enters calls from the origins with these ids, in this order.
+    pub fn begin_all(&mut self, origins: impl Iterator<Item = u32>) {
+        self.calls.extend(origins);
+    }
+
     /// Keeps what a call left behind.
     pub fn note(&mut self, call: CallNumber, noted: Noted) {
         self.noted.insert(call, noted);
@@ -142,6 +147,11 @@ impl Journal {
             return None;
         }
         self.frequent.ids.get(&self.origin_id(call)?).copied()
+    }
+
+    /// Whether this origin is among the frequent ones.
+    pub fn is_frequent(&self, origin: u32) -> bool {
+        self.frequent.ids.contains_key(&origin)
     }
 
     /// The latest call, up to `last`, of the frequent origin with this index.

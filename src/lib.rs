@@ -19,6 +19,8 @@ pub mod call;
 
 pub mod attribution;
 
+pub mod waiting;
+
 pub mod trail;
 
 pub mod report;
@@ -26,6 +28,7 @@ pub mod report;
 pub mod worker;
 
 pub mod isolation;
+pub mod lane;
 pub mod session;
 
 #[cfg(feature = "python")]

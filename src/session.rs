@@ -1,7 +1,6 @@
 //! The pipeline as it runs in one process: calls are entered in the journal and bracketed, the
 //! evidence is read as it appears, and a report joins the two.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -12,10 +11,11 @@ use crate::binding::{Library, Shim};
 use crate::bracket::{self, Slot, Slots};
 use crate::evidence::{self, Event, Format, Leaked, LogFile, LogLocation, Record, Tail};
 use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
+use crate::lane::{self, Place};
 use crate::report::{self, Report, Scope, Tool};
 use crate::trail::{self, Found, Trail};
 use crate::valgrind::{self, Presence};
-use crate::{Error, Result};
+use crate::{Error, Result, waiting};
 
 /// When blocks that were lost are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +41,8 @@ pub struct Session {
     log: Option<Tail>,
     notes: Vec<String>,
     observed: Vec<Observed>,
-    /// Valgrind's error count when the log was last read.
-    counted: u64,
     /// The last call before the last leak check.
     checked: CallNumber,
-    running: u32,
-    overlaps: u64,
     /// Whether some interface wants leaks to be looked for.
     leaks_wanted: bool,
     /// Where in `observed` the repeats of each frequent origin are summed up.
@@ -56,37 +52,6 @@ pub struct Session {
     /// What the last leak check has counted as lost, in all; kept where the log cannot be read.
     lost: Leaked,
     pinpoint: Option<Pinpoint>,
-    /// The origins of the latest calls, by their places.
-    origins: Box<[(Place, u32); PLACES]>,
-}
-
-/// Where in a program a call is made: what the caller knows at once, and without asking Python for names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The address of the code, which is no other code's as long as the process lives; 0 for none.
-    pub code: usize,
-    /// The instruction in it.
-    pub instruction: i32,
-    /// The id of the declaration that is called.
-    pub declaration: u32,
-    /// The id of the thread.
-    pub thread: u32,
-    /// How often the test that runs had changed.
-    pub change: u32,
-}
-
-/// How many places' origins are found without a search.
-const PLACES: usize = 1024;
-
-impl Place {
-    /// No call is made here.
-    const NOWHERE: Self =
-        Self { code: 0, instruction: 0, declaration: u32::MAX, thread: u32::MAX, change: 0 };
-
-    fn index(&self) -> usize {
-        let mixed = (self.code >> 4) ^ self.instruction as usize ^ (self.declaration as usize) << 5;
-        (mixed ^ mixed >> 10) % PLACES
-    }
 }
 
 /// A place in the session's evidence from which a report may start.
@@ -105,6 +70,24 @@ pub struct Pinpoint {
     pub calls: u32,
     /// After how many losses it is enough.
     pub losses: usize,
+}
+
+impl Entered {
+    /// A call that [`lane::enter`] has begun.
+    #[inline(always)]
+    pub fn shortly(call: CallNumber, count: u64, leaks: LeakCheck) -> Self {
+        Self {
+            call,
+            slot: Slot::Call(call),
+            frequent: false,
+            count,
+            outer_errors: 0,
+            outermost: true,
+            alone: true,
+            leaks,
+            overlaps: lane::overlaps(),
+        }
+    }
 }
 
 impl Mark {
@@ -140,18 +123,6 @@ pub struct Given {
     pub blocks: Vec<ArgumentBlock>,
 }
 
-/// The calls that run on a thread.
-struct Running {
-    depth: Cell<u32>,
-    /// Errors of the calls nested in the innermost.
-    nested_errors: Cell<u64>,
-}
-
-thread_local! {
-    // One variable, because each one's address is a function call.
-    static RUNNING: Running = const { Running { depth: Cell::new(0), nested_errors: Cell::new(0) } };
-}
-
 static SESSION: OnceLock<Option<Mutex<Session>>> = OnceLock::new();
 
 /// The session of this process; `None` natively, where calls are not recorded.
@@ -159,10 +130,23 @@ pub fn current() -> Option<MutexGuard<'static, Session>> {
     let session = SESSION
         .get_or_init(|| (valgrind::running() == Presence::Valgrind).then(|| Mutex::new(Session::start())));
     let mut session = session.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-    if valgrind::take_forked() {
+    let forked = valgrind::take_forked();
+    if forked {
+        waiting::unshare();
+    }
+    session.take_waiting();
+    if forked {
         session.start_over();
     }
     Some(session)
+}
+
+/// Before the process forks: calls that wait would be told of by both.
+extern "C" fn before_fork() {
+    let Some(session) = SESSION.get().and_then(Option::as_ref) else { return };
+    if let Ok(mut session) = session.try_lock() {
+        session.take_waiting();
+    }
 }
 
 /// The session, where an interface has begun one: beginning one takes a leak check.
@@ -194,7 +178,7 @@ pub struct Outside {
 pub fn enter_python() -> Option<Outside> {
     (valgrind::running() == Presence::Valgrind).then(|| Outside {
         count: bracket::count_errors(),
-        nested: RUNNING.with(|running| running.nested_errors.get()),
+        nested: lane::on_this_thread(|running| running.nested_errors.get()),
     })
 }
 
@@ -202,7 +186,7 @@ pub fn enter_python() -> Option<Outside> {
 pub fn leave_python(outside: Option<Outside>) {
     if let Some(Outside { count, nested }) = outside {
         let nested = nested + bracket::count_errors() - count;
-        RUNNING.with(|running| running.nested_errors.set(nested));
+        lane::on_this_thread(|running| running.nested_errors.set(nested));
     }
 }
 
@@ -258,7 +242,7 @@ impl Session {
     fn start() -> Self {
         let mut notes = Vec::new();
         let log = open_log(&mut notes);
-        valgrind::note_forks();
+        valgrind::note_forks(before_fork);
         let slots = Slots::of_this_process();
         if slots.is_none() {
             notes.push(
@@ -276,6 +260,7 @@ impl Session {
             let started = Trail::start(Path::new(&directory), &tables);
             started.map_err(|error| notes.push(no_trail(&error))).ok()
         });
+        lane::set_counted(bracket::count_errors());
         Self {
             journal: Journal::default(),
             trail,
@@ -283,16 +268,12 @@ impl Session {
             log,
             notes,
             observed: Vec::new(),
-            counted: bracket::count_errors(),
             checked: 0,
-            running: 0,
-            overlaps: 0,
             leaks_wanted: false,
             sums: HashMap::new(),
             inherited: 0,
             lost: count_lost(),
             pinpoint: None,
-            origins: Box::new([(Place::NOWHERE, 0); PLACES]),
         }
     }
 
@@ -305,28 +286,40 @@ impl Session {
         self.observed.clear();
         self.sums.clear();
         self.inherited = self.journal.last();
-        self.running = RUNNING.with(|running| running.depth.get()).min(1);
+        lane::set_outermost(lane::on_this_thread(|running| running.depth.get()).min(1));
         if let Some(log) = &mut self.log
             && let Err(error) = log.poll()
         {
             self.notes.push(error.to_string());
             self.log = None;
         }
-        self.counted = bracket::count_errors();
-    }
-
-    /// The id of the origin of calls from this place, if it is among the latest that were made known.
-    #[inline]
-    pub fn origin_at(&self, place: &Place) -> Option<u32> {
-        let (known, origin) = &self.origins[place.index()];
-        (known == place).then_some(*origin)
+        lane::set_counted(bracket::count_errors());
     }
 
     /// Makes known which origin calls from this place have, and gives its id.
-    pub fn set_origin_at(&mut self, place: Place, origin: Origin) -> u32 {
+    pub fn set_origin_at(&mut self, place: &Place, origin: Origin) -> u32 {
         let id = self.journal.add_origin(origin);
-        self.origins[place.index()] = (place, id);
+        lane::set_origin_at(place, origin.thread, id, self.journal.is_frequent(id));
+        self.open_lane();
         id
+    }
+
+    /// Lets calls go the short way where nothing has to be done for each of them.
+    fn open_lane(&self) {
+        let plain = self.pinpoint.is_none() && self.tables.slots.is_some();
+        lane::open(plain && self.journal.threads() == 1);
+    }
+
+    /// Enters the calls that have gone the short way.
+    fn take_waiting(&mut self) {
+        let waiting = waiting::current();
+        if waiting.len() == 0 {
+            return;
+        }
+        let first = self.journal.last() + 1;
+        self.journal.begin_all(waiting.origins());
+        self.follow(|trail, _| trail.add_calls(first, waiting.origins()));
+        waiting.clear(self.journal.last());
     }
 
     /// The journal, to add declarations, call sites, tests and threads.
@@ -357,25 +350,23 @@ impl Session {
     #[inline]
     pub fn enter(&mut self, origin: u32, leaks: LeakCheck) -> Entered {
         let leaks = self.wanted(leaks);
-        let (outermost, outer_errors) = RUNNING.with(|running| {
+        let (outermost, outer_errors) = lane::on_this_thread(|running| {
             let depth = running.depth.get();
             running.depth.set(depth + 1);
             (depth == 0, running.nested_errors.replace(0))
         });
-        if leaks == LeakCheck::Call && outermost && self.running == 0 && bracket::take_released() {
+        if leaks == LeakCheck::Call && outermost && lane::outermost() == 0 && bracket::take_released() {
             self.check_leaks();
         }
         let count = bracket::count_errors();
-        if count != self.counted || valgrind::has_forked() {
+        if count != lane::counted() || valgrind::has_forked() {
             self.read(Seen::Outside);
         }
         if outermost {
-            self.running += 1;
-            if self.running > 1 {
-                self.overlaps += 1;
-            }
+            lane::begin_outermost();
         }
         let call = self.journal.begin(origin);
+        waiting::current().clear(call);
         if self.trail.is_some() {
             self.follow(|trail, journal| trail.add_call(journal, call));
         }
@@ -389,9 +380,9 @@ impl Session {
             count,
             outer_errors,
             outermost,
-            alone: self.running == 1,
+            alone: lane::outermost() == 1,
             leaks,
-            overlaps: self.overlaps,
+            overlaps: lane::overlaps(),
         }
     }
 
@@ -401,20 +392,20 @@ impl Session {
     #[inline]
     pub fn leave(&mut self, entered: &Entered, count: u64, given: Option<Given>) -> bool {
         let errors = count - entered.count;
-        let own = RUNNING.with(|running| {
+        let own = lane::on_this_thread(|running| {
             let own = errors.saturating_sub(running.nested_errors.get());
             running.nested_errors.set(entered.outer_errors + errors);
             running.depth.set(running.depth.get() - 1);
             own
         });
         if entered.outermost {
-            self.running -= 1;
+            lane::end_outermost();
         }
-        let news = own > 0 || count != self.counted;
+        let news = own > 0 || count != lane::counted();
         if !news && entered.leaks != LeakCheck::Call {
             return false;
         }
-        let alone = entered.alone && entered.overlaps == self.overlaps;
+        let alone = entered.alone && entered.overlaps == lane::overlaps();
         if news {
             self.take_errors(entered, own, alone, given);
         }
@@ -450,6 +441,11 @@ impl Session {
             if !entered.frequent {
                 let Given { arguments, blocks } = given.unwrap_or_default();
                 self.journal.note(entered.call, Noted { errors: own, arguments, blocks });
+                if let Some(origin) = self.journal.origin_id(entered.call)
+                    && self.journal.is_frequent(origin)
+                {
+                    lane::set_frequent(origin);
+                }
             }
         }
     }
@@ -528,11 +524,12 @@ impl Session {
     /// Has calls followed by a leak check each, whatever their interfaces ask for; `None` ends that.
     pub fn pinpoint(&mut self, which: Option<Pinpoint>) {
         self.pinpoint = which;
+        self.open_lane();
     }
 
     /// When to look for leaks at the call that begins now.
     fn wanted(&mut self, leaks: LeakCheck) -> LeakCheck {
-        let outermost = || RUNNING.with(|running| running.depth.get()) == 0;
+        let outermost = || lane::on_this_thread(|running| running.depth.get()) == 0;
         let Some(pinpoint) = self.pinpoint.filter(|_| leaks != LeakCheck::Off && outermost()) else {
             return leaks;
         };
@@ -545,6 +542,7 @@ impl Session {
         }
         let calls = pinpoint.calls.saturating_sub(1);
         self.pinpoint = (calls > 0).then_some(Pinpoint { calls, ..pinpoint });
+        self.open_lane();
         LeakCheck::Call
     }
 
@@ -552,6 +550,7 @@ impl Session {
         let Some(pinpoint) = self.pinpoint else { return };
         let left = pinpoint.losses.saturating_sub(losses);
         self.pinpoint = (left > 0).then_some(Pinpoint { losses: left, ..pinpoint });
+        self.open_lane();
     }
 
     /// Looks for lost blocks if a block can have been lost since the last check: by a call, or because Python
@@ -589,7 +588,7 @@ impl Session {
     }
 
     fn read_news(&mut self) {
-        if bracket::count_errors() != self.counted || valgrind::has_forked() {
+        if bracket::count_errors() != lane::counted() || valgrind::has_forked() {
             self.read(Seen::Outside);
         }
     }
@@ -646,7 +645,7 @@ impl Session {
 
     /// Takes what the log has gained; returns how many errors (not loss records) that was.
     fn read(&mut self, seen: Seen) -> u64 {
-        let before = std::mem::replace(&mut self.counted, bracket::count_errors());
+        let before = lane::set_counted(bracket::count_errors());
         let Some(log) = &mut self.log else { return 0 };
         let events = match log.poll() {
             Ok(events) => events,

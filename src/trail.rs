@@ -1,6 +1,7 @@
 //! The journal on disk while it is being written: what is left of it when the program crashes.
 //!
-//! Two files of one directory: `names` has a line of JSON for each new thing, `calls` 4 bytes for each call.
+//! Three files of one directory: `names` has a line of JSON for each new thing, `calls` 4 bytes for each call in the
+//! journal, `waiting` is the list of those that are not in it yet.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attribution::Tables;
 use crate::journal::{CallNumber, CallSite, Declaration, Journal, Origin};
+use crate::waiting::{self, Waiting};
 
 /// The files being written.
 #[derive(Debug)]
@@ -42,6 +44,9 @@ impl Trail {
     pub fn start(directory: &Path, tables: &Tables) -> io::Result<Self> {
         let names = File::create(directory.join("names"))?;
         let calls = File::create(directory.join("calls"))?;
+        waiting::share(
+            &File::options().read(true).write(true).create(true).open(directory.join("waiting"))?,
+        )?;
         let mut trail = Self { names, calls, known_origins: 0 };
         let (outer, inner) = tables.slots.as_ref().map_or((0, 0), |slots| slots.starts());
         let own_object = tables.own_object.clone();
@@ -68,6 +73,12 @@ impl Trail {
             })?;
         }
         self.calls.write_all_at(&id.to_le_bytes(), 4 * (call - 1))
+    }
+
+    /// Notes calls that have waited, from number `first` on, whose origins are known already.
+    pub fn add_calls(&mut self, first: CallNumber, origins: impl Iterator<Item = u32>) -> io::Result<()> {
+        let bytes: Vec<u8> = origins.flat_map(u32::to_le_bytes).collect();
+        self.calls.write_all_at(&bytes, 4 * (first - 1))
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
@@ -109,6 +120,15 @@ pub fn read(directory: &Path) -> io::Result<Option<Found>> {
         let id = u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
         let Some(origin) = origins.get(id as usize) else { break };
         journal.begin(*origin);
+    }
+    let (first, waiting) = Waiting::left_in(&std::fs::read(directory.join("waiting"))?);
+    for (call, id) in (first..).zip(waiting) {
+        // A process may end between writing them down and taking them off the list.
+        if call == journal.last() + 1
+            && let Some(origin) = origins.get(id as usize)
+        {
+            journal.begin(*origin);
+        }
     }
     Ok(Some(Found { journal, tables }))
 }

@@ -4,6 +4,7 @@
 use std::ffi::{CString, c_void};
 
 /// `VALGRIND_COUNT_ERRORS`: every occurrence so far, duplicates included, suppressed ones not.
+#[inline(always)]
 pub fn count_errors() -> u64 {
     crabgrind::valgrind::count_errors() as u64
 }

@@ -81,8 +81,11 @@ impl Slots {
 
 impl Slot {
     /// The two digits, outer and inner.
+    #[inline(always)]
     pub fn digits(self) -> (u64, u64) {
         let number = match self {
+            // No division for most programs.
+            Self::Call(number) if number < Slots::CYCLE => number,
             Self::Call(number) => number % Slots::CYCLE,
             Self::Shared(index) => Slots::CYCLE + index % Slots::SHARED,
         };
@@ -222,6 +225,7 @@ mod imp {
     ///
     /// # Safety
     /// `frame` holds the address of a function and the arguments of its signature.
+    #[inline(always)]
     pub unsafe fn dispatch(frame: &mut Frame, slot: Slot) {
         let (outer, inner) = slot.digits();
         let (outers, inners) = (&raw const pythy_outer_slots as u64, &raw const pythy_inner_slots as u64);

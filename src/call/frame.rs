@@ -1,4 +1,5 @@
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 
 use crate::binding::{Eightbyte, Passing, Place, RecordClass, Registers, Scalar, Signature};
 
@@ -12,8 +13,8 @@ pub struct Frame {
     pub address: *const c_void,
     /// rdi, rsi, rdx, rcx, r8, r9.
     pub integers: [u64; Registers::INTEGERS],
-    /// xmm0 to xmm7, the low 8 bytes of each.
-    pub floats: [u64; Registers::FLOATS],
+    /// xmm0 to xmm7, the low 8 bytes of each; as far as they are used.
+    pub floats: [MaybeUninit<u64>; Registers::FLOATS],
     /// How many of them are used.
     float_words: usize,
     /// Words for the stack, the first at the lowest address.
@@ -31,7 +32,7 @@ pub struct Frame {
     /// How many x87 registers hold the result; the callee has pushed so many.
     x87: usize,
     /// st0 and st1 after the call, 16 bytes each.
-    result_x87: [u8; 32],
+    result_x87: MaybeUninit<[u8; 32]>,
     stack_storage: Vec<u64>,
 }
 
@@ -45,11 +46,12 @@ impl Frame {
     /// A call with no arguments yet, but with room for so many words on the stack.
     #[inline(always)]
     pub fn empty(address: *const c_void, stack_words: usize) -> Self {
-        let stack_storage = vec![0; stack_words];
+        // Most calls have none, and making an empty vector so is no call of a function.
+        let stack_storage = if stack_words == 0 { Vec::new() } else { vec![0; stack_words] };
         Self {
             address,
             integers: [0; Registers::INTEGERS],
-            floats: [0; Registers::FLOATS],
+            floats: [MaybeUninit::uninit(); Registers::FLOATS],
             float_words: 0,
             stack: stack_storage.as_ptr(),
             stack_words,
@@ -58,7 +60,7 @@ impl Frame {
             result_integer_2: 0,
             result_float_2: 0,
             x87: 0,
-            result_x87: [0; 32],
+            result_x87: MaybeUninit::uninit(),
             stack_storage,
         }
     }
@@ -79,7 +81,7 @@ impl Frame {
         match place {
             Place::Integer(n) => self.integers[usize::from(n)] = word,
             Place::Float(n) => {
-                self.floats[usize::from(n)] = word;
+                self.floats[usize::from(n)] = MaybeUninit::new(word);
                 self.float_words = usize::from(n) + 1;
             }
             Place::Stack(n) => self.stack_storage[usize::from(n)] = word,
@@ -94,6 +96,7 @@ impl Frame {
     }
 
     /// The result of a call of this signature as a word.
+    #[inline(always)]
     pub fn result(&self, signature: &Signature) -> u64 {
         signature.result.word(self.result_integer, self.result_float)
     }
@@ -191,7 +194,7 @@ impl Arguments {
     pub fn frame(self, address: *const c_void, result: &Passing) -> Frame {
         let mut frame = Frame::empty(address, 0);
         frame.integers = self.integers.words;
-        frame.floats = self.floats.words;
+        frame.floats = self.floats.words.map(MaybeUninit::new);
         frame.float_words = self.floats.used;
         if let Passing::Record(class) = result {
             frame.x87 = class.x87;
@@ -209,7 +212,9 @@ impl Frame {
     pub fn write_result(&self, class: &RecordClass, bytes: &mut [u8]) {
         if class.x87 > 0 {
             let length = bytes.len().min(16 * class.x87);
-            bytes[..length].copy_from_slice(&self.result_x87[..length]);
+            // SAFETY: the dispatcher has stored 16 bytes for each of these registers.
+            let stored = unsafe { std::slice::from_raw_parts(self.result_x87.as_ptr().cast(), length) };
+            bytes[..length].copy_from_slice(stored);
         }
         let Some(eightbytes) = &class.eightbytes else { return };
         let mut integers = [self.result_integer, self.result_integer_2].into_iter();

@@ -12,6 +12,8 @@ use crate::{Error, Result};
 pub struct Tail {
     path: PathBuf,
     file: File,
+    /// How many bytes have been read.
+    position: u64,
     reader: Reader,
 }
 
@@ -34,7 +36,7 @@ impl Tail {
             Format::Xml => Reader::Xml(XmlReader::new()),
             Format::Text => Reader::Text(TextReader::new(log.pid)),
         };
-        Ok(Tail { path: log.path.clone(), file, reader })
+        Ok(Tail { path: log.path.clone(), file, position: 0, reader })
     }
 
     /// What has been appended since the last time. Valgrind writes a record at once, before the
@@ -44,12 +46,24 @@ impl Tail {
     ///
     /// [`Error::Log`] if the file cannot be read.
     pub fn poll(&mut self) -> Result<Vec<Event>> {
+        let failed = |source| Error::Log { path: self.path.clone(), source };
+        // A repeat of an error appends nothing, and Valgrind looks at every byte that a read could fill.
+        if self.file.metadata().map_err(failed)?.len() == self.position {
+            return Ok(Vec::new());
+        }
+        self.read_on()
+    }
+
+    fn read_on(&mut self) -> Result<Vec<Event>> {
         let mut events = Vec::new();
-        let mut buffer = [0; 1 << 14];
+        let mut buffer = vec![0; 1 << 14];
         loop {
             match self.file.read(&mut buffer) {
                 Ok(0) => return Ok(events),
-                Ok(len) => events.extend(self.reader.feed(&buffer[..len])),
+                Ok(len) => {
+                    self.position += len as u64;
+                    events.extend(self.reader.feed(&buffer[..len]));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(Error::Log { path: self.path.clone(), source }),
             }

@@ -11,8 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::isolation;
-use crate::journal::{CallSite, Journal, Origin};
-use crate::session::{self, Entered, LeakCheck, Place};
+use crate::journal::{CallNumber, CallSite, Journal, Origin};
+use crate::lane::{self, Place};
+use crate::session::{self, Entered, LeakCheck};
 
 /// A line of a code object; the object is kept alive so that its address stays its own.
 type Line = (usize, c_int);
@@ -34,8 +35,26 @@ pub fn set_test(name: Option<String>) {
     CHANGES.fetch_add(1, Ordering::Release);
 }
 
+/// Begins a call of which there is likely nothing to tell, the short way, on this thread: its number and Valgrind's
+/// count. The GIL is held.
+#[inline(always)]
+pub fn enter_shortly(
+    running: &lane::Running,
+    declaration: u32,
+    leaks: LeakCheck,
+) -> Option<(CallNumber, u64)> {
+    if matches!(leaks, LeakCheck::Call) {
+        return None;
+    }
+    let Running { code, instruction, .. } = Running::now();
+    let change = CHANGES.load(Ordering::Acquire);
+    let place = Place { code: code as usize, instruction, declaration, change };
+    lane::enter(running, &place)
+}
+
 /// Enters a call that is made now in the session; `None` with an exception set, or without a session. The
 /// GIL is held.
+#[inline(never)]
 pub fn enter(declaration: u32, leaks: LeakCheck) -> Option<Entered> {
     // SAFETY: only called from entries, with the GIL held.
     let py = unsafe { Python::assume_attached() };
@@ -46,16 +65,14 @@ pub fn enter(declaration: u32, leaks: LeakCheck) -> Option<Entered> {
     };
     let Running { code, instruction, .. } = frame;
     let change = CHANGES.load(Ordering::Acquire);
-    let place = Place { code: code as usize, instruction, declaration, thread, change };
-    let mut session = session::current()?;
-    if let Some(origin) = session.origin_at(&place) {
-        return Some(session.enter(origin, leaks));
+    let place = Place { code: code as usize, instruction, declaration, change };
+    if let Some(origin) = lane::origin_at(&place, thread) {
+        return Some(session::current()?.enter(origin, leaks));
     }
-    drop(session);
     let call_site = frame.call_site(py).map_err(|error| error.restore(py)).ok()?;
     let test = test();
     let mut session = session::current()?;
-    let origin = session.set_origin_at(place, Origin { declaration, call_site, test, thread });
+    let origin = session.set_origin_at(&place, Origin { declaration, call_site, test, thread });
     Some(session.enter(origin, leaks))
 }
 

@@ -25,7 +25,8 @@ use crate::bracket::{self, Slot};
 use crate::call::errno::Errno;
 use crate::call::{Arguments, Block, Frame, call_for_float, call_for_integer};
 use crate::journal::ArgumentBlock;
-use crate::session;
+use crate::lane;
+use crate::session::{self, Entered};
 
 type Object = *mut ffi::PyObject;
 
@@ -245,8 +246,8 @@ unsafe extern "C" fn bracketed_words(
             return refuse_closed(callable);
         }
         let given = Given { arguments, count: count as usize, copies: &[] };
-        match make_call(callable, &given, |slot| call.invoke(slot)) {
-            Some(outcome) => callable.give(outcome.word, &Home::Checked),
+        match make_call(callable, &given, |slot| call.invoke(slot).word) {
+            Some(word) => callable.give(word, &Home::Checked),
             None => std::ptr::null_mut(),
         }
     }
@@ -361,24 +362,51 @@ struct Given<'a> {
 /// # Safety
 /// The arguments are live; the GIL is held; `invoke` makes the call through these slots and touches no
 /// Python object.
+#[inline(always)]
 unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOnce(Slot) -> T) -> Option<T> {
-    let entered = call_site::enter(callable.declaration, callable.checks.leaks)?;
-    let call = || (invoke(entered.slot), bracket::count_errors());
-    // SAFETY: the GIL is held, and the call touches no Python object.
-    let (outcome, errors_after) = unsafe {
-        if callable.release_gil { without_gil::<true, _>(call) } else { without_gil::<false, _>(call) }
-    };
-    // SAFETY: the arguments are live until CPython's call returns.
+    let leaks = callable.checks.leaks;
+    let (outcome, goes_on) = lane::on_this_thread(|running| {
+        // Valgrind takes its time to copy what has gaps in it, as `Entered` has: the short way does without.
+        if let Some((number, before)) = call_site::enter_shortly(running, callable.declaration, leaks) {
+            // SAFETY: as the caller vouches.
+            let (outcome, after) = unsafe { counted(callable, || invoke(Slot::Call(number))) };
+            let entered = || Entered::shortly(number, before, leaks);
+            // SAFETY: likewise.
+            let told = || unsafe { leave_call(callable, given, &entered(), after) };
+            return Some((outcome, lane::leave(running, before, after) || told()));
+        }
+        let entered = call_site::enter(callable.declaration, leaks)?;
+        // SAFETY: as the caller vouches.
+        let (outcome, after) = unsafe { counted(callable, || invoke(entered.slot)) };
+        // SAFETY: likewise.
+        Some((outcome, unsafe { leave_call(callable, given, &entered, after) }))
+    })?;
+    (goes_on && !(any_pending() && raised())).then_some(outcome)
+}
+
+/// The call, and Valgrind's count after it.
+///
+/// # Safety
+/// The GIL is held, and the call touches no Python object.
+#[inline(always)]
+unsafe fn counted<T>(callable: &Callable, call: impl FnOnce() -> T) -> (T, u64) {
+    let call = || (call(), bracket::count_errors());
+    // SAFETY: as the caller vouches.
+    unsafe { if callable.release_gil { without_gil::<true, _>(call) } else { without_gil::<false, _>(call) } }
+}
+
+/// Ends a call of which there may be something to tell; `false` with an exception set.
+///
+/// # Safety
+/// The arguments are live; the GIL is held.
+#[inline(never)]
+unsafe fn leave_call(callable: &Callable, given: &Given<'_>, entered: &Entered, errors_after: u64) -> bool {
+    // SAFETY: as the caller vouches.
     let shown = (errors_after > entered.count && !entered.frequent)
         .then(|| unsafe { session::Given { arguments: show(given), blocks: blocks(callable, given) } });
-    let news = session::current()?.leave(&entered, errors_after, shown);
-    if any_pending() && raised() {
-        return None;
-    }
-    if news && report::raises(&entered) {
-        return None;
-    }
-    Some(outcome)
+    let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));
+    // An exception of a callback goes before one of ours.
+    any_pending() || !(news && report::raises(entered))
 }
 
 /// A call whose arguments are put into their places one by one.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static FORKED: AtomicBool = AtomicBool::new(false);
 static HAS_CHILDREN: AtomicBool = AtomicBool::new(false);
 
-/// From now on forks are noted, in the child and in the parent.
-pub fn note_forks() {
-    // SAFETY: the handlers only store to statics.
-    unsafe { libc::pthread_atfork(None, Some(note_child), Some(note)) };
+/// From now on forks are noted, in the child and in the parent, which calls `before` first.
+pub fn note_forks(before: extern "C" fn()) {
+    // SAFETY: safe functions; those after the fork only store to statics.
+    unsafe { libc::pthread_atfork(Some(before), Some(note_child), Some(note)) };
 }
 
 /// Whether this process has been forked off since this was asked last.
@@ -19,6 +19,12 @@ pub fn take_forked() -> bool {
 /// Whether this process has forked, so that the same log may have records of another.
 pub fn has_forked() -> bool {
     HAS_CHILDREN.load(Ordering::Relaxed)
+}
+
+/// Whether either is so.
+#[inline(always)]
+pub fn forks_known() -> bool {
+    FORKED.load(Ordering::Relaxed) | HAS_CHILDREN.load(Ordering::Relaxed)
 }
 
 extern "C" fn note_child() {
