@@ -15,6 +15,7 @@ use super::callback::{self, any_pending, take_exception};
 use super::convert::{self, text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, no_memory, refuse_closed, short_repr};
 use super::home::Home;
+use super::ownership::stored;
 use super::place::{Place, owned_block};
 use super::plan::{Argument, Failure, Parameter, Plan, ResultPlan};
 use super::reference::Ref;
@@ -24,7 +25,7 @@ use crate::binding::{Passing, Place as RegisterPlace, Registers, Route, Scalar, 
 use crate::bracket::{self, Slot};
 use crate::call::errno::Errno;
 use crate::call::{Arguments, Block, Frame, call_for_float, call_for_integer};
-use crate::journal::ArgumentBlock;
+use crate::journal::{ArgumentBlock, CallNumber};
 use crate::session;
 
 type Object = *mut ffi::PyObject;
@@ -343,6 +344,23 @@ unsafe fn copy(
     Some(address)
 }
 
+/// What a call has left in the registers of its result.
+trait Word {
+    fn word(&self) -> u64;
+}
+
+impl Word for u64 {
+    fn word(&self) -> u64 {
+        *self
+    }
+}
+
+impl Word for Outcome {
+    fn word(&self) -> u64 {
+        self.word
+    }
+}
+
 struct Outcome {
     word: u64,
     /// The length of a string result, which was read as part of the call.
@@ -361,7 +379,15 @@ struct Given<'a> {
 /// # Safety
 /// The arguments are live; the GIL is held; `invoke` makes the call through these slots and touches no
 /// Python object.
-unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOnce(Slot) -> T) -> Option<T> {
+unsafe fn make_call<T: Word>(
+    callable: &Callable,
+    given: &Given<'_>,
+    invoke: impl FnOnce(Slot) -> T,
+) -> Option<T> {
+    if callable.ownership.is_some() {
+        // SAFETY: as the caller vouches.
+        unsafe { take_back(callable, given) };
+    }
     let entered = call_site::enter(callable.declaration, callable.checks.leaks)?;
     let call = || (invoke(entered.slot), bracket::count_errors());
     // SAFETY: the GIL is held, and the call touches no Python object.
@@ -372,6 +398,10 @@ unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOn
     let shown = (errors_after > entered.count && !entered.frequent)
         .then(|| unsafe { session::Given { arguments: show(given), blocks: blocks(callable, given) } });
     let news = session::current()?.leave(&entered, errors_after, shown);
+    if callable.ownership.is_some() {
+        // SAFETY: as the caller vouches.
+        unsafe { hand_over(callable, given, (entered.call, outcome.word())) };
+    }
     if any_pending() && raised() {
         return None;
     }
@@ -379,6 +409,28 @@ unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOn
         return None;
     }
     Some(outcome)
+}
+
+/// # Safety
+/// The arguments are live and the GIL is held.
+#[cold]
+unsafe fn take_back(callable: &Callable, given: &Given<'_>) {
+    // SAFETY: as the caller vouches.
+    let first = unsafe { given.objects() }.next().map(|first| first.to_owned());
+    let freed = callable.ownership.as_ref().and_then(|ownership| ownership.freed(first.as_ref()));
+    if let (Some(address), Some(mut session)) = (freed, session::current()) {
+        session.journal().take_back(Home::Checked.process(), address);
+    }
+}
+
+/// # Safety
+/// The arguments are live and the GIL is held.
+#[cold]
+unsafe fn hand_over(callable: &Callable, given: &Given<'_>, (call, word): (CallNumber, u64)) {
+    let (Some(ownership), Some(mut session)) = (&callable.ownership, session::current()) else { return };
+    // SAFETY: as the caller vouches.
+    let argument = |index| unsafe { given.objects() }.nth(index).and_then(|object| stored(&object));
+    ownership.note((call, word, &Home::Checked), argument, session.journal());
 }
 
 /// A call whose arguments are put into their places one by one.
