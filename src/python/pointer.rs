@@ -37,7 +37,9 @@ pub struct Pointer {
 }
 
 /// The pointers that free what they point to, by process and masked address.
-static OWNERS: Mutex<Option<HashMap<(u32, usize), Py<PyWeakrefReference>>>> = Mutex::new(None);
+type Owners = HashMap<(u32, usize), Py<PyWeakrefReference>>;
+
+static OWNERS: Mutex<Option<Owners>> = Mutex::new(None);
 
 impl Pointer {
     /// A pointer that is not NULL.
@@ -256,7 +258,7 @@ impl Drop for Pointer {
     }
 }
 
-fn owners<T>(with: impl FnOnce(&mut HashMap<(u32, usize), Py<PyWeakrefReference>>) -> T) -> T {
+fn owners<T>(with: impl FnOnce(&mut Owners) -> T) -> T {
     let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
     with(owners.get_or_insert_default())
 }
