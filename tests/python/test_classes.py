@@ -221,7 +221,8 @@ def test_python_classes_can_derive_from_them(lib):
     assert lib.alive == 0
 
 
-def test_methods_by_the_name_of_an_argument_of_any_type(build):
+@pytest.mark.parametrize("options", BACKENDS, ids=["inprocess", "isolated"])
+def test_methods_by_the_name_of_an_argument_of_any_type(build, options):
     built = build(
         """
         // $ class counter
@@ -240,7 +241,7 @@ def test_methods_by_the_name_of_an_argument_of_any_type(build):
         void counter_drop(void *counter) { free(counter); }
         """,
     )
-    lib = pythy.create_interface(built.header, built.library)
+    lib = pythy.create_interface(built.header, built.library, **options)
     counter = lib.Counter(5)
     assert (counter.counter_next(), counter.counter_next()) == (6, 7)
     assert not hasattr(counter, "counter_of")
@@ -511,3 +512,57 @@ def test_findings_name_the_line_that_calls_the_method(build, natively, under_val
         "InvalidRead 1 8 <module>",
         "InvalidWrite 1 9 <module>",
     ]
+
+
+@pytest.mark.parametrize("options", BACKENDS, ids=["inprocess", "isolated"])
+def test_an_object_at_the_address_of_another_keeps_it_and_frees_nothing(build, options):
+    built = build(
+        """
+        // $ class base
+        // $ class derived
+        struct base { int kind; };
+        struct derived { struct base base; };
+        // $ init derived
+        struct derived *derived_new(int kind);
+        // $ cleanup derived
+        void derived_free(struct derived *derived);
+        struct base *derived_base(struct derived *derived);
+        int base_kind(const struct base *base);
+        // $ cleanup base
+        void base_free(struct base *base);
+        int derived_make(int kind, struct derived **out);
+        extern int alive;
+        """,
+        """
+        #include <stdlib.h>
+        int alive;
+        struct derived *derived_new(int kind) {
+            struct derived *d = malloc(sizeof *d);
+            d->base.kind = kind;
+            alive++;
+            return d;
+        }
+        void derived_free(struct derived *d) { alive--; free(d); }
+        struct base *derived_base(struct derived *d) { return &d->base; }
+        int base_kind(const struct base *b) { return b->kind; }
+        void base_free(struct base *b) { abort(); }
+        int derived_make(int kind, struct derived **out) { *out = derived_new(kind); return 0; }
+        """,
+    )
+    lib = pythy.create_interface(built.header, built.library, **options)
+    derived = lib.Derived(3)
+    base = derived.derived_base()
+    assert (type(base), base == derived) == (lib.Base, True)
+    del derived
+    assert (lib.alive, base.base_kind()) == (1, 3)
+    del base
+    assert lib.alive == 0
+    out = lib.ref("struct derived *")
+    lib.derived_make(4, out)
+    base = lib.derived_base(out.value)
+    del out
+    assert (lib.alive, base.base_kind()) == (1, 4)
+    base.close()
+    del base
+    assert lib.alive == 0
+    lib.close()
