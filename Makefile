@@ -36,7 +36,7 @@ demo: build ## Run the main job on planted defects and on zlib, and show the rep
 	$(PY) demo/run.py
 
 .PHONY: test
-test: build lint test-rust test-python ## Run all gates and all tests, on every CPython of the machine
+test: build lint docs test-rust test-python ## Run all gates and all tests, on every CPython of the machine
 	@echo
 	@cat build/logs/summary.txt
 	@echo "make test: all passed in $$(( ($$(date +%s) - $(STARTED) + 59) / 60 )) min (limit 30)"
@@ -61,6 +61,10 @@ lint: build ## Check format and lints of Rust and Python
 	! $(CARGO) tree --edges normal,build,dev --prefix none | grep pyo3
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+
+.PHONY: docs
+docs: build ## Build the documentation into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 .PHONY: format
 format: build ## Format Rust and Python

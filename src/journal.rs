@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,16 @@ pub struct Journal {
     notes: HashMap<u32, u32>,
     /// Origins that have been noted so often that further calls are not told one by one.
     frequent: Interned<u32>,
+    /// What Python owes to a function that frees it, by process and address; its bits are flipped, or a leak
+    /// check would take it for a live pointer.
+    owed: HashMap<(u32, u64), Vec<Debt>>,
+}
+
+/// A pointer that a call gave to Python, for some function to free.
+#[derive(Clone, Debug)]
+struct Debt {
+    call: CallNumber,
+    sentence: Arc<str>,
 }
 
 /// After how many calls with errors an origin is [frequent](Journal::frequent).
@@ -180,6 +191,30 @@ impl Journal {
     /// What a call left behind.
     pub fn noted(&self, call: CallNumber) -> Option<&Noted> {
         self.noted.get(&call)
+    }
+
+    /// A call has given Python a pointer that is to be freed; `sentence` says by what it was given, and by which
+    /// function it has not been freed.
+    pub fn hand_over(&mut self, (process, address): (u32, u64), call: CallNumber, sentence: &Arc<str>) {
+        let debts = self.owed.entry((process, !address)).or_default();
+        // What comes again is the same block, or a new one at its address: the first and the last call will do.
+        debts.truncate(1);
+        debts.push(Debt { call, sentence: sentence.clone() });
+    }
+
+    /// The function that frees it has been given this pointer.
+    pub fn take_back(&mut self, process: u32, address: u64) {
+        self.owed.remove(&(process, !address));
+    }
+
+    /// The calls whose pointers have not been given back, and what is said of each.
+    pub fn owed(&self) -> HashMap<CallNumber, Vec<Arc<str>>> {
+        let mut owed: HashMap<CallNumber, Vec<Arc<str>>> = HashMap::new();
+        for Debt { call, sentence } in self.owed.values().flatten() {
+            owed.entry(*call).or_default().push(sentence.clone());
+        }
+        owed.values_mut().for_each(|sentences| sentences.sort());
+        owed
     }
 
     /// A declaration by its id.
@@ -279,6 +314,23 @@ mod tests {
         assert_eq!(journal.origin(2), Some(second));
         assert_eq!(journal.origin(0), None);
         assert_eq!(journal.origin(4), None);
+    }
+
+    #[test]
+    fn what_is_owed_is_known_by_the_first_and_the_last_call_that_gave_it() {
+        let mut journal = Journal::default();
+        let sentence = "returned by make(), never passed to drop()".into();
+        for call in [1, 2, 3] {
+            journal.hand_over((0, 16), call, &sentence);
+        }
+        journal.hand_over((0, 32), 4, &sentence);
+        journal.hand_over((7, 16), 5, &sentence);
+        journal.take_back(0, 32);
+        let mut calls: Vec<_> = journal.owed().into_keys().collect();
+        calls.sort_unstable();
+        assert_eq!(calls, [1, 3, 5]);
+        journal.take_back(0, 16);
+        assert_eq!(journal.owed().into_keys().collect::<Vec<_>>(), [5]);
     }
 
     #[test]

@@ -228,6 +228,27 @@ fn a_leak_in_a_window_names_the_call_that_allocated() {
 }
 
 #[test]
+fn a_leak_of_what_was_to_be_freed_says_by_what_it_was_not() {
+    let mut journal = journal(&[1, 2, 3]);
+    let sentence = "returned by fill(), never passed to empty()".into();
+    journal.hand_over((0, 0x100), 1, &sentence);
+    journal.hand_over((0, 0x200), 2, &sentence);
+    journal.take_back(0, 0x100);
+    let lost = |call| seen(loss(1, in_call(call, &[c("fill", 7)])), Seen::LeakCheck(4, 3));
+    let whats = findings(&journal, &[lost(1), lost(2)]).into_iter().map(|finding| finding.what);
+    let dropped = "no call was made since the last check, so Python dropped the last handle";
+    assert_eq!(
+        whats.collect::<Vec<_>>(),
+        [
+            format!("24 bytes in 1 block is definitely lost: {dropped}"),
+            format!(
+                "24 bytes in 1 block is definitely lost: returned by fill(), never passed to empty(); {dropped}"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn a_leak_after_a_check_at_each_call_is_exact() {
     let lost = loss(1, in_call(1, &[c("fill", 9)]));
     let found = findings(&journal(&[10, 11, 12]), &[seen(lost, Seen::LeakCheck(3, 3))]);

@@ -130,7 +130,9 @@ fn render_directives(text: &mut String, directives: &Directives) {
     }
     for cleanup in &directives.cleanups {
         let class = cleanup.class.as_deref().map_or(String::new(), |class| format!(", class {class}"));
-        writeln!(text, "cleanup {} of {}{class}", cleanup.function, cleanup.results.join(", ")).unwrap();
+        let outs = cleanup.outs.iter().map(|(function, index)| format!("{function} parameter {index}"));
+        let freed: Vec<_> = cleanup.results.iter().cloned().chain(outs).collect();
+        writeln!(text, "cleanup {} of {}{class}", cleanup.function, freed.join(", ")).unwrap();
     }
 }
 

@@ -6,12 +6,14 @@ import difflib
 import inspect
 import json
 import operator
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from pythy import variable, wrappers
+from pythy import classes, variable, wrappers
+from pythy._frames import step_over_module
 from pythy._native import ArgumentError, HeaderError, Pointer, Ref
 from pythy.classes import Closable, Object
 
@@ -28,15 +30,20 @@ class _Application:
         content = json.loads(described, object_hook=lambda fields: SimpleNamespace(**fields))
         self.directives = content.directives
         self.rows = {row.c_name: row for row in content.functions}
+        self.docs = vars(content.records)
         self.wrapper_modules = [*_listed(wrapper_modules), wrappers]
         self.aliases: dict[str, list[str]] = {}
         self.lengths: dict[str, list[Any]] = {}
         self.wrappers: dict[str, list[Callable]] = {}
         self.frees: dict[str, str] = {}
+        self.outs: dict[str, list[tuple[int, str]]] = {}
         self.classes: dict[str, variable.Class] = {}
         self.records: dict[str, type] = {}
         self.class_of: dict[str, Any] = {}
         self.inits: set[str] = set()
+        # The names of the module's functions, each with its function.
+        private = self.directives.private
+        self.bound = {row.name: c_name for c_name, row in self.rows.items() if c_name not in private}
 
     def run(self) -> None:
         self.prepare()
@@ -61,6 +68,8 @@ class _Application:
         for cleanup in self.directives.cleanups:
             for c_name in cleanup.results:
                 self.frees[c_name] = cleanup.function
+            for c_name, index in cleanup.outs:
+                self.outs.setdefault(c_name, []).append((index, cleanup.function))
         for described in self.directives.classes:
             for c_name in described.methods:
                 self.class_of[c_name] = described
@@ -87,12 +96,18 @@ class _Application:
             one.function for one in self.directives.cleanups if getattr(one, "class") == described.argument
         )
         free = next(cleanups, None)
+        if described.name in self.interface.own_names or described.name in self.bound:
+            function = self.bound.get(described.name)
+            why = f"the name of {function}()" if function else "one of pythy's own functions"
+            raise HeaderError(
+                f"{_place(described.location)}: '{described.name}' is {why}, so no class can have it"
+            )
         made = type(
             described.name,
             (Closable if free in self.rows else Object,),
             {
                 "__module__": self.module.__name__,
-                "__doc__": None,
+                "__doc__": self.docs.get(described.record),
                 "_interface": self.interface,
                 "_live": WeakValueDictionary(),
                 "_free": self.finaliser(free) if free in self.rows else None,
@@ -118,10 +133,12 @@ class _Application:
         cls = self.classes[described.argument].cls
         private = set(self.directives.private)
         methods = {c_name: _method(made[c_name]) for c_name in described.methods if c_name in made}
+        taken: dict[str, str] = {}
         for c_name, method in methods.items():
             if c_name in private:
                 continue
             for name in self.names(self.rows[c_name], made[c_name]):
+                self.take_name(self.rows[c_name], name, taken)
                 # What frees the object closes it: that is there already.
                 if not (name == "close" and issubclass(cls, Closable) and self.is_cleanup(c_name)):
                     setattr(cls, name, _named(method, name, cls))
@@ -191,7 +208,8 @@ class _Application:
                 size = None if of_result is None else _size(row, of_result, args)
                 found = interface.bytes_at(result, size)
             finally:
-                if free is not None:
+                # What the function was given is not freed when it comes back.
+                if free is not None and not _equal_pointers(result, args):
                     free(result)
             return found.decode() if decode and of_result is None else found
 
@@ -204,7 +222,7 @@ class _Application:
 
     def concerns_objects(self, row) -> bool:
         """Whether instances, or pointers that free themselves, go in or come out."""
-        if row.c_name in self.frees or self.is_cleanup(row.c_name):
+        if row.c_name in self.frees or row.c_name in self.outs or self.is_cleanup(row.c_name):
             return True
         if not self.directives.classes:
             return False
@@ -213,42 +231,81 @@ class _Application:
         return takes or row.c_name in self.class_of or row.result.record in self.records
 
     def with_objects(self, row, inner: Callable) -> Callable:
-        interface = self.interface
         cls = None if row.c_name in self.inits else self.records.get(row.result.record)
         frees = row.c_name in self.frees and not row.result.text and row.c_name not in self.inits
         frees = frees and not any(one.parameter is None for one in self.lengths.get(row.c_name, ()))
         free = self.finaliser(self.frees[row.c_name]).__func__ if frees and cls is None else None
+        outs = [(index, self.finaliser(by).__func__) for index, by in self.outs.get(row.c_name, ())]
         cleans_up = self.is_cleanup(row.c_name)
 
-        def plain(argument):
-            if isinstance(argument, Object):
-                return argument._give_up() if cleans_up else argument.ptr
-            if cleans_up and isinstance(argument, Pointer) and interface.owns(argument):
-                return argument.disown()
-            return argument
+        def freed(given):
+            if cleans_up and given and isinstance(given[0], Pointer):
+                self.forget(given[0])
 
         def call(*args, **keywords):
-            result = inner(*map(plain, args), **keywords)
+            given = [classes.pointer_of(arg) if isinstance(arg, Object) else arg for arg in args]
+            received = [
+                _Received(self, given[index], by)
+                for index, by in outs
+                if index < len(given) and isinstance(given[index], Ref)
+            ]
+            try:
+                result = inner(*given, **keywords)
+            except Exception as error:
+                # What was refused has not been called.
+                if not isinstance(error, (ArgumentError, OverflowError)):
+                    freed(given)
+                raise
+            freed(given)
+            for one in received:
+                one.settle()
             if not isinstance(result, Pointer) or (cls is None and free is None):
                 return result
+            known = _equal_pointers(result, given)
             if cls is not None:
-                return _instance(cls, result, frees)
-            # What comes back is the caller's already.
-            same = (one for one in args if isinstance(one, Pointer) and one == result)
-            return next(same, None) or interface.own(result, free)
+                return _instance(cls, result, frees and not known)
+            return self.owned(result, known, free)
 
         call.__doc__ = inner.__doc__
         return call
 
+    # Ownership: of what C lends or gives, only what nobody in Python frees already gets somebody who does.
+
+    def owned(self, result: Pointer, known: list[Pointer], free: Callable) -> Pointer:
+        """The pointer that frees what a function has returned; `known` are equal ones that it was given."""
+        owner = self.interface.owner(result)
+        if owner is not None:
+            known = [*known, owner]
+        if known:
+            return next((one for one in known if self.interface.alike(one, result)), result)
+        return self.interface.own(result, free)
+
+    def disown(self, pointer: Pointer) -> None:
+        """C frees it from now on."""
+        owner = self.interface.owner(pointer)
+        if owner is not None:
+            owner.disown()
+
+    def forget(self, pointer: Pointer) -> None:
+        """C has freed it."""
+        for one in self.classes.values():
+            known = classes.instance_at(one.cls, pointer)
+            if known is not None:
+                classes.forget(known)
+        self.disown(pointer)
+
     # The module.
 
     def bind(self, row, made: variable.Function | None) -> None:
+        if row.c_name in self.directives.private:
+            return
         names = [] if made is None else [row.name]
         if row.c_name not in self.class_of:
             names += self.names(row, made)
         for name in dict.fromkeys(names):
             if name != row.name:
                 self.check_name(row, name)
+                self.take_name(row, name, self.bound)
             if made is not None:
                 self.module.__dict__[name] = _named(_plain(made), name, self.module)
             elif name != row.name:
@@ -257,22 +314,26 @@ class _Application:
     def check_name(self, row, name: str) -> None:
         """Refuses a name that would hide what every module has."""
         if name in self.interface.own_names:
-            of_row = (
-                one for one in self.directives.aliases if (one.function, one.name) == (row.c_name, name)
-            )
-            place = next((one.location for one in of_row if one.location), None)
-            where = f"{_place(place)}: " if place else ""
-            raise HeaderError(
-                f"{where}'{name}' is one of pythy's own functions, {row.c_name}() cannot have its name"
-            )
+            raise self.no_name(row, name, "one of pythy's own functions")
+
+    def take_name(self, row, name: str, taken: dict[str, str]) -> None:
+        """Refuses a name that another function has; `taken` are the names by then, with their functions."""
+        other = taken.setdefault(name, row.c_name)
+        if other != row.c_name:
+            raise self.no_name(row, name, f"the name of {other}() already")
+
+    def no_name(self, row, name: str, why: str) -> HeaderError:
+        of_row = (one for one in self.directives.aliases if (one.function, one.name) == (row.c_name, name))
+        place = next((one.location for one in of_row if one.location), None)
+        where = f"{_place(place)}: " if place else ""
+        return HeaderError(f"{where}'{name}' is {why}, {row.c_name}() cannot have its name")
 
     def hide(self) -> None:
         hidden = {}
         for c_name in self.directives.private:
             if row := self.rows.get(c_name):
-                for name in {row.name, *self.aliases.get(c_name, ())}:
+                for name in {row.name, *self.aliases.get(c_name, ())} - self.bound.keys():
                     hidden[name] = f"{row.location}: '{name}' is declared, but it is private"
-                    self.module.__dict__.pop(name, None)
         self.interface.hide(hidden)
 
 
@@ -288,12 +349,44 @@ def _place(location) -> str:
 
 def _instance(cls: type[Object], pointer: Pointer, owned: bool) -> Object:
     """The instance at a pointer: the one that there is, or a new one."""
-    known = cls._live.get(~int(pointer))
-    if known is not None:
-        return known
-    made = cls.__new__(cls)
-    made._adopt(pointer, owned)
-    return made
+    known = classes.instance_at(cls, pointer)
+    if known is None:
+        known = cls.__new__(cls)
+        classes.adopt(known, pointer, owned)
+    elif owned:
+        classes.own(known)
+    return known
+
+
+def _equal_pointers(pointer: Pointer, args: Iterable[Any]) -> list[Pointer]:
+    return [arg for arg in args if isinstance(arg, Pointer) and arg == pointer]
+
+
+class _Received:
+    """What lies in a Ref that is an out-parameter, before the call and after it."""
+
+    def __init__(self, application: _Application, ref: Ref, free: Callable) -> None:
+        self.application = application
+        self.ref = ref
+        self.free = free
+        self.before = _stored_in(ref)
+
+    def settle(self) -> None:
+        """Lets the Ref free what the function has stored. What lay there before has become C's business."""
+        after, interface = _stored_in(self.ref), self.application.interface
+        if after == self.before:
+            return
+        if self.before is not None:
+            self.application.disown(self.before)
+        if after is not None and interface.owner(after) is None:
+            self.ref.value = interface.own(after, self.free)
+
+
+def _stored_in(ref: Ref) -> Pointer | None:
+    try:
+        return ref.pointer
+    except AttributeError:
+        return None
 
 
 def _plain(made: variable.Function) -> Callable:
@@ -321,7 +414,7 @@ def _initialiser(made: variable.Function) -> Callable:
         pointer = inner(*args, **keywords)
         if pointer is None:
             raise MemoryError(f"{made.c_name}() returned NULL")
-        self._adopt(pointer, owned=True)
+        classes.adopt(self, pointer, owned=True)
 
     return _described(initialise, made, ["self", *(param.name for param in made.py_params)])
 
@@ -418,3 +511,7 @@ def _evaluate(row, expression, args) -> int:
 def _target(value: Any) -> Any:
     """What a pointer argument points to."""
     return value.value if isinstance(value, Ref) else value[0]
+
+
+for _module in (sys.modules[__name__], classes, wrappers):
+    step_over_module(_module)

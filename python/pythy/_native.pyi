@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any, Generic, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload
 
 from typing_extensions import Self, TypeVar
@@ -71,8 +71,10 @@ class Interface:
         """The address of a function that the library exports."""
     def hide(self, names: dict[str, str]) -> None:
         """Takes functions out of the module; each name has what is said to who asks for it."""
-    def owns(self, pointer: Pointer) -> bool:
-        """Whether a pointer frees what it points to."""
+    def owner(self, pointer: Pointer) -> Pointer | None:
+        """The pointer that frees what this one points to, if there is one: it or another."""
+    def alike(self, one: Pointer, other: Pointer) -> bool:
+        """Whether two pointers are of one type."""
     def bytes_at(self, pointer: Pointer, size: int | None = None) -> bytes:
         """The bytes at a pointer: so many, or those up to the first NUL."""
     def ref(self, type_name: _Type, value: Any = None, /, **fields: Any) -> Any:
@@ -338,6 +340,9 @@ def set_defaults(
 
 def set_test(name: str | None) -> None:
     """Names the test that makes the calls from now on; None for none."""
+
+def step_over(codes: list[CodeType]) -> None:
+    """Makes these code objects, of pythy's own functions, no places where calls are made."""
 
 def calls() -> int:
     """How many foreign calls there have been."""

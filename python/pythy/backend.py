@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any
+
+from pythy._frames import step_over_module
 
 _BACKENDS = {"ctypes": "inprocess", "sockapi": "isolated"}
 
@@ -67,3 +70,6 @@ def _where(finding: Any) -> str:
         return "in no call that is known"
     site = call.call_site
     return f"called from {site.file}:{site.line}" if site else "called from an unknown line"
+
+
+step_over_module(sys.modules[__name__])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pythy._frames import step_over_module
 from pythy._native import create_interface
 
 # Addresses are numbers here: an int goes in and comes out.
@@ -76,3 +78,6 @@ def _name_of(ctype: Any) -> str:
         return _NAMES[ctype]
     except (KeyError, TypeError):
         raise TypeError(f"{ctype!r} is no simple type of ctypes") from None
+
+
+step_over_module(sys.modules[__name__])

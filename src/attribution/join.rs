@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::frames::{Place, Tables, check_of};
 use super::{Basis, Category, Finding};
@@ -64,6 +65,7 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
         lost: HashMap::new(),
         leaks: HashMap::new(),
         check: Vec::new(),
+        owed: journal.owed(),
     };
     let (before, after) = observed.split_at(since.min(observed.len()));
     for Observed { evidence, seen } in before {
@@ -154,6 +156,8 @@ struct Join<'a> {
     leaks: HashMap<Vec<u64>, Vec<usize>>,
     /// What the leak check that is being gone through found definitely lost, and its finding, if it has one.
     check: Vec<(Leaked, Option<usize>)>,
+    /// What calls have given Python to free, and was not freed.
+    owed: HashMap<CallNumber, Vec<Arc<str>>>,
 }
 
 impl Join<'_> {
@@ -336,7 +340,13 @@ impl Join<'_> {
             Place::InLibrary => (None, false, stack.frames.len()),
             Place::Cut | Place::Elsewhere => return,
         };
+        let owed = allocated_by.filter(|_| exact).and_then(|call| self.owed.get(&call));
+        if let Some(sentences) = owed {
+            what.push_str(": ");
+            what.push_str(&sentences.join(", or "));
+        }
         if first > last {
+            what.push_str(if owed.is_some() { "; " } else { ": " });
             what.push_str(DROPPED);
         }
         let lost_by = match allocated_by {
@@ -374,6 +384,7 @@ impl Join<'_> {
              Valgrind's own output"
         );
         if first > last {
+            what.push_str(": ");
             what.push_str(DROPPED);
         }
         self.findings.push(Finding {
@@ -595,7 +606,7 @@ fn is_on_stack(stack: &Stack) -> bool {
 }
 
 /// Why a block was lost when no call was made.
-const DROPPED: &str = ": no call was made since the last check, so Python dropped the last handle";
+const DROPPED: &str = "no call was made since the last check, so Python dropped the last handle";
 
 /// The kind of errors that were counted and could not be read.
 const UNREAD: &str = "Unread";

@@ -91,6 +91,8 @@ pub struct Cleanup {
     pub function: String,
     /// The functions whose results it frees.
     pub results: Vec<String>,
+    /// The functions that store what it frees, and the parameter through which they do.
+    pub outs: Vec<(String, usize)>,
     /// The class whose instances it frees, by its argument.
     pub class: Option<String>,
 }

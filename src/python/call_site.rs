@@ -1,9 +1,9 @@
 //! Where Python stands when it makes a call.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pyo3::ffi;
@@ -88,7 +88,21 @@ pub fn origin(declaration: u32) -> Option<Origin> {
     origin.map_err(|error| error.restore(py)).ok()
 }
 
-/// Where the innermost Python code is. Both objects are borrowed: they run.
+/// Code of pythy's own between a program and the builtins: the call is made where that is called.
+static STEPPED_OVER: Mutex<Option<HashSet<usize>>> = Mutex::new(None);
+static ANY_STEPPED_OVER: AtomicBool = AtomicBool::new(false);
+
+/// Makes these code objects, of pythy's own functions, no places where calls are made.
+#[pyfunction]
+pub fn step_over(codes: Vec<Py<PyAny>>) {
+    let mut all = STEPPED_OVER.lock().unwrap_or_else(PoisonError::into_inner);
+    // Kept alive, so that no other code has its address.
+    let addresses = codes.into_iter().map(|code| code.into_ptr() as usize);
+    all.get_or_insert_default().extend(addresses);
+    ANY_STEPPED_OVER.store(true, Ordering::Relaxed);
+}
+
+/// Where the innermost Python code is that is not pythy's own. Both objects are borrowed: they run.
 struct Running {
     frame: *mut ffi::PyFrameObject,
     code: *mut ffi::PyObject,
@@ -106,7 +120,40 @@ impl Running {
             }
             let code = ffi::PyFrame_GetCode(frame).cast();
             ffi::Py_DECREF(code);
-            Self { frame, code, instruction: instruction()(frame) }
+            let running = Self { frame, code, instruction: instruction()(frame) };
+            if ANY_STEPPED_OVER.load(Ordering::Relaxed) { running.outside() } else { running }
+        }
+    }
+
+    /// The innermost one around it that is not stepped over; this one where there is none.
+    #[cold]
+    fn outside(self) -> Self {
+        let all = STEPPED_OVER.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over =
+            |code: *mut ffi::PyObject| all.as_ref().is_some_and(|all| all.contains(&(code as usize)));
+        if !is_over(self.code) {
+            return self;
+        }
+        // SAFETY: the GIL is held; a frame keeps the one around it, both run, and each keeps its code.
+        unsafe {
+            let mut frame = self.frame;
+            loop {
+                let around = ffi::PyObject_GetAttrString(frame.cast(), c"f_back".as_ptr());
+                if around.is_null() {
+                    ffi::PyErr_Clear();
+                    return self;
+                }
+                ffi::Py_DECREF(around);
+                if around == ffi::Py_None() {
+                    return self;
+                }
+                frame = around.cast();
+                let code = ffi::PyFrame_GetCode(frame).cast();
+                ffi::Py_DECREF(code);
+                if !is_over(code) {
+                    return Self { frame, code, instruction: instruction()(frame) };
+                }
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use super::ctype::{CType, Pointee, Types};
 use super::enumeration::EnumClass;
 use super::home::Home;
 use super::isolated::There;
+use super::ownership::Ownership;
 use super::plan::{Parameter, ResultPlan};
 use super::pointer::Pointer;
 use crate::binding::{Convention, Registers, Signature};
@@ -56,6 +57,8 @@ pub struct Callable {
     pub pointee: Option<Arc<Pointee>>,
     /// Its declaration in the journal; 0 natively.
     pub declaration: u32,
+    /// What it hands over that somebody has to free; `None` natively too.
+    pub ownership: Option<Box<Ownership>>,
     /// Whether the GIL is released around the call.
     pub release_gil: bool,
     /// What is looked for after the call, under Valgrind.
@@ -111,7 +114,7 @@ impl Callable {
         there: Option<There>,
         libffi: Option<Libffi>,
         (enumeration, pointee): (Option<Arc<EnumClass>>, Option<Arc<Pointee>>),
-        declaration: u32,
+        (declaration, ownership): (u32, Option<Box<Ownership>>),
         (release_gil, checks, closed): (bool, Checks, Arc<AtomicBool>),
         (name, prototype): (String, String),
         face: Face,
@@ -129,6 +132,7 @@ impl Callable {
             enumeration,
             pointee,
             declaration,
+            ownership,
             release_gil,
             checks,
             closed,

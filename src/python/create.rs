@@ -21,6 +21,7 @@ use super::home::{Home, Homes};
 use super::interface::{Interface, OWN_NAMES, variable};
 use super::isolated::{self, There};
 use super::names::{Names, python_name};
+use super::ownership::Ownership;
 use super::plan::{Parameter, Plan, ResultPlan};
 use crate::binding::{
     self, Bindings, BoundFunction, CallShape, Library, Loader, Route, Scalar, Signature, Skipped,
@@ -108,7 +109,7 @@ pub fn create_interface<'py>(
     let Joined { mut model, library, bindings, names } = join(py, &options, &library_file, loader)?;
     let library = Arc::new(library);
     let directives = directives::in_force(std::mem::take(&mut model.directives), &bindings);
-    let directed = directives.as_ref().map(|directives| directives::described(directives, &bindings));
+    let directed = directives.as_ref().map(|directives| directives::described(directives, &bindings, &model));
     // The names have these.
     model.globals.clear();
     // Code in a module of the user's reaches its globals without asking the module.
@@ -138,6 +139,7 @@ pub fn create_interface<'py>(
         release_gil,
         checks,
         closed: Arc::default(),
+        cleanups: directives.map(|directives| directives.cleanups).unwrap_or_default(),
         there,
     };
     types.calls.get_or_init(|| calls);
@@ -402,6 +404,8 @@ impl Making<'_> {
         (at, name): (Option<&Home>, Option<&str>),
     ) -> PyResult<Bound<'py, PyAny>> {
         let BoundFunction { mut declaration, address, shape } = function;
+        let recorded = self.calls.there.is_some() || session::current().is_some();
+        let ownership = recorded.then(|| Ownership::of(&declaration, &self.calls.cleanups)).flatten();
         let (name, doc) = face(&declaration, name)?;
         let parameters: Box<[Parameter]> = std::mem::take(&mut declaration.parameters)
             .into_iter()
@@ -454,7 +458,7 @@ impl Making<'_> {
             there,
             libffi,
             (enumeration, pointee),
-            journal_id,
+            (journal_id, ownership),
             (release, self.calls.checks, self.calls.closed.clone()),
             names,
             face,

@@ -18,7 +18,7 @@ use super::record_class::RecordClass;
 use super::types::TypeId;
 use crate::binding::{Library, Loader, Passing, Scalar, Wide};
 use crate::model::{
-    BadTypeName, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
+    BadTypeName, Cleanup, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
 };
 use crate::worker::Station;
 
@@ -56,6 +56,8 @@ pub struct Calls {
     pub checks: Checks,
     /// Whether the interface has been closed.
     pub closed: Arc<AtomicBool>,
+    /// What frees what functions return.
+    pub cleanups: Vec<Cleanup>,
     /// Where the C code runs, if not in this process.
     pub there: Option<InWorker>,
 }

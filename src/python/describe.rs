@@ -3,6 +3,7 @@
 //! It comes by the way that `create_interface` takes, and types are described by the plans that
 //! calls follow, so that it cannot say anything else than what is there.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Weak;
 
@@ -11,11 +12,14 @@ use pyo3::prelude::*;
 use serde::Serialize;
 
 use super::create::{Joined, decodes, join, options, parameter_names};
+use super::directives::in_force;
 use super::interface::OWN_NAMES;
 use super::names::{Name, Names, python_name, without_keyword};
 use super::plan::Plan;
 use crate::binding::{Library, Scalar, Skipped, Wide};
-use crate::model::{ConstantValue, Field, Function, Interface as Model, Location, Type, TypeKind};
+use crate::model::{
+    ConstantValue, Directives, Field, Function, Interface as Model, Location, Type, TypeKind,
+};
 
 /// Everything there is.
 #[derive(Serialize)]
@@ -32,11 +36,16 @@ struct Description<'a> {
     records: Vec<RecordRow<'a>>,
     typedefs: Vec<TypedefRow<'a>>,
     globals: Vec<GlobalRow<'a>>,
+    /// What the headers' directives say, as the interface applies it.
+    directives: Directives,
+    /// The names of the records that the directives' classes are about, by the argument of each.
+    class_records: HashMap<String, String>,
 }
 
 #[derive(Serialize)]
 struct FunctionRow<'a> {
     name: String,
+    c_name: &'a str,
     prototype: &'a str,
     doc: &'a str,
     parameters: Vec<ParameterRow>,
@@ -231,7 +240,17 @@ impl<'a> Describer<'a> {
             records: self.records(),
             typedefs: self.typedefs(),
             globals: self.globals(),
+            class_records: self.class_records(),
+            directives: in_force(self.model.directives.clone(), &joined.bindings).unwrap_or_default(),
         }
+    }
+
+    fn class_records(&self) -> HashMap<String, String> {
+        let named = self.model.directives.classes.iter().filter_map(|class| {
+            let name = self.names.records().get(class.record.as_ref()?)?;
+            Some((class.argument.clone(), name.clone()))
+        });
+        named.collect()
     }
 
     fn function(&self, function: &'a Function, library: &Library) -> FunctionRow<'a> {
@@ -240,6 +259,7 @@ impl<'a> Describer<'a> {
         let parameters = parameter_names(function).into_iter().zip(types);
         FunctionRow {
             name: python_name(&function.name),
+            c_name: &function.name,
             prototype: &function.prototype,
             doc: function.comment.as_deref().unwrap_or(&function.prototype),
             parameters: parameters.map(|(name, ty)| ParameterRow { name, ty }).collect(),

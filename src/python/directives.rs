@@ -1,11 +1,13 @@
 //! Directives on their way to Python: `pythy/_directives.py` applies them.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::create::parameter_names;
 use super::names::python_name;
 use crate::binding::{Bindings, BoundFunction};
-use crate::model::{Alias, Directives, Function, Type, TypeKind};
+use crate::model::{Alias, Directives, Function, Interface, Type, TypeKind};
 
 /// What the names of functions begin with that are meant for Python: 0.0.1 took it off, and bound no others.
 const PREFIX: &str = "interface_";
@@ -30,6 +32,8 @@ pub fn in_force(mut directives: Directives, bindings: &Bindings) -> Option<Direc
 struct Described<'a> {
     directives: &'a Directives,
     functions: Vec<Row<'a>>,
+    /// What the headers say of the records of classes, by their keys.
+    records: HashMap<&'a str, &'a str>,
 }
 
 #[derive(Serialize)]
@@ -67,11 +71,15 @@ struct TypeRow<'a> {
 }
 
 /// The directives and the functions that they may be about, as JSON.
-pub fn described(directives: &Directives, bindings: &Bindings) -> String {
+pub fn described(directives: &Directives, bindings: &Bindings, model: &Interface) -> String {
     let functions =
         bindings.functions.iter().map(|BoundFunction { declaration, .. }| row(declaration)).collect();
+    let of_class = |key: &str| directives.classes.iter().any(|class| class.record.as_deref() == Some(key));
+    let records = model.records.iter().filter(|record| of_class(&record.key));
+    let records = records.filter_map(|record| Some((record.key.as_str(), record.comment.as_deref()?)));
     // Text, numbers and lists: there is nothing in it that JSON cannot have.
-    serde_json::to_string(&Described { directives, functions }).unwrap_or_default()
+    serde_json::to_string(&Described { directives, functions, records: records.collect() })
+        .unwrap_or_default()
 }
 
 fn row(function: &Function) -> Row<'_> {

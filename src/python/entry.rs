@@ -15,6 +15,7 @@ use super::callback::{self, any_pending, take_exception};
 use super::convert::{self, text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, no_memory, refuse_closed, short_repr};
 use super::home::Home;
+use super::ownership::stored;
 use super::place::{Place, owned_block};
 use super::plan::{Argument, Failure, Parameter, Plan, ResultPlan};
 use super::reference::Ref;
@@ -24,7 +25,7 @@ use crate::binding::{Passing, Place as RegisterPlace, Registers, Route, Scalar, 
 use crate::bracket::{self, Slot};
 use crate::call::errno::Errno;
 use crate::call::{Arguments, Block, Frame, call_for_float, call_for_integer};
-use crate::journal::ArgumentBlock;
+use crate::journal::{ArgumentBlock, CallNumber};
 use crate::lane;
 use crate::session::{self, Entered};
 
@@ -344,6 +345,23 @@ unsafe fn copy(
     Some(address)
 }
 
+/// What a call has left in the registers of its result.
+trait Word {
+    fn word(&self) -> u64;
+}
+
+impl Word for u64 {
+    fn word(&self) -> u64 {
+        *self
+    }
+}
+
+impl Word for Outcome {
+    fn word(&self) -> u64 {
+        self.word
+    }
+}
+
 struct Outcome {
     word: u64,
     /// The length of a string result, which was read as part of the call.
@@ -363,23 +381,35 @@ struct Given<'a> {
 /// The arguments are live; the GIL is held; `invoke` makes the call through these slots and touches no
 /// Python object.
 #[inline(always)]
-unsafe fn make_call<T>(callable: &Callable, given: &Given<'_>, invoke: impl FnOnce(Slot) -> T) -> Option<T> {
+unsafe fn make_call<T: Word>(
+    callable: &Callable,
+    given: &Given<'_>,
+    invoke: impl FnOnce(Slot) -> T,
+) -> Option<T> {
     let leaks = callable.checks.leaks;
     let (outcome, goes_on) = lane::on_this_thread(|running| {
         // Valgrind takes its time to copy what has gaps in it, as `Entered` has: the short way does without.
-        if let Some((number, before)) = call_site::enter_shortly(running, callable.declaration, leaks) {
+        if callable.ownership.is_none()
+            && let Some((number, before)) = call_site::enter_shortly(running, callable.declaration, leaks)
+        {
             // SAFETY: as the caller vouches.
             let (outcome, after) = unsafe { counted(callable, || invoke(Slot::Call(number))) };
             let entered = || Entered::shortly(number, before, leaks);
             // SAFETY: likewise.
-            let told = || unsafe { leave_call(callable, given, &entered(), after) };
-            return Some((outcome, lane::leave(running, before, after) || told()));
+            let told = || unsafe { leave_call(callable, given, &entered(), (after, outcome.word())) };
+            let goes_on = lane::leave(running, before, after) || told();
+            return Some((outcome, goes_on));
+        }
+        if callable.ownership.is_some() {
+            // SAFETY: as the caller vouches.
+            unsafe { take_back(callable, given) };
         }
         let entered = call_site::enter(callable.declaration, leaks)?;
         // SAFETY: as the caller vouches.
         let (outcome, after) = unsafe { counted(callable, || invoke(entered.slot)) };
         // SAFETY: likewise.
-        Some((outcome, unsafe { leave_call(callable, given, &entered, after) }))
+        let goes_on = unsafe { leave_call(callable, given, &entered, (after, outcome.word())) };
+        Some((outcome, goes_on))
     })?;
     (goes_on && !(any_pending() && raised())).then_some(outcome)
 }
@@ -400,13 +430,44 @@ unsafe fn counted<T>(callable: &Callable, call: impl FnOnce() -> T) -> (T, u64) 
 /// # Safety
 /// The arguments are live; the GIL is held.
 #[inline(never)]
-unsafe fn leave_call(callable: &Callable, given: &Given<'_>, entered: &Entered, errors_after: u64) -> bool {
+unsafe fn leave_call(
+    callable: &Callable,
+    given: &Given<'_>,
+    entered: &Entered,
+    (errors_after, word): (u64, u64),
+) -> bool {
     // SAFETY: as the caller vouches.
     let shown = (errors_after > entered.count && !entered.frequent)
         .then(|| unsafe { session::Given { arguments: show(given), blocks: blocks(callable, given) } });
     let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));
+    if callable.ownership.is_some() {
+        // SAFETY: as the caller vouches.
+        unsafe { hand_over(callable, given, (entered.call, word)) };
+    }
     // An exception of a callback goes before one of ours.
     any_pending() || !(news && report::raises(entered))
+}
+
+/// # Safety
+/// The arguments are live and the GIL is held.
+#[cold]
+unsafe fn take_back(callable: &Callable, given: &Given<'_>) {
+    // SAFETY: as the caller vouches.
+    let first = unsafe { given.objects() }.next().map(|first| first.to_owned());
+    let freed = callable.ownership.as_ref().and_then(|ownership| ownership.freed(first.as_ref()));
+    if let (Some(address), Some(mut session)) = (freed, session::current()) {
+        session.journal().take_back(Home::Checked.process(), address);
+    }
+}
+
+/// # Safety
+/// The arguments are live and the GIL is held.
+#[cold]
+unsafe fn hand_over(callable: &Callable, given: &Given<'_>, (call, word): (CallNumber, u64)) {
+    let (Some(ownership), Some(mut session)) = (&callable.ownership, session::current()) else { return };
+    // SAFETY: as the caller vouches.
+    let argument = |index| unsafe { given.objects() }.nth(index).and_then(|object| stored(&object));
+    ownership.note((call, word, &Home::Checked), argument, session.journal());
 }
 
 /// A call whose arguments are put into their places one by one.

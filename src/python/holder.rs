@@ -59,6 +59,24 @@ impl Holder {
         pointer.get().memory().map_or(Self::Nobody, Self::Memory)
     }
 
+    /// The pointer to what is kept so, where it was stored: one that frees it is that very pointer.
+    pub fn stored(
+        self,
+        py: Python<'_>,
+        address: usize,
+        pointee: &Arc<Pointee>,
+        home: &Home,
+    ) -> PyResult<Option<Py<Pointer>>> {
+        if let Self::Object(object) = &self
+            && let Ok(owner) = object.bind(py).cast::<Pointer>()
+            && owner.get().is_owning()
+            && (owner.get().address(), owner.get().target()) == (Some(address), pointee.id)
+        {
+            return Ok(Some(owner.clone().unbind()));
+        }
+        self.pointer(py, address, pointee, home)
+    }
+
     /// A pointer to what is kept so; `None` for NULL.
     pub fn pointer(
         self,

@@ -143,9 +143,14 @@ impl Interface {
         OWN_NAMES.iter().copied().collect()
     }
 
-    /// Whether a pointer frees what it points to.
-    fn owns(&self, pointer: &Bound<'_, Pointer>) -> bool {
-        pointer.get().is_owning()
+    /// The pointer that frees what this one points to, if there is one: it or another.
+    fn owner<'py>(&self, pointer: &Bound<'py, Pointer>) -> Option<Bound<'py, Pointer>> {
+        pointer.get().owner(pointer.py())
+    }
+
+    /// Whether two pointers are of one type.
+    fn alike(&self, one: &Bound<'_, Pointer>, other: &Bound<'_, Pointer>) -> bool {
+        one.get().target() == other.get().target()
     }
 
     /// The bytes at a pointer: so many, or those up to the first NUL.
@@ -234,7 +239,11 @@ impl Interface {
 
     /// A pointer that frees what it points to, with the function given: at the end of a `with`
     /// block, at release(), or when it is dropped. disown() gives that up.
-    fn own(&self, pointer: &Bound<'_, PyAny>, free: &Bound<'_, PyAny>) -> PyResult<Pointer> {
+    fn own<'py>(
+        &self,
+        pointer: &Bound<'py, PyAny>,
+        free: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Pointer>> {
         let Ok(pointer) = pointer.cast::<Pointer>() else {
             let given = pointer.get_type().name()?;
             return Err(new_argument_error(

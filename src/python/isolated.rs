@@ -15,6 +15,7 @@ use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, refuse_closed, short_repr};
 use super::home::Home;
 use super::mirror;
+use super::ownership::stored;
 use super::place::{Place, owned_block};
 use super::plan::{Argument as Converted, Failure, ResultPlan};
 use super::reference::Ref;
@@ -23,7 +24,7 @@ use super::summons::Attendance;
 use crate::binding::{Library, Passing, RecordClass};
 use crate::call::errno;
 use crate::isolation::{self, Entered};
-use crate::journal::ArgumentBlock;
+use crate::journal::{ArgumentBlock, CallNumber};
 use crate::worker::{Argument, CallRequest, Client, Copy, CopyOf, ResultKind, Returned, Station};
 use crate::{Error, Result};
 
@@ -230,6 +231,12 @@ impl Call<'_, '_> {
             return Ok(std::ptr::null_mut());
         };
         let entered = isolation::begin().enter(origin, &client, self.callable.checks.leaks)?;
+        // SAFETY: as the caller vouches.
+        let first = unsafe { self.objects() }.next();
+        let freed = self.callable.ownership.as_ref().and_then(|ownership| ownership.freed(first.as_ref()));
+        if let Some(address) = freed {
+            isolation::begin().journal().take_back(home.process(), address);
+        }
         let mut request = CallRequest {
             function,
             slot: entered.slot,
@@ -262,6 +269,8 @@ impl Call<'_, '_> {
             isolation.leave(&entered, &returned, given)
         };
         mirror::fetch(&client)?;
+        // SAFETY: as the caller vouches.
+        unsafe { self.hand_over((entered.call, returned.word), &home) };
         if self.callable.is_closed() {
             close_if_due(self.py, &self.there.station);
         }
@@ -277,6 +286,20 @@ impl Call<'_, '_> {
             }
         }
         self.give(&returned, &home)
+    }
+
+    /// Notes what somebody in Python has to free from now on.
+    ///
+    /// # Safety
+    /// The GIL is held and the arguments are live.
+    unsafe fn hand_over(&self, (call, word): (CallNumber, u64), home: &Home) {
+        let Some(ownership) = &self.callable.ownership else { return };
+        // SAFETY: as the caller vouches. They are read before the lock is taken, which others may need meanwhile.
+        let words: Vec<_> = unsafe { self.objects() }
+            .map(|object| ownership.stores().then(|| stored(&object)).flatten())
+            .collect();
+        let argument = |index: usize| words.get(index).copied().flatten();
+        ownership.note((call, word, home), argument, isolation::begin().journal());
     }
 
     /// The exception for a call during which the worker ended, or was ended.

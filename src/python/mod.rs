@@ -25,6 +25,7 @@ mod interface;
 mod isolated;
 mod mirror;
 mod names;
+mod ownership;
 mod place;
 mod plan;
 mod pointer;
@@ -56,6 +57,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<suite::PyMark>()?;
     module.add_function(wrap_pyfunction!(defaults::set_defaults, module)?)?;
     module.add_function(wrap_pyfunction!(suite::set_test, module)?)?;
+    module.add_function(wrap_pyfunction!(call_site::step_over, module)?)?;
     module.add_function(wrap_pyfunction!(suite::mark, module)?)?;
     module.add_function(wrap_pyfunction!(suite::news, module)?)?;
     module.add_function(wrap_pyfunction!(suite::calls, module)?)?;

@@ -198,7 +198,7 @@ impl Place {
             {
                 let word = self.word(*scalar)?;
                 let holder = self.holder_of(py, word);
-                let pointer = holder.pointer(py, word as usize, target, &self.home)?;
+                let pointer = holder.stored(py, word as usize, target, &self.home)?;
                 Ok(pointer.map_or_else(|| py.None(), Py::into_any))
             }
             Shape::Scalar { scalar, .. } => {
@@ -562,6 +562,14 @@ impl Place {
     /// The scalar here as a word.
     pub fn word(&self, scalar: Scalar) -> PyResult<u64> {
         Ok(word_in(scalar, &self.bytes(scalar.size())?))
+    }
+
+    /// The address that is stored here, if this is a pointer that can be read.
+    pub fn pointer_here(&self) -> Option<u64> {
+        match self.ty.shape {
+            Shape::Scalar { scalar: scalar @ Scalar::Pointer, .. } => self.word(scalar).ok(),
+            _ => None,
+        }
     }
 
     fn store(&self, scalar: Scalar, word: u64) -> PyResult<()> {

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -5,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple, PyType};
+use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
 use super::create;
 use super::ctype::{Pointee, Shape};
@@ -18,10 +19,10 @@ use super::types::TypeId;
 
 /// A C pointer with its type, as C code returned it. Never NULL: that is `None`.
 ///
-/// int(p) is its address. Pointers are equal when their addresses are. What it points to is read
+/// int(p) is its address. Pointers are equal when their addresses are, in one process. What it points to is read
 /// and written by index, p[0], and where that is a record, by attribute, p.field. One to a function
 /// is called like the functions of the library, p(1, 2).
-#[pyclass(frozen, subclass, module = "pythy")]
+#[pyclass(frozen, subclass, weakref, module = "pythy")]
 pub struct Pointer {
     /// The address with all bits flipped: a handle that Python has dropped may linger in freed
     /// memory, where Memcheck would take the address itself for a live pointer.
@@ -34,6 +35,11 @@ pub struct Pointer {
     /// The memory of pythy's own that it points into, where that is known.
     memory: Option<Arc<Owned>>,
 }
+
+/// The pointers that free what they point to, by process and masked address.
+type Owners = HashMap<(u32, usize), Py<PyWeakrefReference>>;
+
+static OWNERS: Mutex<Option<Owners>> = Mutex::new(None);
 
 impl Pointer {
     /// A pointer that is not NULL.
@@ -71,7 +77,7 @@ impl Pointer {
             place.check_open()?;
         }
         let word = place.word(*scalar)?;
-        place.holder_of(py, word).pointer(py, word as usize, target, &place.home).map(Some)
+        place.holder_of(py, word).stored(py, word as usize, target, &place.home).map(Some)
     }
 
     /// This pointer as one that keeps the memory it points into.
@@ -114,14 +120,31 @@ impl Pointer {
     }
 
     /// A pointer to the same that frees it with `free` when it is dropped.
-    pub fn owning(&self, free: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if self.free.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            let message = "own(): this pointer is owned already; disown() it first";
-            return Err(exceptions::new_argument_error(free.py(), message.to_owned()));
-        }
+    pub fn owning<'py>(&self, free: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+        let py = free.py();
         let owning = self.another(self.live()?);
+        if self.owner(py).is_some() {
+            let message = "own(): this pointer is owned already; disown() it first";
+            return Err(exceptions::new_argument_error(py, message.to_owned()));
+        }
         *owning.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(free.clone().unbind());
+        let (key, owning) = (owning.key(), Bound::new(py, owning)?);
+        let reference = PyWeakrefReference::new(&owning)?.unbind();
+        // What it takes the place of is dropped after the lock.
+        let _former = owners(|owners| owners.insert(key, reference));
         Ok(owning)
+    }
+
+    /// The pointer that frees what this one points to, if there is one.
+    pub fn owner<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Self>> {
+        let key = self.key();
+        let reference = owners(|owners| owners.get(&key).map(|reference| reference.clone_ref(py)))?;
+        let owner = reference.bind(py).upgrade()?.cast_into::<Self>().ok()?;
+        (owner.get().is_owning() && owner.get().home.is(&self.home)).then_some(owner)
+    }
+
+    fn key(&self) -> (u32, usize) {
+        (self.home.process(), self.masked)
     }
 
     /// Another pointer like this one, which frees nothing.
@@ -201,11 +224,22 @@ impl Pointer {
         Ok(builtin)
     }
 
+    /// Lets go of what it owns, and of its place among the owners.
+    fn take_free(&self) -> Option<Py<PyAny>> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let key = self.key();
+        let _former = owners(|owners| owners.remove(&key));
+        Some(free)
+    }
+
     /// Frees what it owns, once.
     fn free(&self, py: Python<'_>) -> PyResult<()> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (Some(free), Some(address)) = (free, self.address()) else { return Ok(()) };
+        let (Some(free), Some(address)) = (self.take_free(), self.address()) else { return Ok(()) };
         self.released.store(true, Ordering::Relaxed);
+        if self.home.client().is_some_and(|worker| !worker.is_alive()) {
+            // It has gone with its worker.
+            return Ok(());
+        }
         let plain = self.another(address);
         free.call1(py, (plain,)).map(drop)
     }
@@ -222,6 +256,11 @@ impl Drop for Pointer {
             });
         }
     }
+}
+
+fn owners<T>(with: impl FnOnce(&mut Owners) -> T) -> T {
+    let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+    with(owners.get_or_insert_default())
 }
 
 fn index_of(index: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -259,7 +298,7 @@ impl Pointer {
     fn __eq__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Py<PyAny> {
         match other.cast::<Pointer>() {
             Ok(other) => {
-                let equal = self.masked == other.get().masked;
+                let equal = self.masked == other.get().masked && self.home.is(&other.get().home);
                 pyo3::types::PyBool::new(py, equal).to_owned().into_any().unbind()
             }
             Err(_) => py.NotImplemented(),
@@ -343,7 +382,7 @@ impl Pointer {
     /// Gives up ownership: a pointer to the same that frees nothing.
     fn disown(&self) -> PyResult<Self> {
         let plain = self.another(self.live()?);
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.take_free());
         Ok(plain)
     }
 

@@ -130,6 +130,8 @@ def test_inspect_gives_all_that_it_knows_as_json(directory):
     assert description["library"] == str(directory / "libcli.so")
     assert description["functions"][0] == {
         "name": "add",
+        "c_name": "add",
+        "custom": False,
         "prototype": "int add(int a, int b)",
         "doc": 'Adds "two" numbers.\nA backslash: \\n',
         "parameters": [{"name": "a", "type": {"kind": "int"}}, {"name": "b", "type": {"kind": "int"}}],
@@ -475,6 +477,187 @@ def test_stubs_of_installed_libraries_satisfy_their_clients(tmp_path, natively, 
     assert stub_names(stub) == {each for each in dir(lib) if not re.fullmatch("__.*__", each)}
     assert mypy(tmp_path, "client.py", f"{name}.pyi") == []
     assert pyright(tmp_path, "client.py", f"{name}.pyi") == []
+
+
+# What directives make.
+
+DIRECTED = """
+    // $ class crate
+    // $ class Lid
+    // $ class counter
+    // $ func_alias crate_* *
+    // $ wrapper decode_string_rtn crate_name
+    // $ wrapper twice crate_weight
+    /** What things are in. */
+    struct crate { int width, property; };
+    typedef struct { int size; } Lid;
+    /** A crate of this size.
+     * $ init crate */
+    struct crate *crate_new(int width, int height);
+    // $ cleanup crate
+    void crate_free(struct crate *crate);
+    /** How wide it is.
+     * $ property */
+    int crate_get_width(const struct crate *crate);
+    void crate_set_width(struct crate *crate, int width);
+    /** Its name. */
+    const char *crate_name(const struct crate *crate);
+    int crate_weight(const struct crate *crate);
+    /** Its content. $ is what it costs.
+     * $ len size */
+    const unsigned char *crate_bytes(const struct crate *crate, int size);
+    struct crate *crate_larger(struct crate *crate, struct crate *other);
+    int crate_print(struct crate *crate, const char *format, ...);
+    Lid *lid_of(struct crate *crate);
+    struct crate *Lid_crate(Lid *lid);
+    int counter_next(void *counter);
+    void *counter_new(void);
+    // $ private
+    void secret(void);
+    int crate_count(void);
+"""
+DIRECTED_SOURCE = """
+    #include <stdlib.h>
+    static Lid lid;
+    static struct crate *last;
+    struct crate *crate_new(int width, int height) { last = malloc(8); last->width = width; return last; }
+    void crate_free(struct crate *crate) { free(crate); }
+    int crate_get_width(const struct crate *crate) { return crate->width; }
+    void crate_set_width(struct crate *crate, int width) { crate->width = width; }
+    const char *crate_name(const struct crate *crate) { return "crate"; }
+    int crate_weight(const struct crate *crate) { return 2; }
+    const unsigned char *crate_bytes(const struct crate *crate, int size) { return (void *)"abc"; }
+    struct crate *crate_larger(struct crate *crate, struct crate *other) { return crate; }
+    int crate_print(struct crate *crate, const char *format, ...) { return 1; }
+    Lid *lid_of(struct crate *crate) { return &lid; }
+    struct crate *Lid_crate(Lid *lid) { return last; }
+    int counter_next(void *counter) { return ++*(int *)counter; }
+    void *counter_new(void) { return calloc(1, 4); }
+    void secret(void) {}
+    int crate_count(void) { return 1; }
+"""
+DIRECTED_MODULE = """
+import sys
+from types import SimpleNamespace
+
+import pythy
+
+
+def twice(function):
+    inner = function.py_func
+    function.py_func = lambda *args: 2 * inner(*args)
+
+
+wrappers = SimpleNamespace(twice=twice)
+pythy.create_interface("directed.h", "./libdirected.so", sys.modules[__name__], wrappers)
+"""
+DIRECTED_GOOD = """
+import directed
+
+import pythy
+
+with directed.Crate(2, 5) as crate:
+    crate.width = crate.width + 1
+    width: int = crate.get_width() + directed.crate_get_width(crate) + directed.crate_get_width(crate.ptr)
+    name: str | None = crate.name()
+    content: bytes | None = directed.crate_bytes(crate, 3)
+    larger: directed.Crate | None = crate.larger(crate.ptr)
+    pointer: pythy.Pointer[directed.crate] = crate.ptr
+    inside: int = crate.ptr[0].width
+    heavy: object = crate.weight() + directed.crate_weight(crate)
+    lid = directed.lid_of(crate)
+    assert isinstance(lid, directed.Lid)
+    again: directed.Crate | None = lid.Lid_crate()
+    printed: int = crate.print("%d", 1) + directed.count() + directed.crate_count()
+    assert (again, larger, content, name) == (crate, crate, b"abc", "crate")
+    counted: int = directed.counter_next(directed.counter_new())
+    field: int = directed.crate(width=3, property=4).property
+crate.close()
+"""
+# Each line with the kind of error that mypy and pyright have for it.
+DIRECTED_BAD = """
+import directed
+
+crate = directed.Crate(1, 2)
+directed.Crate("1", 2)  # arg-type reportArgumentType
+directed.Crate(1)  # call-arg reportCallIssue
+crate.width = "3"  # assignment reportAttributeAccessIssue
+crate.height  # attr-defined reportAttributeAccessIssue
+crate.larger(directed.lid_of(crate))  # arg-type reportArgumentType
+crate.close(1)  # call-arg reportCallIssue
+directed.secret()  # attr-defined reportAttributeAccessIssue
+directed.crate_larger(crate, crate).width  # union-attr reportOptionalMemberAccess
+"""
+
+
+@pytest.fixture(scope="module")
+def directed(tmp_path_factory, build):
+    """A header with directives, its library, the module directed, and the stub that is written for it."""
+    built = build(DIRECTED, DIRECTED_SOURCE, name="directed")
+    # Beside directed.so, which Python would take for the module.
+    built.library.rename(built.directory / "libdirected.so")
+    (built.directory / "directed.py").write_text(DIRECTED_MODULE)
+    ran = pythy_command("stubs", "directed.h", "./libdirected.so", "-o", "directed.pyi", cwd=built.directory)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    return built.directory
+
+
+def test_inspect_shows_classes_and_other_names(directed):
+    ran = pythy_command("inspect", "directed.h", "./libdirected.so", cwd=directed)
+    text = ran.stdout.split("skipped\n")[0]
+    assert "  directed.h:33  int crate_count(void) as crate_count, count\n" not in text
+    assert "  directed.h:33  int crate_count(void) as count\n" in text
+    assert ran.stdout.split("skipped\n")[1].startswith(
+        "  directed.h:32  void secret(void): it is private\n"
+        "\n"
+        "classes\n"
+        "  directed.h:1  Crate(width, height): width, free(), get_width(), set_width(width), name(), "
+        "weight(), bytes(size), larger(other), print(format), lid_of(), close()\n"
+        "  directed.h:2  Lid: Lid_crate()\n"
+        "  directed.h:3  Counter: counter_next()\n"
+    )
+    assert ran.stdout.endswith("\n14 bound, 1 skipped\n")
+
+
+def test_the_stub_has_the_names_that_directives_make(directed, natively):
+    stub = ast.parse((directed / "directed.pyi").read_text(encoding="utf-8"))
+    names = {name for name in stub_names(stub) if not name.startswith("_Record_")}
+    script = """
+        import directed
+        own = ("pythy", "sys", "SimpleNamespace", "twice", "wrappers")
+        print(*(name for name in dir(directed) if name[:2] != "__" and name not in own))
+        for cls in directed.Crate, directed.Lid, directed.Counter:
+            print(*(name for name in vars(cls) if name[0] != "_"))
+    """
+    run = natively(script, directed)
+    module, *classes = (set(line.split()) for line in run.stdout.splitlines())
+    assert module == names
+    for node in stub.body:
+        if isinstance(node, ast.ClassDef) and node.name in ("Crate", "Lid", "Counter"):
+            members = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+            assert members - {"__init__", "ptr"} == classes.pop(0)
+
+
+@pytest.mark.one_python
+def test_a_client_of_a_stub_with_classes_is_without_fault_and_does_what_it_says(directed, natively):
+    (directed / "good.py").write_text(DIRECTED_GOOD)
+    for check in CHECKERS:
+        assert check(directed, "good.py", "directed.pyi") == []
+    natively(DIRECTED_GOOD, directed)
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("check", CHECKERS)
+def test_each_fault_of_a_client_of_classes_is_found_where_it_is(directed, check):
+    (directed / "bad.py").write_text(DIRECTED_BAD)
+    expected = {
+        number: line.split("  # ")[1].split()[CHECKERS.index(check)]
+        for number, line in enumerate(DIRECTED_BAD.splitlines(), 1)
+        if "  # " in line
+    }
+    found = {(line, kind) for _, line, kind in check(directed, "bad.py")}
+    assert set(expected.items()) <= found
+    assert {line for line, _ in found} == set(expected)
 
 
 # Use and misuse.

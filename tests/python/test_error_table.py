@@ -5,6 +5,7 @@
 """
 
 import array
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import pythy
+from pythy import _native
 
 HEADER = """
     #include <stdint.h>
@@ -310,7 +312,7 @@ DIRECTIVES = [
         "$ property widht", "no class has a method get_widht or set_widht; did you mean 'width'?", CRATE
     ),
     directive("$ property", "'add' is no get_ or set_ of a property"),
-    directive("$ cleanup", "'$ cleanup' is not '$ cleanup ARGUMENT_OR_TYPE [FUNCTION]'"),
+    directive("$ cleanup", "'$ cleanup' is not '$ cleanup ARGUMENT_OR_TYPE [FUNCTION] [!FUNCTION...]'"),
     directive(
         "$ cleanup crat crate_free",
         "'crat' is neither a '$ class' nor a type that a function returns a pointer to; did you mean 'crate'?",
@@ -327,6 +329,33 @@ DIRECTIVES = [
         "'crate_free' cleans that up already",
         "// $ cleanup struct crate crate_free\n",
         2,
+    ),
+    directive(
+        "$ cleanup crate crate_free !crate_mew",
+        "the headers declare no function 'crate_mew'; did you mean 'crate_new'?",
+        CRATE,
+    ),
+    directive(
+        "$ cleanup crate crate_free !crate_new now",
+        "'$ cleanup crate crate_free !crate_new now' is not '$ cleanup ARGUMENT_OR_TYPE [FUNCTION] [!FUNCTION...]'",
+        CRATE,
+    ),
+    directive(
+        "$ cleanup crate count_free",
+        "'count_free' takes a 'int *', no pointer to 'struct crate'",
+        CRATE + "void count_free(int *count);\n",
+    ),
+    directive("$ class crate new", "'new' is one of pythy's own functions, so no class can have it"),
+    directive("$ class crate add", "'add' is the name of add(), so no class can have it"),
+    directive(
+        "$ func_alias one add",
+        "'add' is the name of add() already, one() cannot have its name",
+        "int one(int value);\n",
+    ),
+    directive(
+        "$ func_alias one plus",
+        "'plus' is the name of add() already, one() cannot have its name",
+        "// $ func_alias add plus\nint add(int a, int b);\nint one(int value);\n",
     ),
     directive(
         "$ func_alias add close", "'close' is one of pythy's own functions, add() cannot have its name"
@@ -1276,6 +1305,161 @@ def test_the_table_covers_every_error_of_the_core():
     covered = {bad.covers for bad in TABLE if "::" in bad.covers}
     assert covered & ELSEWHERE.keys() == set()
     assert covered | ELSEWHERE.keys() == errors
+
+
+@dataclass(frozen=True)
+class Form:
+    """A directive: with its target named, with the next declaration as target, and twice wrong."""
+
+    named: str
+    implied: str
+    # The declaration that the implied one stands before.
+    before: str
+    malformed: str
+    form: str
+    misspelt: str
+    says: str
+
+
+MISSPELT = "the headers declare no function 'crate_get_widht'; did you mean 'crate_get_width'?"
+FORMS = {
+    "define": Form(
+        "define number -> int",
+        "define number ->",
+        "int add",
+        "define number",
+        "define OLD -> NEW",
+        "defin number -> int",
+        "there is no directive 'defin'; did you mean 'define'?",
+    ),
+    "class": Form(
+        "class lid Lid",
+        "class lid",
+        "struct crate;",
+        "class lid Lid 2",
+        "class ARGUMENT [NAME]",
+        "clas lid",
+        "there is no directive 'clas'; did you mean 'class'?",
+    ),
+    "init": Form(
+        "init crate crate_new",
+        "init crate",
+        "struct crate *crate_new",
+        "init",
+        "init CLASS [FUNCTION]",
+        "init crate crate_mew",
+        "the headers declare no function 'crate_mew'; did you mean 'crate_new'?",
+    ),
+    "func_alias": Form(
+        "func_alias crate_get_width how_wide",
+        "func_alias how_wide",
+        "int crate_get_width",
+        "func_alias",
+        "func_alias [FUNCTION] NAME",
+        "func_alias crate_get_widht how_wide",
+        MISSPELT,
+    ),
+    "wrapper": Form(
+        "wrapper encode_string_args crate_get_width",
+        "wrapper encode_string_args",
+        "int crate_get_width",
+        "wrapper",
+        "wrapper NAME PATTERN...",
+        "wrapper encode_string_args crate_get_widht",
+        MISSPELT,
+    ),
+    "wrapper_update": Form(
+        "wrapper_update decode_string_rtn crate_get_width",
+        "wrapper_update decode_string_rtn",
+        "int crate_get_width",
+        "wrapper_update",
+        "wrapper_update NAME PATTERN...",
+        "wrapper_update decode_string_rnt *",
+        "there is no '$ wrapper decode_string_rnt'; did you mean 'decode_string_rtn'?",
+    ),
+    "private": Form(
+        "private crate_get_width",
+        "private",
+        "int crate_get_width",
+        "private add now",
+        "private [FUNCTION]",
+        "private crate_get_widht",
+        MISSPELT,
+    ),
+    "len": Form(
+        "len crate_new.height width + 1",
+        "len height width + 1",
+        "struct crate *crate_new",
+        "len",
+        "len [FUNCTION] EXPRESSION' or '$ len FUNCTION.ARGUMENT EXPRESSION",
+        "len crate_new.heigth 3",
+        "'crate_new' has no parameter 'heigth'; did you mean 'height'?",
+    ),
+    "property": Form(
+        "property width",
+        "property",
+        "int crate_get_width",
+        "property width height",
+        "property [NAME]",
+        "property widht",
+        "no class has a method get_widht or set_widht; did you mean 'width'?",
+    ),
+    "cleanup": Form(
+        "cleanup crate crate_free",
+        "cleanup crate",
+        "void crate_free",
+        "cleanup",
+        "cleanup ARGUMENT_OR_TYPE [FUNCTION] [!FUNCTION...]",
+        "cleanup crate crate_fre",
+        "the headers declare no function 'crate_fre'; did you mean 'crate_free'?",
+    ),
+}
+AROUND = "// $ class crate\n// $ wrapper decode_string_rtn add\n"
+
+
+def said(at, text):
+    """What the directives of a header say, but for their places."""
+
+    def without_places(what):
+        if isinstance(what, list):
+            return [without_places(one) for one in what]
+        if isinstance(what, dict):
+            return {key: without_places(one) for key, one in what.items() if key != "location"}
+        return what
+
+    (at.dir / "form.h").write_text(text)
+    described = _native.describe(at.dir / "form.h", at.dir / "code.so")
+    return without_places(json.loads(described)["directives"])
+
+
+def test_every_directive_has_its_forms():
+    source = (Path(__file__).parents[2] / "src" / "header" / "directives.rs").read_text()
+    words = re.search(r"WORDS: &\[&str\] = &\[(.*?)\];", source, re.DOTALL)[1]
+    assert sorted(FORMS) == re.findall(r'"(\w+)"', words)
+
+
+@pytest.mark.parametrize("word", FORMS)
+def test_a_directive_says_the_same_of_a_named_target_and_of_the_next_declaration(at, word):
+    form = FORMS[word]
+    named = said(at, f"{AROUND}// $ {form.named}\n{DIRECTED}")
+    assert DIRECTED.count(form.before) == 1
+    implied = said(at, AROUND + DIRECTED.replace(form.before, f"// $ {form.implied}\n{form.before}"))
+    assert implied == named
+    if word != "define":
+        assert named != said(at, AROUND + DIRECTED)
+
+
+@pytest.mark.parametrize("word", FORMS)
+def test_a_malformed_directive_is_told_with_its_form_and_a_misspelt_one_with_the_nearest_name(at, word):
+    form = FORMS[word]
+    for text, message in [
+        (form.malformed, f"'$ {form.malformed}' is not '$ {form.form}'"),
+        (form.misspelt, form.says),
+    ]:
+        (at.dir / "form.h").write_text(f"{AROUND}/* $ {text} */\n{DIRECTED}")
+        with pytest.raises(pythy.HeaderError) as caught:
+            pythy.create_interface(at.dir / "form.h", at.dir / "code.so")
+        assert str(caught.value) == f"{at.dir}/form.h:3: {message}"
 
 
 def test_exceptions_have_the_bases_that_python_code_expects():

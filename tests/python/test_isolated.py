@@ -165,10 +165,7 @@ def test_an_owned_pointer_of_a_dead_worker_frees_nothing(lib, monkeypatch):
         lib.stop(signal.SIGKILL)
     del owned
     gc.collect()
-    assert [str(error) for error in raised] == [
-        "unmake() argument 1 'p' (struct point *)"
-        " is in the memory of another process: each worker has its own"
-    ]
+    assert raised == []
     assert lib.add(1, 2) == 3
 
 

@@ -9,6 +9,7 @@ MODULES = {
     "enum": ("IntEnum",),
     "typing": ("Any", "Final", "TypeAlias"),
     "pythy": ("Array", "CType", "Pointer", "Record"),
+    "pythy.classes": ("Closable", "Object"),
     "pythy._stubs": (
         "Address",
         "Arrays",
@@ -40,8 +41,10 @@ class Annotations:
             for row in description[kind]
             for each in row[parts]
         ]
+        for row in description["classes"]:
+            members += [each["name"] for parts in ("methods", "properties") for each in row[parts]]
         kinds = ("functions", "constants", "enumerations", "records", "typedefs", "globals")
-        names = [row["name"] for kind in kinds for row in description[kind]]
+        names = [row["name"] for kind in (*kinds, "classes") for row in description[kind]]
         enumerators = [member["global"] for row in description["enumerations"] for member in row["members"]]
         self._members = set(members)
         self._taken = self._members.union(names, enumerators)
@@ -117,6 +120,12 @@ class Annotations:
                 return self.builtin("bytes")
             case "text":
                 return f"{self.builtin(self._text)} | None"
+            case "measured":
+                return f"{self.builtin('bytes')} | None"
+            case "decoded":
+                return f"{self.builtin('str')} | None"
+            case "object":
+                return f"{self.class_name(ty['name'], inside=inside)} | None"
             case "enumeration":
                 return self._enumeration(ty, inside)
             case "record":
@@ -143,6 +152,11 @@ class Annotations:
                 return self.name("Text")
             case "function":
                 return f"{self.name('Function')}[{self._callable(ty, inside)}]"
+            case "object":
+                name = self.class_name(ty["name"], inside=inside)
+                return f"{name} | {self.taken(ty['pointer'], inside=inside)}"
+            case "anything":
+                return f"{self.name('Object')} | {self.taken(ty['pointer'], inside=inside)}"
             case "pointer" if ty["to"]["kind"] == "void":
                 return self.name("Memory")
             case "pointer":

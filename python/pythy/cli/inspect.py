@@ -46,9 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
 def table(description: dict[str, Any], *, everything: bool, width: int | None) -> Iterator[str]:
     """The lines of the table, wrapped to `width` columns."""
     skipped = [row for row in description["skipped"] if everything or row["in_given_header"]]
+    functions: dict[str, list[dict[str, Any]]] = {}
+    for row in description["functions"]:
+        functions.setdefault(row["c_name"], []).append(row)
     for title, rows in (
-        ("bound", map(_function, description["functions"])),
+        ("bound", map(_function, functions.values())),
         ("skipped", map(_skipped, skipped)),
+        ("classes", map(_class, description["classes"])),
         ("variables", map(_variable, description["globals"])),
         ("constants", ((_place(row), f"{row['name']} = {row['value']}") for row in description["constants"])),
         ("enums", map(_enumeration, description["enumerations"])),
@@ -60,7 +64,7 @@ def table(description: dict[str, Any], *, everything: bool, width: int | None) -
     ):
         yield from _section(title, list(rows), width)
     hidden = len(description["skipped"]) - len(skipped)
-    summary = f"{len(description['functions'])} bound, {len(skipped)} skipped"
+    summary = f"{len(functions)} bound, {len(skipped)} skipped"
     yield f"{summary} (and {hidden} of included headers: --all)" if hidden else summary
 
 
@@ -89,16 +93,31 @@ def _place(row: dict[str, Any]) -> str:
     return f"{os.path.basename(row['file'])}:{row['line']}"
 
 
-def _function(row: dict[str, Any]) -> Row:
-    # The name in Python is told where it is another.
+def _function(names: list[dict[str, Any]]) -> Row:
+    row = names[0]
+    # The names in Python are told where there are others.
     renamed = not re.search(rf"\b{row['name']}\(", row["prototype"])
-    name = f" as {row['name']}" if renamed else ""
+    others = [each["name"] for each in (names if renamed else names[1:])]
+    name = f" as {', '.join(others)}" if others else ""
     note = " (compiled from the header)" if row["compiled"] else ""
     return _place(row), f"{row['prototype']}{name}{note}"
 
 
 def _skipped(row: dict[str, Any]) -> Row:
     return _place(row), f"{row['prototype'] or row['name']}: {row['reason']}"
+
+
+def _class(row: dict[str, Any]) -> Row:
+    # What is called, with what it takes; what is read; what ends it.
+    init = f"({_names(row['init']['parameters'])})" if row["init"] else ""
+    methods = [f"{one['name']}({_names(one['parameters'][1:])})" for one in row["methods"]]
+    properties = [one["name"] for one in row["properties"]]
+    members = ", ".join([*properties, *methods, *(["close()"] if row["closable"] else [])])
+    return _place(row), f"{row['name']}{init}: {members or 'no methods'}"
+
+
+def _names(parameters: list[dict[str, Any]]) -> str:
+    return ", ".join(each["name"] for each in parameters)
 
 
 def _variable(row: dict[str, Any]) -> Row:

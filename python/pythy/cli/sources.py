@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from pythy import _native
+from pythy.cli import directed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +35,7 @@ def describe(arguments: argparse.Namespace) -> dict[str, Any]:
         defines=dict(_define(definition) for definition in arguments.define),
         encoding=arguments.encoding,
     )
-    description: dict[str, Any] = json.loads(described)
-    return description
+    return directed.apply(json.loads(described))
 
 
 def _define(definition: str) -> tuple[str, str | None]:

@@ -42,6 +42,7 @@ def render(description: dict[str, Any], headers: list[str], library: str) -> str
     blocks = [
         *_enumerations(description, annotations),
         *(_record(row, annotations) for row in description["records"]),
+        *(_object(row, annotations) for row in description["classes"]),
         [_typedef(row, annotations) for row in description["typedefs"]],
         [f"{row['name']}: {annotations.constant(row['type'])}" for row in description["constants"]],
         *_globals(description, annotations),
@@ -99,6 +100,46 @@ def _constructor(row: dict[str, Any], fields: list[dict[str, Any]], annotations:
     return _signature("    ", "__init__", parameters, "None", " ...")
 
 
+def _object(row: dict[str, Any], annotations: Annotations) -> list[str]:
+    """A class of objects that the header's directives make."""
+    lines: list[str] = []
+    if row["init"]:
+        lines += _method({**row["init"], "result": {"kind": "void"}}, row["init"]["parameters"], annotations)
+    names = {each["name"] for kind in ("methods", "properties") for each in row[kind]}
+    if row["record"] is not None and "ptr" not in names:
+        target = annotations.class_name(row["record"], inside=True)
+        result = f"{annotations.name('Pointer')}[{target}]"
+        lines += _property("ptr", result, "The pointer to the C object.", annotations)
+    for each in row["properties"]:
+        getter, setter = each["getter"], each["setter"]
+        result = annotations.read(getter["result"], inside=True) if getter else annotations.name("Any")
+        lines += _property(each["name"], result, (getter or setter)["doc"], annotations)
+        if setter:
+            value = annotations.taken(setter["parameters"][1]["type"], inside=True)
+            lines += [
+                f"    @{each['name']}.setter",
+                f"    def {each['name']}(self, value: {value}, /) -> None: ...",
+            ]
+    for each in row["methods"]:
+        lines += _method(each, each["parameters"][1:], annotations)
+    base = annotations.name("Closable" if row["closable"] else "Object")
+    return _class(row["name"], base, row["doc"], lines)
+
+
+def _property(name: str, result: str, doc: str, annotations: Annotations) -> list[str]:
+    head = [f"    @{annotations.builtin('property')}", f"    def {name}(self) -> {result}:"]
+    return [*head, *_docstring(doc, "        ")]
+
+
+def _method(row: dict[str, Any], parameters: list[dict[str, Any]], annotations: Annotations) -> list[str]:
+    listed = ["self", *_parameters({**row, "parameters": parameters}, annotations, inside=True)]
+    if "/" not in listed:
+        listed.insert(1, "/")
+    result = annotations.name("Any") if row["custom"] else annotations.read(row["result"], inside=True)
+    head = _signature("    ", row["name"], listed, "None" if row["name"] == "__init__" else result, "")
+    return [*head, *_docstring(row["doc"], "        ")]
+
+
 def _typedef(row: dict[str, Any], annotations: Annotations) -> str:
     if row["alias"] is not None:
         return f"{row['name']}: {annotations.name('TypeAlias')} = {row['alias']}"
@@ -116,13 +157,23 @@ def _globals(description: dict[str, Any], annotations: Annotations) -> list[list
 
 
 def _function(row: dict[str, Any], annotations: Annotations) -> list[str]:
-    parameters = [f"{each['name']}: {annotations.taken(each['type'])}" for each in row["parameters"]]
+    parameters = _parameters(row, annotations, inside=False)
+    result = annotations.name("Any") if row["custom"] else annotations.read(row["result"])
+    return [*_signature("", row["name"], parameters, result, ""), *_docstring(row["doc"], "    ")]
+
+
+def _parameters(row: dict[str, Any], annotations: Annotations, *, inside: bool) -> list[str]:
+    if row["custom"]:
+        # What a wrapper of the user's takes, nobody knows.
+        return [f"*args: {annotations.name('Any')}", f"**keywords: {annotations.name('Any')}"]
+    parameters = [
+        f"{each['name']}: {annotations.taken(each['type'], inside=inside)}" for each in row["parameters"]
+    ]
     if parameters:
         parameters.append("/")
     if row["variadic"]:
         parameters.append(f"*args: {annotations.name('Variadic')}")
-    result = annotations.read(row["result"])
-    return [*_signature("", row["name"], parameters, result, ""), *_docstring(row["doc"], "    ")]
+    return parameters
 
 
 def _signature(indent: str, name: str, parameters: list[str], result: str, end: str) -> list[str]:
