@@ -3,7 +3,7 @@
     .venv/bin/python tools/test_pythons.py [PYTEST ARGUMENT]...
 
 All but the first run have one wheel, built once with build isolation as a user's pip would. The
-other interpreters run side by side, as many as there are cores (JOBS overrides); their output is in
+other interpreters run side by side, one more than there are cores (JOBS overrides); their output is in
 build/logs and is shown when it failed.
 """
 
@@ -94,7 +94,8 @@ def main(arguments: list[str]) -> int:
     here = interpreters.ask(sys.executable)
     results = [(here, *test_here(wheel, arguments))]
     others = [one for one in interpreters.one_per_minor() if version(one) != version(here)]
-    jobs = int(os.environ.get("JOBS") or os.cpu_count() or 1)
+    # One more than there are cores, so that none is idle while the last one ends.
+    jobs = int(os.environ.get("JOBS") or (os.cpu_count() or 1) + 1)
     with ThreadPoolExecutor(jobs) as pool:
         closing = pool.map(lambda one: test_elsewhere(one, wheel, arguments), others)
         for one, (code, line) in zip(others, closing, strict=True):
