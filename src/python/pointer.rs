@@ -206,6 +206,10 @@ impl Pointer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(free), Some(address)) = (free, self.address()) else { return Ok(()) };
         self.released.store(true, Ordering::Relaxed);
+        // What a worker had is gone with it; to say so here would hide the exception that tells why.
+        if self.home.client().is_some_and(|client| !client.is_alive()) {
+            return Ok(());
+        }
         let plain = self.another(address);
         free.call1(py, (plain,)).map(drop)
     }
