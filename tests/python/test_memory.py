@@ -506,7 +506,7 @@ def test_buffers_serve_for_pointers_to_arrays(interface):
     matrix = numpy.ones((2, 3))
     lib.clear(matrix, 2)
     assert matrix.tolist() == [[0, 1, 1], [0, 1, 1]]
-    with pytest.raises(pythy.ArgumentError, match="this array has items of 8 bytes"):
+    with pytest.raises(pythy.ArgumentError, match="whole number of items of 16 bytes; this array has 24 bytes"):
         lib.sum(array.array("d", [1, 2, 3]), 1)
 
 
@@ -529,6 +529,73 @@ def test_variable_arguments_are_promoted_as_c_promotes_them(interface):
     floats = [i + 0.5 for i in range(9)]
     count = lib.format(out, 100, "%d %s %.2f %ld %c" + " %g" * 9, 5, b"text", 1.5, 2**40, 65, *floats)
     assert bytes(out[:count]) == b"5 text 1.50 1099511627776 A 0.5 1.5 2.5 3.5 4.5 5.5 6.5 7.5 8.5"
+
+
+VARIADIC = """
+    struct pair { double real; long whole; };
+    struct large { int items[9]; };
+    int format(char *out, unsigned long size, const char *format, ...);
+    double sum(const char *kinds, ...);
+"""
+VARIADIC_SOURCE = """
+    #include <complex.h>
+    #include <stdarg.h>
+    #include <stdio.h>
+    int format(char *out, unsigned long size, const char *format, ...) {
+        va_list list;
+        va_start(list, format);
+        int count = vsnprintf(out, size, format, list);
+        va_end(list);
+        return count;
+    }
+    double sum(const char *kinds, ...) {
+        va_list list;
+        va_start(list, kinds);
+        double sum = 0;
+        for (; *kinds; kinds++) {
+            if (*kinds == 'i') sum += va_arg(list, int);
+            if (*kinds == 'd') sum += va_arg(list, double);
+            if (*kinds == 'L') sum += va_arg(list, long double);
+            if (*kinds == 'z') { double complex z = va_arg(list, double complex); sum += creal(z) * cimag(z); }
+            if (*kinds == 'p') { struct pair p = va_arg(list, struct pair); sum += p.real + p.whole; }
+            if (*kinds == 'l') sum += va_arg(list, struct large).items[8];
+        }
+        va_end(list);
+        return sum;
+    }
+"""
+
+
+def test_a_cast_gives_a_variable_argument_any_type(interface):
+    lib = interface(VARIADIC, VARIADIC_SOURCE)
+    out = bytearray(100)
+    numbers = [lib.cast(1.5, "long double"), lib.cast(2.5, "float"), lib.cast(b"a", "char"), lib.cast(-3, "short")]
+    count = lib.format(out, 100, "%Lg %g %c %d", *numbers)
+    assert bytes(out[:count]) == b"1.5 2.5 a -3"
+    kinds = {
+        "i": lib.cast(5, "int"),
+        "d": lib.cast(0.5, "float"),
+        "L": lib.cast(0.25, "long double"),
+        "z": lib.cast(2 + 3j, "double _Complex"),
+        "p": lib.cast(lib.pair(real=0.125, whole=7), "struct pair"),
+        "l": lib.cast({"items": range(9)}, lib.large),
+    }
+    worth = {"i": 5, "d": 0.5, "L": 0.25, "z": 6, "p": 7.125, "l": 8}
+    generator = random.Random(3)
+    for _ in range(50):
+        kind = "".join(generator.choices("iidLzpl", k=generator.randrange(20)))
+        assert lib.sum(kind, *(kinds[letter] for letter in kind)) == sum(worth[letter] for letter in kind), kind
+    assert (repr(numbers[0]), numbers[1].value) == ("<pythy.Value 'long double' 1.5>", 2.5)
+
+
+def test_numbers_of_numpys_are_numbers_among_variable_arguments(interface):
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    lib = interface(VARIADIC, VARIADIC_SOURCE)
+    arguments = (numpy.int32(-4), numpy.float32(1.5), numpy.float64(0.25), numpy.uint8(200))
+    assert lib.sum("iddi", *arguments) == 197.75
+    out, end = bytearray(100), numpy.zeros(1, dtype=numpy.int32)
+    lib.format(out, 100, "four%n", end)
+    assert end.tolist() == [4]
 
 
 def grown(work, rounds=100_000):
