@@ -3,10 +3,12 @@
 import array
 import copy
 import gc
+import itertools
 import random
 import re
 import resource
 import weakref
+from dataclasses import dataclass, field
 
 import pytest
 import pythy
@@ -426,6 +428,110 @@ def test_unions_by_value_agree_with_the_c_compiler(interface):
         result = getattr(lib, f"g{k}")(60, union, 5.0, seen)
         assert seen.value == 3, (a, b)
         assert result.second == (b"A" if b == "char" else 65), (a, b)
+
+
+WHOLE = {
+    "signed char": (-(2**7), 2**7 - 1),
+    "unsigned short": (0, 2**16 - 1),
+    "int": (-(2**31), 2**31 - 1),
+    "unsigned": (0, 2**32 - 1),
+    "long": (-(2**63), 2**63 - 1),
+    "unsigned long long": (0, 2**64 - 1),
+}
+
+
+@dataclass
+class Corpus:
+    """Random records with all that may be in them, and the leaves of each: path, least and greatest value."""
+
+    random: random.Random
+    names: itertools.count = field(default_factory=itertools.count)
+
+    def member(self, keyword, depth):
+        name = f"m{next(self.names)}"
+        kind = self.random.choice(("bits", "bits", "scalar", "array", "record", "anonymous"))
+        scalar = self.random.choice(list(WHOLE))
+        least, most = WHOLE[scalar]
+        if kind == "bits":
+            width = self.random.randrange(1, most.bit_length() + (least < 0) + 1)
+            signed = least < 0
+            bounds = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
+            return f"{scalar} {name} : {width};", [(name, *bounds)]
+        if kind in ("record", "anonymous") and depth < 2:
+            inner = self.random.choice(("struct", "union")) if kind == "record" else "struct"
+            attribute = self.random.choice(("", "__attribute__((packed))"))
+            text, leaves = self.members(inner, depth + 1)
+            if kind == "anonymous":
+                return f"struct {attribute} {{ {text} }};", leaves
+            return f"{inner} {attribute} {{ {text} }} {name};", [(f"{name}.{p}", *b) for p, *b in leaves]
+        if kind == "array":
+            count = self.random.randrange(1, 4)
+            return f"{scalar} {name}[{count}];", [(f"{name}[{i}]", least, most) for i in range(count)]
+        if keyword == "struct" and depth == 0 and self.random.random() < 0.5:
+            # Not in unions, where it might be no number.
+            scalar, least, most = self.random.choice(("float", "double")), -1000, 1000
+        return f"{scalar} {name};", [(name, least, most)]
+
+    def members(self, keyword, depth=0):
+        made = [self.member(keyword, depth) for _ in range(self.random.randrange(1, 5))]
+        return " ".join(text for text, _ in made), [leaf for _, leaves in made for leaf in leaves]
+
+
+def leaf_of(record, path):
+    """What holds the leaf, and the name or index that it has there."""
+    *way, last = re.findall(r"\w+", path)
+    for step in way:
+        record = record[int(step)] if step.isdigit() else getattr(record, step)
+    return record, last
+
+
+def read_leaf(record, path):
+    holder, last = leaf_of(record, path)
+    return holder[int(last)] if last.isdigit() else getattr(holder, last)
+
+
+def write_leaf(record, path, value):
+    holder, last = leaf_of(record, path)
+    if last.isdigit():
+        holder[int(last)] = value
+    else:
+        setattr(holder, last, value)
+
+
+@pytest.mark.one_python
+def test_random_records_agree_with_the_c_compiler_to_the_last_bit(interface):
+    """Bit-fields, nested, packed, aligned and anonymous members, by pointer and by value."""
+    corpus = Corpus(random.Random(11))
+    header, source, records = [], [], []
+    for k in range(60):
+        keyword = corpus.random.choice(("struct", "struct", "struct", "union"))
+        attribute = corpus.random.choice(("", "", "__attribute__((packed))", "__attribute__((aligned(16)))"))
+        text, leaves = corpus.members(keyword)
+        header.append(f"typedef {keyword} {attribute} {{ {text} }} r{k};")
+        before = "".join(f"{corpus.random.choice(('int', 'double'))} b{i}, " for i in range(k % 9))
+        functions = [(f"r{k} copy{k}({before}r{k} r, int end)", f"return end == 7 ? r : (r{k}){{0}};")]
+        for i, (path, _, most) in enumerate(leaves):
+            c = "double" if most == 1000 else "unsigned long long" if most == 2**64 - 1 else "long long"
+            functions.append((f"{c} get{k}_{i}(const r{k} *r)", f"return r->{path};"))
+            functions.append((f"void set{k}_{i}(r{k} *r, {c} v)", f"r->{path} = v;"))
+        header.extend(f"{prototype};" for prototype, _ in functions)
+        source.extend(f"{prototype} {{ {body} }}" for prototype, body in functions)
+        records.append((k, k % 9, leaves))
+    lib = interface("\n".join(header), "\n".join(source))
+    assert sum(len(leaves) for _, _, leaves in records) > 200
+    for k, others, leaves in records:
+        whole = lib.new(f"r{k}")
+        for i, (path, least, most) in enumerate(leaves):
+            for value in (least, most, corpus.random.randint(least, most)):
+                write_leaf(whole, path, value)
+                assert getattr(lib, f"get{k}_{i}")(whole) == value, (k, path)
+                fresh = lib.new(f"r{k}")
+                getattr(lib, f"set{k}_{i}")(fresh, value)
+                assert read_leaf(fresh, path) == value, (k, path)
+        returned = getattr(lib, f"copy{k}")(*[0] * others, whole, 7)
+        for i, (path, _, _) in enumerate(leaves):
+            value = getattr(lib, f"get{k}_{i}")(whole)
+            assert read_leaf(returned, path) == value, (k, path)
 
 
 def test_wide_numbers_are_floats_and_complex_numbers(interface):
