@@ -56,14 +56,20 @@ fn a_directory_is_no_header() {
 #[test]
 fn a_missing_include_is_located() {
     let directory = directory("include", &[("a.h", "int a(void);\n  #include \"gone.h\"\nint b(void);\n")]);
-    assert_eq!(message(&header(directory.join("a.h")), &directory), "a.h:2:12: 'gone.h' file not found; include_dirs names further directories to look in");
+    assert_eq!(
+        message(&header(directory.join("a.h")), &directory),
+        "a.h:2:12: 'gone.h' file not found; include_dirs names further directories to look in"
+    );
 }
 
 #[test]
 fn a_missing_include_of_an_included_header_is_located_there() {
     let files = [("a.h", "#include \"b.h\"\n"), ("b.h", "#include <gone.h>\n")];
     let directory = directory("nested", &files);
-    assert_eq!(message(&header(directory.join("a.h")), &directory), "b.h:1:10: 'gone.h' file not found; include_dirs names further directories to look in");
+    assert_eq!(
+        message(&header(directory.join("a.h")), &directory),
+        "b.h:1:10: 'gone.h' file not found; include_dirs names further directories to look in"
+    );
 }
 
 #[test]

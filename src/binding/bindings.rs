@@ -147,7 +147,9 @@ fn static_code(declaration: &Function, library: &Library) -> std::result::Result
         None if declaration.in_given_header => {
             Err("it is static: its code is in the header, not in the library".to_owned())
         }
-        None => Err("it is static: its code is in a header that was not given; give this one too to have it compiled"
-            .to_owned()),
+        None => Err(
+            "it is static: its code is in a header that was not given; give this one too to have it compiled"
+                .to_owned(),
+        ),
     }
 }

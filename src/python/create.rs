@@ -30,7 +30,9 @@ use crate::call::Libffi;
 use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::isolation;
 use crate::journal::Declaration;
-use crate::model::{self, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind};
+use crate::model::{
+    self, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind,
+};
 use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -303,7 +305,9 @@ fn why_missing(library: &Library, global: &Global) -> String {
     }
     let why = match library.shim().and_then(|shim| shim.address(&global.name)) {
         Some(Err(why)) => format!("and {why}"),
-        _ if global.in_given_header => "where each file that includes it has its own, the library too".to_owned(),
+        _ if global.in_given_header => {
+            "where each file that includes it has its own, the library too".to_owned()
+        }
         _ => "which was not given; give this one too to have a table in it compiled".to_owned(),
     };
     format!("it is static: its value is in the header, {why}")

@@ -457,8 +457,9 @@ impl Place {
             && !value.is_instance_of::<Pointer>()
         {
             if self.owner.is_none() {
-                let message =
-                    format!("{what}: nobody would keep this callback alive; make it with @lib.callback(...) and keep it");
+                let message = format!(
+                    "{what}: nobody would keep this callback alive; make it with @lib.callback(...) and keep it"
+                );
                 return Err(new_argument_error(py, message));
             }
             let callback = Bound::new(py, Callback::new(callback, value)?)?;

@@ -97,7 +97,9 @@ impl Record {
     /// Without it, iterating would ask for the field 0.
     fn __iter__(&self) -> PyResult<Py<PyAny>> {
         let record = &self.place.ty.name;
-        Err(PyTypeError::new_err(format!("a '{record}' has fields with names, which cannot be iterated over")))
+        Err(PyTypeError::new_err(format!(
+            "a '{record}' has fields with names, which cannot be iterated over"
+        )))
     }
 
     /// The pointer that a pointer field holds, unconverted; None for NULL.

@@ -44,7 +44,9 @@ impl Value {
     /// The value as an argument, promoted as C promotes it.
     pub fn argument(&self) -> Result<(Argument, Travel), Failure> {
         match &self.passing {
-            Passing::Record(class) => Ok((Argument::Record(self.place.address), Travel::Record(class.clone()))),
+            Passing::Record(class) => {
+                Ok((Argument::Record(self.place.address), Travel::Record(class.clone())))
+            }
             Passing::Scalar(scalar) => {
                 let word = self.place.word(*scalar).map_err(|_| Failure::Elsewhere)?;
                 Ok(match scalar {

@@ -509,7 +509,8 @@ def test_random_records_agree_with_the_c_compiler_to_the_last_bit(interface):
         text, leaves = corpus.members(keyword)
         header.append(f"typedef {keyword} {attribute} {{ {text} }} r{k};")
         before = "".join(f"{corpus.random.choice(('int', 'double'))} b{i}, " for i in range(k % 9))
-        functions = [(f"r{k} copy{k}({before}r{k} r, int end)", f"return end == 7 ? r : (r{k}){{0}};")]
+        copy_body = f"return end == 7 ? r : (r{k}){{0}};"
+        functions = [(f"r{k} copy{k}({before}r{k} r, int end)", copy_body)]
         for i, (path, _, most) in enumerate(leaves):
             c = "double" if most == 1000 else "unsigned long long" if most == 2**64 - 1 else "long long"
             functions.append((f"{c} get{k}_{i}(const r{k} *r)", f"return r->{path};"))
@@ -612,7 +613,9 @@ def test_buffers_serve_for_pointers_to_arrays(interface):
     matrix = numpy.ones((2, 3))
     lib.clear(matrix, 2)
     assert matrix.tolist() == [[0, 1, 1], [0, 1, 1]]
-    with pytest.raises(pythy.ArgumentError, match="whole number of items of 16 bytes; this array has 24 bytes"):
+    with pytest.raises(
+        pythy.ArgumentError, match="number of items of 16 bytes; this array has 24 bytes"
+    ):
         lib.sum(array.array("d", [1, 2, 3]), 1)
 
 
@@ -662,7 +665,10 @@ VARIADIC_SOURCE = """
             if (*kinds == 'i') sum += va_arg(list, int);
             if (*kinds == 'd') sum += va_arg(list, double);
             if (*kinds == 'L') sum += va_arg(list, long double);
-            if (*kinds == 'z') { double complex z = va_arg(list, double complex); sum += creal(z) * cimag(z); }
+            if (*kinds == 'z') {
+                double complex z = va_arg(list, double complex);
+                sum += creal(z) * cimag(z);
+            }
             if (*kinds == 'p') { struct pair p = va_arg(list, struct pair); sum += p.real + p.whole; }
             if (*kinds == 'l') sum += va_arg(list, struct large).items[8];
         }
@@ -675,7 +681,8 @@ VARIADIC_SOURCE = """
 def test_a_cast_gives_a_variable_argument_any_type(interface):
     lib = interface(VARIADIC, VARIADIC_SOURCE)
     out = bytearray(100)
-    numbers = [lib.cast(1.5, "long double"), lib.cast(2.5, "float"), lib.cast(b"a", "char"), lib.cast(-3, "short")]
+    typed = [(1.5, "long double"), (2.5, "float"), (b"a", "char"), (-3, "short")]
+    numbers = [lib.cast(value, name) for value, name in typed]
     count = lib.format(out, 100, "%Lg %g %c %d", *numbers)
     assert bytes(out[:count]) == b"1.5 2.5 a -3"
     kinds = {
@@ -690,7 +697,8 @@ def test_a_cast_gives_a_variable_argument_any_type(interface):
     generator = random.Random(3)
     for _ in range(50):
         kind = "".join(generator.choices("iidLzpl", k=generator.randrange(20)))
-        assert lib.sum(kind, *(kinds[letter] for letter in kind)) == sum(worth[letter] for letter in kind), kind
+        added = lib.sum(kind, *(kinds[letter] for letter in kind))
+        assert added == sum(worth[letter] for letter in kind), kind
     assert (repr(numbers[0]), numbers[1].value) == ("<pythy.Value 'long double' 1.5>", 2.5)
 
 

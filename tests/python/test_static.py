@@ -200,12 +200,14 @@ def test_tables_cannot_be_written(tables):
 
 def test_a_static_variable_is_no_table(tables):
     assert reason(tables, "counter") == (
-        "it is static: its value is in the header, where each file that includes it has its own, the library too"
+        "it is static: its value is in the header, "
+        "where each file that includes it has its own, the library too"
     )
 
 
 def test_a_table_in_a_header_that_was_not_given_or_without_a_compiler_is_told(tmp_path, cc, natively):
-    build_apart(tmp_path, '#include "other.h"\nint add(int a, int b);\nstatic const int here[] = {1};\n', ADD, cc)
+    header = '#include "other.h"\nint add(int a, int b);\nstatic const int here[] = {1};\n'
+    build_apart(tmp_path, header, ADD, cc)
     (tmp_path / "other.h").write_text("static const int table[] = {1};\n")
     script = """
         import pythy
