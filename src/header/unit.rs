@@ -32,7 +32,7 @@ pub(super) fn parse<'i>(
 
 /// Refuses arguments for another machine than the one that the library is loaded on: `-m32`.
 pub(super) fn check_target(unit: &TranslationUnit<'_>, options: &Options) -> HeaderResult<()> {
-    let (width, here) = (unit.get_target().pointer_width, 8 * size_of::<usize>());
+    let (width, here) = (unit.get_target().pointer_width, usize::BITS as usize);
     if width == here {
         return Ok(());
     }

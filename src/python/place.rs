@@ -418,16 +418,16 @@ impl Place {
     ) -> PyResult<()> {
         let py = value.py();
         let size = element.size.unwrap_or(0);
-        if text || size == 1 {
-            if let Some(mut bytes) = bytes_of(what, value)? {
-                if bytes.len() > count {
-                    let message = format!("{what}: {} bytes do not fit {count}", bytes.len());
-                    return Err(new_argument_error(py, message));
-                }
-                // The rest of the array becomes zero.
-                bytes.resize(count, 0);
-                return self.put(&bytes);
+        if (text || size == 1)
+            && let Some(mut bytes) = bytes_of(what, value)?
+        {
+            if bytes.len() > count {
+                let message = format!("{what}: {} bytes do not fit {count}", bytes.len());
+                return Err(new_argument_error(py, message));
             }
+            // The rest of the array becomes zero.
+            bytes.resize(count, 0);
+            return self.put(&bytes);
         }
         let items = if value.is_instance_of::<PyDict>() { None } else { value.try_iter().ok() };
         let Some(items) = items else {

@@ -613,9 +613,7 @@ def test_buffers_serve_for_pointers_to_arrays(interface):
     matrix = numpy.ones((2, 3))
     lib.clear(matrix, 2)
     assert matrix.tolist() == [[0, 1, 1], [0, 1, 1]]
-    with pytest.raises(
-        pythy.ArgumentError, match="number of items of 16 bytes; this array has 24 bytes"
-    ):
+    with pytest.raises(pythy.ArgumentError, match="number of items of 16 bytes; this array has 24 bytes"):
         lib.sum(array.array("d", [1, 2, 3]), 1)
 
 
