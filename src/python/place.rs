@@ -567,7 +567,11 @@ impl Place {
 
     /// A copy of the first `count` bytes here.
     pub fn bytes(&self, count: usize) -> PyResult<Vec<u8>> {
-        let mut bytes = vec![0; count];
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(count).map_err(|_| {
+            PyMemoryError::new_err(format!("no memory for {count} bytes of a '{}'", self.ty.name))
+        })?;
+        bytes.resize(count, 0);
         self.home.read(self.address, &mut bytes)?;
         Ok(bytes)
     }

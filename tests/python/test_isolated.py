@@ -414,6 +414,14 @@ def test_a_buffer_is_as_of_the_last_call(lib):
     assert lib.add(1, 2) == 3
 
 
+def test_a_buffer_of_more_memory_than_there_is_is_refused(lib):
+    made = lib.make(1)
+    for size in (2**62, 2**40):
+        with pytest.raises(pythy.Error, match=f"^there is no memory of {size} bytes at 0x"):
+            lib.buffer(made, size)
+    assert lib.x_of(made) == 1
+
+
 def test_a_buffer_of_memory_that_is_gone_stays_as_it_was(lib):
     memory = lib.map(1 << 20)
     view = lib.buffer(memory, 1 << 20)

@@ -288,6 +288,12 @@ def test_records_are_equal_to_themselves_alone(lib):
     assert point != lib.new("struct point", x=1)
 
 
+def test_text_of_more_bytes_than_there_is_memory_is_refused(lib):
+    pointer = lib.cast(lib.new("int"), f"char (*)[{2**62}]")
+    with pytest.raises(MemoryError, match=f"^no memory for {2**62} bytes of a 'char"):
+        pointer[0]
+
+
 def test_the_highest_address_is_minus_one(lib):
     assert int(lib.cast(-1, "void *")) == 2**64 - 1
 
