@@ -56,14 +56,20 @@ fn a_directory_is_no_header() {
 #[test]
 fn a_missing_include_is_located() {
     let directory = directory("include", &[("a.h", "int a(void);\n  #include \"gone.h\"\nint b(void);\n")]);
-    assert_eq!(message(&header(directory.join("a.h")), &directory), "a.h:2:12: 'gone.h' file not found");
+    assert_eq!(
+        message(&header(directory.join("a.h")), &directory),
+        "a.h:2:12: 'gone.h' file not found; include_dirs names further directories to look in"
+    );
 }
 
 #[test]
 fn a_missing_include_of_an_included_header_is_located_there() {
     let files = [("a.h", "#include \"b.h\"\n"), ("b.h", "#include <gone.h>\n")];
     let directory = directory("nested", &files);
-    assert_eq!(message(&header(directory.join("a.h")), &directory), "b.h:1:10: 'gone.h' file not found");
+    assert_eq!(
+        message(&header(directory.join("a.h")), &directory),
+        "b.h:1:10: 'gone.h' file not found; include_dirs names further directories to look in"
+    );
 }
 
 #[test]
@@ -76,7 +82,7 @@ fn a_syntax_error_is_located() {
 fn further_errors_are_counted() {
     let lines = |count: usize| "unknown_t f(void);\n".repeat(count);
     let directory = directory("more", &[("two.h", &lines(2)), ("many.h", &lines(30))]);
-    let first = "1:1: unknown type name 'unknown_t'";
+    let first = "1:1: unknown type name 'unknown_t'; give the header that declares it before this one";
     assert_eq!(
         message(&header(directory.join("two.h")), &directory),
         format!("two.h:{first} (and 1 more error)")
@@ -84,6 +90,25 @@ fn further_errors_are_counted() {
     assert_eq!(
         message(&header(directory.join("many.h")), &directory),
         format!("many.h:{first} (and 29 more errors)")
+    );
+}
+
+#[test]
+fn what_is_cxx_is_told_to_be() {
+    let directory = directory("cxx", &[("a.h", "template<class T> T f(T);\n")]);
+    assert_eq!(
+        message(&header(directory.join("a.h")), &directory),
+        "a.h:1:1: unknown type name 'template': this is C++, and pythy reads C (and 1 more error)"
+    );
+}
+
+#[test]
+fn arguments_for_another_machine_are_refused() {
+    let directory = directory("machine", &[("a.h", "long f(void *p);\n")]);
+    let options = Options { clang_args: vec!["-m32".to_owned()], ..header(directory.join("a.h")) };
+    assert_eq!(
+        message(&options, &directory),
+        "clang could not parse a.h: with -m32 pointers have 32 bits, and here they have 64"
     );
 }
 

@@ -78,7 +78,7 @@ fn those_that_fail_are_found_among_many() {
     let (_library, bindings) = Place::new("many", &text).bind();
     let skipped: Vec<_> = bindings.skipped.iter().map(|skipped| skipped.name.as_str()).collect();
     assert_eq!(skipped, ["missing", "f3", "f10", "f17"]);
-    assert!(bindings.skipped[1].reason.ends_with("makes no function of it: undefined symbol: missing"));
+    assert!(bindings.skipped[1].reason.ends_with("cannot compile it: undefined symbol: missing"));
     assert_eq!((call(&bindings, "f0", 1), call(&bindings, "f19", 1)), (1, 20));
 }
 

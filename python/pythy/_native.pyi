@@ -83,9 +83,7 @@ class Interface:
         """Zeroed C memory for a value of any type that C code may keep."""
     def sizeof(self, what: _Type | Ref | Record | Array) -> int:
         """The size of a C type, or of what a Python object of pythy's stands for, in bytes."""
-    def cast(
-        self, value: Pointer | Ref | Record | Array | Callback | int | None, type_name: _Type
-    ) -> Pointer | None:
+    def cast(self, value: Any, type_name: _Type) -> Pointer | Value | None:
         """The same address as a pointer of another type."""
     def own(self, pointer: _P, free: Callable[[_P], Any]) -> _P:
         """A pointer that frees what it points to, with the function given."""
@@ -167,10 +165,19 @@ class Record:
     def __setattr__(self, name: str, value: Any) -> None: ...
     def __delattr__(self, name: str) -> None: ...
     def __getitem__(self, name: str) -> Any: ...
+    def __iter__(self) -> NoReturn: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: object, /) -> Self: ...
     def pointer(self, field: str) -> Pointer | None:
         """The pointer that a pointer field holds, unconverted; None for NULL."""
+
+@final
+class Value(Generic[_T]):
+    """A value of a C type, for the arguments after ``...``, which have no type of their own:"""
+
+    @property
+    def value(self) -> _T:
+        """The value in Python."""
 
 @final
 class Array(Generic[_T]):

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 from typing_extensions import Buffer
 
-from pythy import Array, Callback, CType, Pointer, Record, Ref
+from pythy import Array, Callback, CType, Pointer, Record, Ref, Value
 
 _T = TypeVar("_T")
 _Get = TypeVar("_Get")
@@ -28,7 +28,7 @@ Memory: TypeAlias = Buffer | Record | Pointer[Any] | Ref[Any] | Array[Any] | Non
 Initial: TypeAlias = _Record | dict[str, Any] | tuple[Any, ...] | list[Any]
 Function: TypeAlias = _Function | Callback | Pointer[Any] | None
 Variadic: TypeAlias = (
-    int | float | str | Buffer | Callback | Record | Pointer[Any] | Ref[Any] | Array[Any] | None
+    int | float | str | Buffer | Callback | Record | Pointer[Any] | Ref[Any] | Array[Any] | Value[Any] | None
 )
 
 class Fields(Record):
@@ -65,11 +65,17 @@ def ref(type_name: CType[_T], value: Any = None, /) -> Ref[_T]: ...
 @overload
 def ref(type_name: str, value: Any = None, /, **fields: Any) -> Any: ...
 @overload
-def cast(value: Address[Any] | Callback | int, type_name: CType[_T]) -> _T:
+def cast(value: int, type_name: CType[int]) -> Value[int]:  # type: ignore[overload-overlap]
     """The same address as a pointer of another type."""
 
 @overload
-def cast(value: Address[Any] | Callback | int, type_name: str) -> Any: ...
+def cast(value: float, type_name: CType[float]) -> Value[float]: ...  # type: ignore[overload-overlap]
+@overload
+def cast(value: complex, type_name: CType[complex]) -> Value[complex]: ...  # type: ignore[overload-overlap]
+@overload
+def cast(value: Address[Any] | Callback | int, type_name: CType[_T]) -> _T: ...
+@overload
+def cast(value: Any, type_name: str) -> Any: ...
 def sizeof(what: str | CType[Any] | type[Record] | Record | Ref[Any] | Array[Any]) -> int:
     """The size of a C type, or of what a Python object of pythy's stands for, in bytes."""
 

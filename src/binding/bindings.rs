@@ -141,11 +141,15 @@ fn resolve(
 
 /// The code of a function that is in the header only.
 fn static_code(declaration: &Function, library: &Library) -> std::result::Result<*const c_void, String> {
-    let code = library.shim().and_then(|shim| shim.code(&declaration.name));
-    code.unwrap_or(Err(if declaration.in_given_header {
-        "it is static: its code is in the header, not in the library"
-    } else {
-        "it is static: its code is in a header that was not given; give this one too to have it compiled"
-    }))
-    .map_err(str::to_owned)
+    match library.shim().and_then(|shim| shim.address(&declaration.name)) {
+        Some(Ok(code)) => Ok(code),
+        Some(Err(why)) => Err(format!("it is static: its code is in the header, and {why}")),
+        None if declaration.in_given_header => {
+            Err("it is static: its code is in the header, not in the library".to_owned())
+        }
+        None => Err(
+            "it is static: its code is in a header that was not given; give this one too to have it compiled"
+                .to_owned(),
+        ),
+    }
 }

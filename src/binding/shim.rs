@@ -18,20 +18,20 @@ use crate::error::HeaderError;
 use crate::header::{Cache, Dependencies, Entry, Key, Options, Parsed};
 use crate::model::{Function, Linkage};
 
-/// The static functions of the given headers, compiled: a shared object with a pointer to each.
+/// The static functions and variables of the given headers, compiled: a shared object with a pointer to each.
 ///
 /// A pointer, not a function that calls it: so the code, its name and its line numbers are the header's own, and no
 /// type has to be written back as C.
 pub struct Shim {
     loaded: Option<Loaded>,
-    /// Why a function is not in there, as the rest of a sentence about it.
+    /// Why one is not in there, as the rest of a sentence.
     refused: HashMap<String, String>,
 }
 
 struct Loaded {
     mount: Mount,
     path: PathBuf,
-    /// The variables that point to the functions, by their names.
+    /// The variables that point to them, by their names.
     pointers: Symbols,
 }
 
@@ -54,9 +54,6 @@ const ARGUMENTS: [&str; 7] = ["-x", "c", "-w", "-g", "-Og", "-fPIC", "-shared"];
 
 /// How long the compiler may work for one interface.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What is said of every function that could not be compiled.
-const STATIC: &str = "it is static: its code is in the header";
 
 impl Shim {
     /// The shim for what `parsed` declares and the library does not export; `None` where there is
@@ -83,8 +80,8 @@ impl Shim {
         Some(kept.unwrap_or_else(|| shop.make(&names)))
     }
 
-    /// The code of a function, or why there is none; `None` for a function that the shim is not about.
-    pub fn code(&self, name: &str) -> Option<Result<*const c_void, &str>> {
+    /// Where a function's code or a variable is, or why there is none; `None` for what the shim is not about.
+    pub fn address(&self, name: &str) -> Option<Result<*const c_void, &str>> {
         if let Some(reason) = self.refused.get(name) {
             return Some(Err(reason));
         }
@@ -96,7 +93,7 @@ impl Shim {
             .and_then(|mounted| loaded.mount.loader().pointer_at(mounted.base.wrapping_add(pointer)));
         match code {
             Ok(code) => Some(Ok(code as *const c_void)),
-            Err(_) => Some(Err("its code cannot be looked up, because the process that has it is gone")),
+            Err(_) => Some(Err("the process that has it is gone")),
         }
     }
 
@@ -106,13 +103,12 @@ impl Shim {
     }
 
     fn refusing(names: &[&str], reason: &str) -> Self {
-        let reason = format!("{STATIC}, and {reason}");
-        let refused = names.iter().map(|name| ((*name).to_owned(), reason.clone())).collect();
+        let refused = names.iter().map(|name| ((*name).to_owned(), reason.to_owned())).collect();
         Self { loaded: None, refused }
     }
 }
 
-/// The functions that only a compiler can bring.
+/// The functions and variables that only a compiler can bring.
 fn wanted<'a>(parsed: &'a Parsed, library: &Library) -> Vec<&'a str> {
     let missing = |function: &&Function| {
         function.in_given_header
@@ -120,7 +116,9 @@ fn wanted<'a>(parsed: &'a Parsed, library: &Library) -> Vec<&'a str> {
             && library.symbols().get(function.symbol.as_deref().unwrap_or(&function.name)).is_none()
             && CallShape::of(function, &parsed.interface).is_ok()
     };
-    parsed.interface.functions.iter().filter(missing).map(|function| function.name.as_str()).collect()
+    let functions = parsed.interface.functions.iter().filter(missing).map(|function| function.name.as_str());
+    let tables = parsed.interface.globals.iter().filter(|global| global.is_table());
+    functions.chain(tables.map(|global| global.name.as_str())).collect()
 }
 
 /// What shims of one library are made with.
@@ -237,7 +235,7 @@ impl<'a> Shop<'a> {
     }
 
     fn reason(&self, error: &str) -> String {
-        format!("{STATIC}, and '{}' makes no function of it: {error}", self.compiler.name())
+        format!("'{}' cannot compile it: {error}", self.compiler.name())
     }
 
     /// Compiles, and sees whether the loader takes it.

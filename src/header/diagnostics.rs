@@ -34,7 +34,7 @@ fn is_error(diagnostic: &Diagnostic<'_>) -> bool {
 }
 
 fn error(first: &Diagnostic<'_>, more: usize, options: &Options, headers: &[PathBuf]) -> HeaderError {
-    let message = first.get_text();
+    let message = advised(first.get_text());
     let place = first.get_location().get_expansion_location();
     match place.file.map(|file| location_of(&file)) {
         Some(file) if file == Path::new(MAIN_FILE) => match headers.get(place.line as usize - 1) {
@@ -47,6 +47,20 @@ fn error(first: &Diagnostic<'_>, more: usize, options: &Options, headers: &[Path
         }
         // Of the command line, not of any header: a macro that cannot be.
         None => options.refused(message),
+    }
+}
+
+/// Clang's message, with what to do where that is known.
+fn advised(message: String) -> String {
+    const OF_CXX: [&str; 4] = ["class", "namespace", "template", "using"];
+    let unknown = message.strip_prefix("unknown type name '").and_then(|rest| rest.strip_suffix('\''));
+    match unknown {
+        Some(word) if OF_CXX.contains(&word) => format!("{message}: this is C++, and pythy reads C"),
+        Some(_) => format!("{message}; give the header that declares it before this one"),
+        None if message.ends_with("file not found") => {
+            format!("{message}; include_dirs names further directories to look in")
+        }
+        None => message,
     }
 }
 

@@ -75,6 +75,7 @@ pub fn read(options: &Options) -> HeaderResult<Parsed> {
         let index = clang::Index::new(clang, false, false);
         let (unit, texts, sources) = unit_of(&index, options, (&main, &paths))?;
         diagnostics::check(&unit, options, &paths)?;
+        unit::check_target(&unit, options)?;
         let dependencies = dependencies::of_unit(&unit, options, &paths, libclang, start);
         let directives = directives::of_unit(&unit, &sources);
         let macros = macros::candidates(&unit, &sources);

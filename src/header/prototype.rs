@@ -29,6 +29,8 @@ pub(super) fn declare(ty: Type<'_>, declarator: &str) -> String {
             declare_array(ty, declarator, ty.get_size().map_or(String::new(), |size| size.to_string()))
         }
         TypeKind::IncompleteArray => declare_array(ty, declarator, String::new()),
+        // In a prototype C has it so too, whatever the length is called.
+        TypeKind::VariableArray => declare_array(ty, declarator, "*".to_owned()),
         _ if is_function(ty) => declare_function(ty, declarator),
         TypeKind::Unexposed if is_array(ty.get_canonical_type()) => {
             declare(ty.get_canonical_type(), declarator)

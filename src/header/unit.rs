@@ -30,6 +30,16 @@ pub(super) fn parse<'i>(
     parsed.map_err(|error| options.refused(refusal(error, &options.clang_args)))
 }
 
+/// Refuses arguments for another machine than the one that the library is loaded on: `-m32`.
+pub(super) fn check_target(unit: &TranslationUnit<'_>, options: &Options) -> HeaderResult<()> {
+    let (width, here) = (unit.get_target().pointer_width, usize::BITS as usize);
+    if width == here {
+        return Ok(());
+    }
+    let given = options.clang_args.join(" ");
+    Err(options.refused(format!("with {given} pointers have {width} bits, and here they have {here}")))
+}
+
 /// libclang has only an error code for arguments that it cannot make a compilation of.
 fn refusal(error: SourceError, clang_args: &[String]) -> String {
     match error {

@@ -284,9 +284,13 @@ fn is_qualifier(word: &str) -> bool {
 }
 
 fn number(token: &str) -> Option<u64> {
-    match token.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => token.parse().ok(),
+    let number = token.to_ascii_lowercase();
+    let digits = number.trim_end_matches(['u', 'l']);
+    match digits.split_at_checked(2) {
+        Some(("0x", digits)) => u64::from_str_radix(digits, 16).ok(),
+        Some(("0b", digits)) => u64::from_str_radix(digits, 2).ok(),
+        _ if digits.starts_with('0') => u64::from_str_radix(digits, 8).ok(),
+        _ => digits.parse().ok(),
     }
 }
 

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Location, Text, Type};
+use super::{Location, Text, Type, TypeKind};
 
 /// A variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,4 +20,17 @@ pub struct Global {
     pub is_static: bool,
     /// Whether one of the given headers has it.
     pub in_given_header: bool,
+}
+
+impl Global {
+    /// Whether it is what a given header has for everybody who includes it: `static`, and const, or an array of
+    /// pointers to const, where the other `const` is often forgotten.
+    pub fn is_table(&self) -> bool {
+        let (mut item, mut is_array) = (&self.ty, false);
+        while let TypeKind::Array(element, _) = &item.kind {
+            (item, is_array) = (&**element, true);
+        }
+        let to_const = matches!(&item.kind, TypeKind::Pointer(target) if target.is_const);
+        self.is_static && self.in_given_header && (item.is_const || (is_array && to_const))
+    }
 }

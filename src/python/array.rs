@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyType};
 
 use super::ctype::{CType, Shape};
+use super::failure::short_repr;
 use super::place::Place;
 use super::type_object::alias;
 
@@ -33,6 +34,17 @@ impl Array {
             Shape::Array { element, count, .. } => Ok((element, *count)),
             _ => Err(PyTypeError::new_err(format!("'{}' is no array", self.place.ty.name))),
         }
+    }
+
+    /// An index as a number; one that no array could have is out of range too.
+    fn index(&self, index: &Bound<'_, PyAny>) -> PyResult<isize> {
+        index.extract().map_err(|error: PyErr| {
+            if !error.is_instance_of::<PyOverflowError>(index.py()) {
+                return error;
+            }
+            let message = format!("index {} is out of range for '{}'", short_repr(index), self.place.ty.name);
+            PyIndexError::new_err(message)
+        })
     }
 
     fn element(&self, index: isize) -> PyResult<Place> {
@@ -66,7 +78,7 @@ impl Array {
 
     fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
         let Ok(slice) = index.cast::<PySlice>() else {
-            return self.element(index.extract()?)?.get(py);
+            return self.element(self.index(index)?)?.get(py);
         };
         let values = self.indices(slice)?.into_iter().map(|index| self.element(index)?.get(py));
         Ok(PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any().unbind())
@@ -74,7 +86,7 @@ impl Array {
 
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let Ok(slice) = index.cast::<PySlice>() else {
-            let index: isize = index.extract()?;
+            let index = self.index(index)?;
             return self.element(index)?.set(&format!("'{}' item {index}", self.place.ty.name), value);
         };
         let indices = self.indices(slice)?;

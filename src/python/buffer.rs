@@ -37,7 +37,15 @@ unsafe extern "C" {
 /// `PyBUF_ND | PyBUF_STRIDES | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT`, and the item size with it.
 const PYBUF_C_CONTIGUOUS: c_int = 0x8 | 0x10 | 0x20 | 0x4;
 
+/// `PyBUF_FULL_RO`: suboffsets too.
+const PYBUF_ANY: c_int = 0x100 | 0x8 | 0x10 | 0x4;
+
 impl View {
+    /// Whether it is one number that nobody may write: a scalar of NumPy's.
+    pub fn is_number(&self) -> bool {
+        self.ndim == 0 && self.readonly != 0
+    }
+
     /// What the items are, as the `struct` module writes it.
     pub fn items(&self) -> Items {
         if self.format.is_null() {
@@ -55,6 +63,22 @@ impl View {
 pub unsafe fn has_buffer(object: *mut ffi::PyObject) -> bool {
     // SAFETY: as the caller vouches.
     unsafe { PyObject_CheckBuffer(object) != 0 }
+}
+
+/// Whether the object gives a view of any layout now; if not, its exception stands.
+///
+/// # Safety
+/// As for [`has_buffer`].
+pub unsafe fn has_any_view(object: *mut ffi::PyObject) -> bool {
+    let mut view = MaybeUninit::uninit();
+    // SAFETY: as the caller vouches; a view that was filled is released.
+    unsafe {
+        let given = PyObject_GetBuffer(object, view.as_mut_ptr(), PYBUF_ANY) == 0;
+        if given {
+            PyBuffer_Release(view.as_mut_ptr());
+        }
+        given
+    }
 }
 
 const INLINE: usize = 6;

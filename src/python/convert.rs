@@ -6,14 +6,15 @@ use pyo3::prelude::*;
 use pyo3::{ffi, intern};
 
 use super::array::Array;
-use super::buffer::{Views, has_buffer};
+use super::buffer::{View, Views, has_any_view, has_buffer};
 use super::callback::{Callback, CallbackType, Given};
 use super::home::Home;
-use super::plan::{Argument, Failure, Plan, ResultPlan, Target};
+use super::plan::{Argument, Failure, Items, Plan, ResultPlan, Target};
 use super::pointer::Pointer;
 use super::record::Record;
 use super::reference::Ref;
 use super::types::TypeId;
+use super::value::{Travel, Value};
 use crate::binding::{Scalar, Wide};
 use crate::call;
 use crate::model::IntegerType;
@@ -325,32 +326,57 @@ unsafe fn record(id: TypeId, object: *mut ffi::PyObject, views: &Views) -> Resul
 }
 
 /// Converts an argument after the last parameter, promoted as C promotes it: ints to 64 bits,
-/// floats to double, text and buffers to their address.
+/// floats to double, text and buffers to their address; what has a type of its own as that type.
 ///
 /// # Safety
 /// As for [`to_c`].
 pub unsafe fn variadic_to_c(
     object: *mut ffi::PyObject,
     views: &mut Views,
-) -> Result<(Argument, bool), Failure> {
+) -> Result<(Argument, Travel), Failure> {
     // SAFETY: as the caller vouches.
     unsafe {
         if ffi::PyFloat_Check(object) != 0 {
-            return Ok((Argument::Word(double(object)?.to_bits()), true));
+            return promoted_float(object);
         }
         if ffi::PyLong_Check(object) != 0 {
-            let word = match long(object) {
-                Err(Failure::Range) => unsigned(object)?,
-                word => word? as u64,
-            };
-            return Ok((Argument::Word(word), false));
+            return promoted_integer(object);
         }
-        if let Ok(callback) = Borrowed::from_ptr(Python::assume_attached(), object).cast::<Callback>() {
+        let borrowed = Borrowed::from_ptr(Python::assume_attached(), object);
+        if let Ok(value) = borrowed.cast::<Value>() {
+            check_home(&value.get().place().home, views)?;
+            return value.get().argument();
+        }
+        if let Ok(callback) = borrowed.cast::<Callback>() {
             check_home(callback.get().home(), views)?;
-            return Ok((Argument::Word(callback.get().address() as u64), false));
+            return Ok((Argument::Word(callback.get().address() as u64), Travel::Integer));
         }
-        text(&Target::ANYTHING, object, views).map(|argument| (argument, false))
+        if ffi::PyBytes_Check(object) == 0 && has_buffer(object) {
+            match views.take(object).filter(|view| view.is_number()).map(View::items) {
+                Some(Items::Floats) => return promoted_float(object),
+                Some(Items::Integers) => return promoted_integer(object),
+                _ => ffi::PyErr_Clear(),
+            }
+        } else if ffi::PyIndex_Check(object) != 0 {
+            return promoted_integer(object);
+        }
+        text(&Target::ANYTHING, object, views).map(|argument| (argument, Travel::Integer))
     }
+}
+
+unsafe fn promoted_float(object: *mut ffi::PyObject) -> Result<(Argument, Travel), Failure> {
+    // SAFETY: as the caller vouches.
+    Ok((Argument::Word(unsafe { double(object)? }.to_bits()), Travel::Float))
+}
+
+unsafe fn promoted_integer(object: *mut ffi::PyObject) -> Result<(Argument, Travel), Failure> {
+    // SAFETY: as the caller vouches.
+    let word = match unsafe { long(object) } {
+        // SAFETY: as above.
+        Err(Failure::Range) => unsafe { unsigned(object)? },
+        word => word? as u64,
+    };
+    Ok((Argument::Word(word), Travel::Integer))
 }
 
 unsafe fn function_pointer(
@@ -392,14 +418,17 @@ unsafe fn memory(
         }
         let Some(view) = views.take(object) else {
             ffi::PyErr_Clear();
-            return Err(Failure::NotContiguous);
+            return Err(if has_any_view(object) { Failure::NotContiguous } else { Failure::NoBuffer });
         };
-        let item_size = view.itemsize as usize;
-        let parts = (item_size == 1 || item_size == target.element_size)
-            && target.item_size > 0
-            && (view.len as usize).is_multiple_of(target.item_size);
-        if item_size != target.item_size && target.id != TypeId::VOID && !parts {
-            return Err(Failure::ItemSize(item_size));
+        let (item_size, length) = (view.itemsize as usize, view.len as usize);
+        let parts = (item_size == 1 || item_size == target.element_size) && target.item_size > 0;
+        if item_size != target.item_size && target.id != TypeId::VOID {
+            if !parts {
+                return Err(Failure::ItemSize(item_size));
+            }
+            if !length.is_multiple_of(target.item_size) {
+                return Err(Failure::Length(length));
+            }
         }
         let items = view.items();
         if !target.takes(items, item_size) {

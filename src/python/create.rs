@@ -31,7 +31,9 @@ use crate::call::Libffi;
 use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::isolation;
 use crate::journal::Declaration;
-use crate::model::{self, Function, FunctionType, Interface as Model, Linkage, Location, Type, TypeKind};
+use crate::model::{
+    self, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind,
+};
 use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
 use crate::worker::parse_apart;
@@ -279,27 +281,38 @@ pub fn join(
     let mut model = parsed.interface;
     let mut bindings = binding::bind(&mut model, &library, &options.headers)?;
     for mut global in std::mem::take(&mut model.globals) {
-        let found = if global.is_static { None } else { variable(&library, &global)? };
+        let found = variable(&library, &global)?;
         if let Some((_, size)) = found {
             measure(&mut global.ty, size, &model);
             model.globals.push(global);
         } else {
+            let reason = why_missing(&library, &global);
             bindings.skipped.push(Skipped {
                 name: global.name,
                 prototype: None,
                 location: global.location,
-                reason: if global.is_static {
-                    "it is static: its value is in the header, where only that of a const number or text is read"
-                        .to_owned()
-                } else {
-                    format!("it is not exported by {}", library.path().display())
-                },
+                reason,
                 in_given_header: global.in_given_header,
             });
         }
     }
     let names = Names::new(&mut model, &bindings);
     Ok(Joined { model, library, bindings, names })
+}
+
+/// Why a variable is not there, as the rest of a sentence about it.
+fn why_missing(library: &Library, global: &Global) -> String {
+    if !global.is_static {
+        return format!("it is not exported by {}", library.path().display());
+    }
+    let why = match library.shim().and_then(|shim| shim.address(&global.name)) {
+        Some(Err(why)) => format!("and {why}"),
+        _ if global.in_given_header => {
+            "where each file that includes it has its own, the library too".to_owned()
+        }
+        _ => "which was not given; give this one too to have a table in it compiled".to_owned(),
+    };
+    format!("it is static: its value is in the header, {why}")
 }
 
 /// Gives the type of a variable of that size its length: where the header leaves that of an array open,

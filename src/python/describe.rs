@@ -306,12 +306,13 @@ impl<'a> Describer<'a> {
 
     fn enumerations(&self) -> Vec<EnumerationRow<'a>> {
         let all = self.model.enumerations.iter().filter_map(|enumeration| {
+            let class = &self.names.enumerations()[&enumeration.key];
             let members: Vec<MemberRow<'a>> = enumeration
                 .enumerators
                 .iter()
                 .map(|member| {
                     MemberRow {
-                    name: without_keyword(&member.name).into_owned(),
+                    name: class.member_name(&member.name).into_owned(),
                     value: member.value.to_string(),
                     doc: member.comment.as_deref(),
                     global: self.listed(&member.name, |name| {

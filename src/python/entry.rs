@@ -21,6 +21,7 @@ use super::plan::{Argument, Failure, Parameter, Plan, ResultPlan};
 use super::reference::Ref;
 use super::report;
 use super::stub;
+use super::value::Travel;
 use crate::binding::{Passing, Place as RegisterPlace, Registers, Route, Scalar, Wide};
 use crate::bracket::{self, Slot};
 use crate::call::errno::Errno;
@@ -670,13 +671,14 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
             let converted = match callable.parameters.get(index) {
                 Some(parameter) => to_c(&parameter.plan, argument, &mut views).map(|argument| {
                     let scalar = general.convention.parameters.get(index);
-                    (argument, matches!(scalar, Some(Passing::Scalar(scalar)) if scalar.is_float()))
+                    let float = matches!(scalar, Some(Passing::Scalar(scalar)) if scalar.is_float());
+                    (argument, if float { Travel::Float } else { Travel::Integer })
                 }),
                 None => variadic_to_c(argument, &mut views),
             };
             match converted {
-                Ok((Argument::Word(word), true)) => words.push_float(word),
-                Ok((Argument::Word(word), false)) => words.push_integer(word),
+                Ok((Argument::Word(word), Travel::Float)) => words.push_float(word),
+                Ok((Argument::Word(word), _)) => words.push_integer(word),
                 Ok((Argument::Memory { address, length, writable }, _)) if CHECKED => {
                     match copy(&mut copies, index, (address, length, writable)) {
                         Some(word) => words.push_integer(word),
@@ -684,11 +686,12 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                     }
                 }
                 Ok((Argument::Memory { address, .. }, _)) => words.push_integer(address as u64),
-                Ok((Argument::Record(address), _)) => {
-                    if let Some(Passing::Record(class)) = general.convention.parameters.get(index) {
-                        words
-                            .push_record(class, std::slice::from_raw_parts(address as *const u8, class.size));
-                    }
+                Ok((Argument::Record(address), travel)) => {
+                    let class = match (general.convention.parameters.get(index), &travel) {
+                        (Some(Passing::Record(class)), _) | (_, Travel::Record(class)) => class,
+                        _ => return bad_argument(callable, index, argument, Failure::Type),
+                    };
+                    words.push_record(class, std::slice::from_raw_parts(address as *const u8, class.size));
                 }
                 Ok((Argument::Callable { .. }, _)) => {
                     return bad_argument(callable, index, argument, Failure::Type);

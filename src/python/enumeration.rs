@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -51,9 +52,27 @@ impl EnumClass {
         Ok(self.made(py, module)?.class.bind(py).clone())
     }
 
+    /// The name in the class of an enumerator: keywords, and what `enum` keeps for itself or takes for an attribute
+    /// that is no member, get trailing underscores.
+    pub fn member_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        let framed = name.starts_with('_') && name.ends_with('_') && name.chars().any(|letter| letter != '_');
+        let behind_class = name.strip_prefix('_').and_then(|rest| rest.strip_prefix(self.class_name()));
+        let private = behind_class.is_some_and(|rest| rest.starts_with("__"));
+        match (private, name == "mro" || framed) {
+            // One more would leave it private.
+            (true, _) => Cow::Owned(format!("{name}__")),
+            (false, true) => Cow::Owned(format!("{name}_")),
+            (false, false) => without_keyword(name),
+        }
+    }
+
+    fn class_name(&self) -> &str {
+        self.name.as_deref().unwrap_or("enum")
+    }
+
     /// The member of that name; `None` where there is none.
     pub fn member<'py>(&self, py: Python<'py>, module: &str, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.class(py, module)?.getattr(without_keyword(name))
+        self.class(py, module)?.getattr(&*self.member_name(name))
     }
 
     /// The member of a value, or the plain int where no enumerator has it: C allows both. NULL
@@ -82,17 +101,17 @@ impl EnumClass {
         self.made.get_or_try_init(py, || {
             let members = PyList::empty(py);
             for enumerator in &self.enumeration.enumerators {
-                let name = without_keyword(&enumerator.name);
+                let name = self.member_name(&enumerator.name);
                 members.append((&*name, enumerator.value))?;
                 // The name in C is another name of the same member: Class["pass"].
-                if *name != *enumerator.name {
+                if *name == *without_keyword(&enumerator.name) && *name != *enumerator.name {
                     members.append((enumerator.name.as_str(), enumerator.value))?;
                 }
             }
             let options = PyDict::new(py);
             options.set_item("module", module)?;
-            let name = self.name.as_deref().unwrap_or("enum");
-            let class = py.import("enum")?.getattr("IntEnum")?.call((name, members), Some(&options))?;
+            let base = py.import("enum")?.getattr("IntEnum")?;
+            let class = base.call((self.class_name(), members), Some(&options))?;
             if let Some(comment) = &self.enumeration.comment {
                 class.setattr("__doc__", &**comment)?;
             }

@@ -82,6 +82,18 @@ pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: F
         Failure::NotContiguous => {
             format!("must be a C-contiguous buffer, which this {} is not", type_name(object))
         }
+        Failure::NoBuffer => {
+            let why = PyErr::fetch(py);
+            format!("must be a buffer, and this {} gives none: {}", type_name(object), why.value(py))
+        }
+        Failure::Length(length) => {
+            let size = match plan {
+                Plan::Text(target) | Plan::Pointer(target) => target.item_size,
+                _ => 1,
+            };
+            let given = type_name(object);
+            format!("must be a whole number of items of {size} bytes; this {given} has {length} bytes")
+        }
         Failure::ItemSize(size) => {
             format!(
                 "must be a buffer of items of that type; this {} has items of {size} bytes",

@@ -31,6 +31,7 @@ use super::pointer::Pointer;
 use super::record::Record;
 use super::reference::Ref;
 use super::type_object::{self, new_value};
+use super::value::Value;
 use crate::binding::{Library, Skipped, SymbolKind};
 use crate::model::{FunctionType, Global, Type, TypeKind};
 
@@ -200,25 +201,29 @@ impl Interface {
         let ty = match self.named(what) {
             Ok((ty, _)) => ty,
             Err(error) if what.is_instance_of::<PyString>() => return Err(error),
-            Err(_) => self.place_of(what)?.ty,
+            Err(_) => self.place_of(what, "sizeof() takes a type, a Ref, a Record or an Array")?.ty,
         };
         ty.size.ok_or_else(|| PyTypeError::new_err(format!("'{}' has no size", ty.name)))
     }
 
     /// The same address as a pointer of another type: cast(pointer, "struct point *"). It keeps what
-    /// lib.new made, a callback, a handle and an owned pointer as long as it lives.
+    /// lib.new made, a callback, a handle and an owned pointer as long as it lives. With a type that is no
+    /// pointer, a value of it for variable arguments: cast(1.5, "long double").
     fn cast(
         &self,
         py: Python<'_>,
         value: &Bound<'_, PyAny>,
         type_name: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Py<Pointer>>> {
-        let (ty, _) = self.named(type_name)?;
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let (ty, types) = self.named(type_name)?;
         let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
-            return Err(PyTypeError::new_err(format!(
-                "cast() makes pointers, and '{}' is none",
-                spelt(type_name, &ty)
-            )));
+            if let Shape::Array { .. } = ty.shape {
+                let name = spelt(type_name, &ty);
+                let message = format!("cast() makes pointers, numbers and records, and '{name}' is none");
+                return Err(PyTypeError::new_err(message));
+            }
+            let place = new_value((ty, types), Some(value.clone()), None)?;
+            return Ok(Some(Py::new(py, Value::at(place)?)?.into_any()));
         };
         let now = || self.types.homes.now();
         let (address, holder, home) = if value.is_none() {
@@ -231,10 +236,11 @@ impl Interface {
         } else if let Ok(callback) = value.cast::<Callback>() {
             (callback.get().address(), Holder::of(value), callback.get().home().clone())
         } else {
-            let place = self.place_of(value)?;
+            let wanted = "cast() takes a Pointer, a Ref, a Record, an Array, a callback, an int or None";
+            let place = self.place_of(value, wanted)?;
             (place.address, Holder::of(value), place.home)
         };
-        holder.pointer(py, address, target, &home)
+        Ok(holder.pointer(py, address, target, &home)?.map(Py::into_any))
     }
 
     /// A pointer that frees what it points to, with the function given: at the end of a `with`
@@ -275,7 +281,7 @@ impl Interface {
                 (pointer.open_address()?, None, pointer.is_to_const(), pointer.home().clone())
             }
             Err(_) => {
-                let place = self.place_of(what)?;
+                let place = self.place_of(what, "buffer() takes a Pointer, a Ref, a Record or an Array")?;
                 place.check_open()?;
                 (place.address, place.extent(), place.is_const(), place.home.clone())
             }
@@ -532,7 +538,8 @@ impl Interface {
         }
     }
 
-    fn place_of(&self, object: &Bound<'_, PyAny>) -> PyResult<Place> {
+    /// Where an object's value lies; `wanted` says what else would do.
+    fn place_of(&self, object: &Bound<'_, PyAny>, wanted: &str) -> PyResult<Place> {
         if let Ok(reference) = object.cast::<Ref>() {
             return Ok(reference.get().place().clone());
         }
@@ -543,10 +550,7 @@ impl Interface {
             return Ok(array.get().place().clone());
         }
         let given = object.get_type().name()?;
-        Err(new_argument_error(
-            object.py(),
-            format!("a Pointer, a Ref, a Record or an Array is wanted here, not {given}"),
-        ))
+        Err(new_argument_error(object.py(), format!("{wanted}, not {given}")))
     }
 }
 
@@ -570,8 +574,13 @@ fn untyped_pointer() -> Type {
     Type { kind: TypeKind::Pointer(Box::new(target)), spelling: "void *".to_owned(), is_const: false }
 }
 
-/// Address and size of a variable that the library exports.
+/// Address and size of a variable that the library exports, or that was compiled from the header; there its type
+/// has the size.
 pub fn variable(library: &Library, global: &Global) -> crate::Result<Option<(usize, u64)>> {
+    if global.is_static {
+        let address = library.shim().and_then(|shim| shim.address(&global.name)?.ok());
+        return Ok(address.map(|address| (address as usize, 0)));
+    }
     let name = global.symbol.as_deref().unwrap_or(&global.name);
     let symbol = library.symbols().get(name).filter(|symbol| symbol.kind != SymbolKind::Function);
     let Some(symbol) = symbol else { return Ok(None) };

@@ -21,6 +21,7 @@ use super::plan::{Argument as Converted, Failure, ResultPlan};
 use super::reference::Ref;
 use super::report;
 use super::summons::Attendance;
+use super::value::Travel;
 use crate::binding::{Library, Passing, RecordClass};
 use crate::call::errno;
 use crate::isolation::{self, Entered};
@@ -77,7 +78,7 @@ impl There {
         }
         let address = match &self.function {
             Function::Exported(symbol) => self.library.address(symbol)?,
-            Function::Static(name) => self.library.shim().and_then(|shim| shim.code(name)?.ok()),
+            Function::Static(name) => self.library.shim().and_then(|shim| shim.address(name)?.ok()),
             Function::At(..) => None,
         };
         let missing = || Error::WorkerRefused {
@@ -370,13 +371,14 @@ impl Call<'_, '_> {
                 let object = *self.arguments.add(index);
                 let converted = match self.callable.parameters.get(index) {
                     Some(parameter) => {
-                        to_c(&parameter.plan, object, views).map(|argument| (argument, self.is_float(index)))
+                        let travel = if self.is_float(index) { Travel::Float } else { Travel::Integer };
+                        to_c(&parameter.plan, object, views).map(|argument| (argument, travel))
                     }
                     None => variadic_to_c(object, views),
                 };
                 let failure = match converted {
-                    Ok((argument, is_float)) => {
-                        if self.push(&mut arguments, index, argument, is_float) {
+                    Ok((argument, travel)) => {
+                        if self.push(&mut arguments, index, argument, travel) {
                             continue;
                         }
                         Failure::Type
@@ -395,15 +397,19 @@ impl Call<'_, '_> {
     }
 
     /// Whether the argument could be added.
-    fn push(&self, arguments: &mut Arguments, index: usize, argument: Converted, is_float: bool) -> bool {
+    fn push(&self, arguments: &mut Arguments, index: usize, argument: Converted, travel: Travel) -> bool {
         match argument {
-            Converted::Word(word) if is_float => arguments.list.push(Argument::Float(word)),
+            Converted::Word(word) if travel == Travel::Float => arguments.list.push(Argument::Float(word)),
             Converted::Word(word) => arguments.list.push(Argument::Integer(word)),
             Converted::Memory { address, length, writable } => {
                 arguments.lend(index, (address, length, writable))
             }
             Converted::Callable { id, signature } => {
                 arguments.list.push(Argument::Callback { id, signature });
+            }
+            Converted::Record(address) if index >= self.callable.parameters.len() => {
+                let Travel::Record(class) = travel else { return false };
+                arguments.list.push(Argument::ValueAt(class, address as u64));
             }
             Converted::Record(address) => {
                 let Some(class) = self.class(index) else { return false };

@@ -62,10 +62,20 @@ static TWINS: Mutex<Vec<Weak<Twin>>> = Mutex::new(Vec::new());
 /// How many: mostly none.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
+/// Bytes that are not made room for unseen.
+const MUCH: usize = 1 << 20;
+
 impl Mirror {
     /// A twin here of the worker's memory; `None` where it has none.
     pub fn of(client: &Client, address: usize, size: usize) -> Result<Option<Self>> {
         send(client)?;
+        // Of much memory its end first: nobody has to find room for more than there is.
+        if size > MUCH {
+            let Some(last) = address.checked_add(size - 1) else { return Ok(None) };
+            if !without_gil(|| client.peek(last, &mut [0]))? {
+                return Ok(None);
+            }
+        }
         let mut bytes = vec![0; size].into_boxed_slice();
         if !without_gil(|| client.peek(address, &mut bytes))? {
             return Ok(None);

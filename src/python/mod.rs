@@ -38,6 +38,7 @@ mod suite;
 mod summons;
 mod type_object;
 mod types;
+mod value;
 
 use pyo3::prelude::*;
 
@@ -68,6 +69,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(suite::load_suppressions, module)?)?;
     module.add_function(wrap_pyfunction!(suite::report_from_json, module)?)?;
     module.add_function(wrap_pyfunction!(create::create_interface, module)?)?;
+    module.add_class::<value::Value>()?;
     module.add_class::<backend::Worker>()?;
     module.add_function(wrap_pyfunction!(backend::worker, module)?)?;
     module.add_function(wrap_pyfunction!(backend::abandon_workers, module)?)?;

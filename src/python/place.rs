@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 
 use super::array::Array;
 use super::buffer::Views;
@@ -418,23 +418,16 @@ impl Place {
     ) -> PyResult<()> {
         let py = value.py();
         let size = element.size.unwrap_or(0);
-        if text || size == 1 {
-            let bytes: Option<Vec<u8>> = if let Ok(bytes) = value.cast::<PyBytes>() {
-                Some(bytes.as_bytes().to_vec())
-            } else if let Ok(string) = value.cast::<PyString>() {
-                Some(string.to_str()?.as_bytes().to_vec())
-            } else {
-                None
-            };
-            if let Some(mut bytes) = bytes {
-                if bytes.len() > count {
-                    let message = format!("{what}: {} bytes do not fit {count}", bytes.len());
-                    return Err(new_argument_error(py, message));
-                }
-                // The rest of the array becomes zero.
-                bytes.resize(count, 0);
-                return self.put(&bytes);
+        if (text || size == 1)
+            && let Some(mut bytes) = bytes_of(what, value)?
+        {
+            if bytes.len() > count {
+                let message = format!("{what}: {} bytes do not fit {count}", bytes.len());
+                return Err(new_argument_error(py, message));
             }
+            // The rest of the array becomes zero.
+            bytes.resize(count, 0);
+            return self.put(&bytes);
         }
         let items = if value.is_instance_of::<PyDict>() { None } else { value.try_iter().ok() };
         let Some(items) = items else {
@@ -464,8 +457,9 @@ impl Place {
             && !value.is_instance_of::<Pointer>()
         {
             if self.owner.is_none() {
-                let message =
-                    format!("{what}: nobody would keep this callback alive; make it with @lib.callback(...)");
+                let message = format!(
+                    "{what}: nobody would keep this callback alive; make it with @lib.callback(...) and keep it"
+                );
                 return Err(new_argument_error(py, message));
             }
             let callback = Bound::new(py, Callback::new(callback, value)?)?;
@@ -581,7 +575,11 @@ impl Place {
 
     /// A copy of the first `count` bytes here.
     pub fn bytes(&self, count: usize) -> PyResult<Vec<u8>> {
-        let mut bytes = vec![0; count];
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(count).map_err(|_| {
+            PyMemoryError::new_err(format!("no memory for {count} bytes of a '{}'", self.ty.name))
+        })?;
+        bytes.resize(count, 0);
         self.home.read(self.address, &mut bytes)?;
         Ok(bytes)
     }
@@ -620,6 +618,24 @@ impl Place {
             Shape::Opaque(reason) => Err(PyTypeError::new_err(reason.clone())),
         }
     }
+}
+
+/// What an array of bytes takes as a whole: bytes, a bytearray, a memoryview, or the UTF-8 of a str.
+fn bytes_of(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+    if let Ok(string) = value.cast::<PyString>() {
+        let text = string.to_str()?;
+        if text.contains('\0') {
+            let why = "must not be a str with a NUL character inside: C would see the text end there";
+            return Err(new_argument_error(value.py(), format!("{what} {why}")));
+        }
+        return Ok(Some(text.as_bytes().to_vec()));
+    }
+    Ok(match value.cast::<PyBytes>() {
+        Ok(bytes) => Some(bytes.as_bytes().to_vec()),
+        Err(_) if value.is_instance_of::<PyByteArray>() => Some(value.extract()?),
+        Err(_) if value.is_instance_of::<PyMemoryView>() => Some(value.call_method0("tobytes")?.extract()?),
+        Err(_) => None,
+    })
 }
 
 /// What bytes of a type are in Python; records and arrays get memory of their own.

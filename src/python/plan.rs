@@ -154,6 +154,10 @@ pub enum Failure {
     ReadOnly,
     /// A buffer that is not C-contiguous.
     NotContiguous,
+    /// It gives no buffer at all; the exception that says why stands.
+    NoBuffer,
+    /// So many bytes, which are no whole number of items.
+    Length(usize),
     /// A buffer whose items have another size.
     ItemSize(usize),
     /// A buffer whose items are of another kind.

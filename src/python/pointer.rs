@@ -236,8 +236,8 @@ impl Pointer {
     fn free(&self, py: Python<'_>) -> PyResult<()> {
         let (Some(free), Some(address)) = (self.take_free(), self.address()) else { return Ok(()) };
         self.released.store(true, Ordering::Relaxed);
-        if self.home.client().is_some_and(|worker| !worker.is_alive()) {
-            // It has gone with its worker.
+        // What a worker had is gone with it; to say so here would hide the exception that tells why.
+        if self.home.client().is_some_and(|client| !client.is_alive()) {
             return Ok(());
         }
         let plain = self.another(address);

@@ -1,9 +1,10 @@
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::ctype::{Field, Shape};
 use super::exceptions::new_argument_error;
+use super::failure::type_name;
 use super::names::without_keyword;
 use super::place::Place;
 use super::pointer::Pointer;
@@ -84,8 +85,21 @@ impl Record {
     }
 
     /// A field by its name, also where the name is that of a method.
-    fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
-        self.place.get_field(py, self.field(name)?)
+    fn __getitem__(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let Ok(name) = name.cast::<PyString>() else {
+            let (record, given) = (&self.place.ty.name, type_name(name));
+            let message = format!("a field of '{record}' is asked for by its name, not by {given}");
+            return Err(PyTypeError::new_err(message));
+        };
+        self.place.get_field(py, self.field(name.to_str()?)?)
+    }
+
+    /// Without it, iterating would ask for the field 0.
+    fn __iter__(&self) -> PyResult<Py<PyAny>> {
+        let record = &self.place.ty.name;
+        Err(PyTypeError::new_err(format!(
+            "a '{record}' has fields with names, which cannot be iterated over"
+        )))
     }
 
     /// The pointer that a pointer field holds, unconverted; None for NULL.

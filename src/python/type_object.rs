@@ -114,7 +114,11 @@ fn length_of(value: &Bound<'_, PyAny>, text: bool) -> PyResult<usize> {
     let is_text = text && (value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyString>());
     let length = match value.cast::<PyString>() {
         Ok(text) => text.to_str()?.len(),
-        Err(_) => value.len()?,
+        Err(_) => value.len().map_err(|_| {
+            let given = super::failure::type_name(value);
+            let message = format!("an array without a length takes that of its value, and {given} has none");
+            exceptions::new_argument_error(value.py(), message)
+        })?,
     };
     Ok(length + usize::from(is_text))
 }

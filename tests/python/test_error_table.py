@@ -59,7 +59,7 @@ HEADER = """
     int print(const char *format, ...);
     struct other { int x, y; };
     int visit(int (*each)(int));
-    extern const int limit; static const int table[2] = {1, 2};
+    extern const int limit; static int counter = 1;
     extern const char motto[];
     extern const int steps[2];
     int by_value(struct pair value);
@@ -132,6 +132,13 @@ def numbers(lib):
 def function(lib):
     """A function pointer that must not be followed."""
     return lib.cast(1, "int (*)(int)")
+
+
+def gone_view():
+    """A view of nothing any more."""
+    view = memoryview(bytearray(8))
+    view.release()
+    return view
 
 
 @dataclass(frozen=True)
@@ -395,7 +402,7 @@ TABLE = [
         "HeaderError::HeaderSyntax",
         opened("missing_include.h"),
         pythy.HeaderError,
-        "{dir}/missing_include.h:1:10: 'no_such_file.h' file not found",
+        "{dir}/missing_include.h:1:10: 'no_such_file.h' file not found; include_dirs names further directories to look in",
     ),
     Bad(
         "HeaderError::HeaderSyntax",
@@ -407,13 +414,13 @@ TABLE = [
         "HeaderError::HeaderSyntax",
         opened("three_errors.h"),
         pythy.HeaderError,
-        "{dir}/three_errors.h:1:1: unknown type name 'aaa_t' (and 2 more errors)",
+        "{dir}/three_errors.h:1:1: unknown type name 'aaa_t'; give the header that declares it before this one (and 2 more errors)",
     ),
     Bad(
         "HeaderError::HeaderSyntax",
         opened("unknown_type.h"),
         pythy.HeaderError,
-        "{dir}/unknown_type.h:3:9: unknown type name 'quux_t'",
+        "{dir}/unknown_type.h:3:9: unknown type name 'quux_t'; give the header that declares it before this one",
     ),
     Bad(
         "HeaderError::Clang",
@@ -653,6 +660,18 @@ TABLE = [
         "fill() argument 1 'bytes' (unsigned char *) must be a C-contiguous buffer, which this memoryview is not",
     ),
     argument(
+        "Failure::NoBuffer",
+        lambda at: at.lib.fill(gone_view(), 1),
+        "fill() argument 1 'bytes' (unsigned char *) must be a buffer, and this memoryview gives none: "
+        "operation forbidden on released memoryview object",
+    ),
+    argument(
+        "Failure::Length",
+        lambda at: at.lib.sum(b"seven b", 1),
+        "sum() argument 1 'numbers' (const int *) must be a whole number of items of 4 bytes; "
+        "this bytes has 7 bytes",
+    ),
+    argument(
         "Failure::ItemSize",
         lambda at: at.lib.sum(array.array("d", [1.0]), 1),
         "sum() argument 1 'numbers' (const int *) must be a buffer of items of that type; "
@@ -829,9 +848,9 @@ TABLE = [
     argument("ref", lambda at: at.lib.ref("int", "5"), "the value (int) must be an int, not str"),
     # Names of the module.
     skipped(
-        "table",
-        line_of("table[2]"),
-        "it is static: its value is in the header, where only that of a const number or text is read",
+        "counter",
+        line_of("counter = 1"),
+        "it is static: its value is in the header, where each file that includes it has its own, the library too",
     ),
     Bad(
         "assigned",
@@ -1142,7 +1161,46 @@ TABLE = [
         lambda at: at.lib.own(at.lib.own(at.lib.box_new(), id), id),
         "own(): this pointer is owned already; disown() it first",
     ),
-    Bad("cast", lambda at: at.lib.cast(0, "int"), TypeError, "cast() makes pointers, and 'int' is none"),
+    Bad(
+        "cast",
+        lambda at: at.lib.cast([0], "int[1]"),
+        TypeError,
+        "cast() makes pointers, numbers and records, and 'int[1]' is none",
+    ),
+    argument("cast", lambda at: at.lib.cast("5", "int"), "the value (int) must be an int, not str"),
+    argument(
+        "cast",
+        lambda at: at.lib.cast(b"text", "char *"),
+        "cast() takes a Pointer, a Ref, a Record, an Array, a callback, an int or None, not bytes",
+    ),
+    argument(
+        "sizeof",
+        lambda at: at.lib.sizeof(at.lib.box_new()),
+        "sizeof() takes a type, a Ref, a Record or an Array, not Pointer",
+    ),
+    argument(
+        "buffer",
+        lambda at: at.lib.buffer(b"text"),
+        "buffer() takes a Pointer, a Ref, a Record or an Array, not bytes",
+    ),
+    Bad(
+        "index",
+        lambda at: at.lib.new("int[4]")[2**70],
+        IndexError,
+        "index 1180591620717411303424 is out of range for 'int [4]'",
+    ),
+    Bad(
+        "record",
+        lambda at: at.lib.both[0],
+        TypeError,
+        "a field of 'struct pair' is asked for by its name, not by int",
+    ),
+    Bad(
+        "record",
+        lambda at: list(at.lib.both),
+        TypeError,
+        "a 'struct pair' has fields with names, which cannot be iterated over",
+    ),
     Bad("sizeof", lambda at: at.lib.sizeof("struct box"), TypeError, "'struct box' has no size"),
     Bad(
         "buffer",

@@ -83,6 +83,17 @@ def test_an_array_without_a_length_takes_that_of_its_value(lib):
     assert len(lib.new("struct point[]", [(1, 2), (3, 4)])) == 2
 
 
+def test_bytes_of_any_kind_fill_the_rest_of_an_array_with_zeros(lib):
+    shape = lib.new("struct shape")
+    for value in (b"x", "x", bytearray(b"x"), memoryview(b"x"), memoryview(b"x.")[::2]):
+        shape.tag = b"long"
+        shape.tag = value
+        assert shape.tag == b"x"
+    shape.tag = b"long"
+    shape.tag = [b"L"]
+    assert shape.tag == b"Long"
+
+
 def test_const_is_initialised_once(lib):
     fixed = lib.new("struct fixed", id=5, value=6)
     fixed.value = 7
@@ -156,7 +167,16 @@ def test_what_does_not_fit_is_told_with_its_path(lib):
             OverflowError,
             "struct shape.filled: 2 does not fit a bit-field of 1 bits: it takes 0 to 1",
         ),
-        (lambda: new("int[]", 5), TypeError, "object of type 'int' has no len()"),
+        (
+            lambda: new("int[]", 5),
+            pythy.ArgumentError,
+            "an array without a length takes that of its value, and int has none",
+        ),
+        (
+            lambda: new("struct shape", tag="a\0b"),
+            pythy.ArgumentError,
+            "struct shape.tag must not be a str with a NUL character inside: C would see the text end there",
+        ),
     ]:
         with pytest.raises(exception) as caught:
             wrong()

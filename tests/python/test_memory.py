@@ -3,10 +3,12 @@
 import array
 import copy
 import gc
+import itertools
 import random
 import re
 import resource
 import weakref
+from dataclasses import dataclass, field
 
 import pytest
 import pythy
@@ -286,6 +288,12 @@ def test_records_are_equal_to_themselves_alone(lib):
     assert point != lib.new("struct point", x=1)
 
 
+def test_text_of_more_bytes_than_there_is_memory_is_refused(lib):
+    pointer = lib.cast(lib.new("int"), f"char (*)[{2**62}]")
+    with pytest.raises(MemoryError, match=f"^no memory for {2**62} bytes of a 'char"):
+        pointer[0]
+
+
 def test_the_highest_address_is_minus_one(lib):
     assert int(lib.cast(-1, "void *")) == 2**64 - 1
 
@@ -428,6 +436,111 @@ def test_unions_by_value_agree_with_the_c_compiler(interface):
         assert result.second == (b"A" if b == "char" else 65), (a, b)
 
 
+WHOLE = {
+    "signed char": (-(2**7), 2**7 - 1),
+    "unsigned short": (0, 2**16 - 1),
+    "int": (-(2**31), 2**31 - 1),
+    "unsigned": (0, 2**32 - 1),
+    "long": (-(2**63), 2**63 - 1),
+    "unsigned long long": (0, 2**64 - 1),
+}
+
+
+@dataclass
+class Corpus:
+    """Random records with all that may be in them, and the leaves of each: path, least and greatest value."""
+
+    random: random.Random
+    names: itertools.count = field(default_factory=itertools.count)
+
+    def member(self, keyword, depth):
+        name = f"m{next(self.names)}"
+        kind = self.random.choice(("bits", "bits", "scalar", "array", "record", "anonymous"))
+        scalar = self.random.choice(list(WHOLE))
+        least, most = WHOLE[scalar]
+        if kind == "bits":
+            width = self.random.randrange(1, most.bit_length() + (least < 0) + 1)
+            signed = least < 0
+            bounds = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
+            return f"{scalar} {name} : {width};", [(name, *bounds)]
+        if kind in ("record", "anonymous") and depth < 2:
+            inner = self.random.choice(("struct", "union")) if kind == "record" else "struct"
+            attribute = self.random.choice(("", "__attribute__((packed))"))
+            text, leaves = self.members(inner, depth + 1)
+            if kind == "anonymous":
+                return f"struct {attribute} {{ {text} }};", leaves
+            return f"{inner} {attribute} {{ {text} }} {name};", [(f"{name}.{p}", *b) for p, *b in leaves]
+        if kind == "array":
+            count = self.random.randrange(1, 4)
+            return f"{scalar} {name}[{count}];", [(f"{name}[{i}]", least, most) for i in range(count)]
+        if keyword == "struct" and depth == 0 and self.random.random() < 0.5:
+            # Not in unions, where it might be no number.
+            scalar, least, most = self.random.choice(("float", "double")), -1000, 1000
+        return f"{scalar} {name};", [(name, least, most)]
+
+    def members(self, keyword, depth=0):
+        made = [self.member(keyword, depth) for _ in range(self.random.randrange(1, 5))]
+        return " ".join(text for text, _ in made), [leaf for _, leaves in made for leaf in leaves]
+
+
+def leaf_of(record, path):
+    """What holds the leaf, and the name or index that it has there."""
+    *way, last = re.findall(r"\w+", path)
+    for step in way:
+        record = record[int(step)] if step.isdigit() else getattr(record, step)
+    return record, last
+
+
+def read_leaf(record, path):
+    holder, last = leaf_of(record, path)
+    return holder[int(last)] if last.isdigit() else getattr(holder, last)
+
+
+def write_leaf(record, path, value):
+    holder, last = leaf_of(record, path)
+    if last.isdigit():
+        holder[int(last)] = value
+    else:
+        setattr(holder, last, value)
+
+
+@pytest.mark.one_python
+def test_random_records_agree_with_the_c_compiler_to_the_last_bit(interface):
+    """Bit-fields, nested, packed, aligned and anonymous members, by pointer and by value."""
+    corpus = Corpus(random.Random(11))
+    header, source, records = [], [], []
+    for k in range(60):
+        keyword = corpus.random.choice(("struct", "struct", "struct", "union"))
+        attribute = corpus.random.choice(("", "", "__attribute__((packed))", "__attribute__((aligned(16)))"))
+        text, leaves = corpus.members(keyword)
+        header.append(f"typedef {keyword} {attribute} {{ {text} }} r{k};")
+        before = "".join(f"{corpus.random.choice(('int', 'double'))} b{i}, " for i in range(k % 9))
+        copy_body = f"return end == 7 ? r : (r{k}){{0}};"
+        functions = [(f"r{k} copy{k}({before}r{k} r, int end)", copy_body)]
+        for i, (path, _, most) in enumerate(leaves):
+            c = "double" if most == 1000 else "unsigned long long" if most == 2**64 - 1 else "long long"
+            functions.append((f"{c} get{k}_{i}(const r{k} *r)", f"return r->{path};"))
+            functions.append((f"void set{k}_{i}(r{k} *r, {c} v)", f"r->{path} = v;"))
+        header.extend(f"{prototype};" for prototype, _ in functions)
+        source.extend(f"{prototype} {{ {body} }}" for prototype, body in functions)
+        records.append((k, k % 9, leaves))
+    lib = interface("\n".join(header), "\n".join(source))
+    assert sum(len(leaves) for _, _, leaves in records) > 200
+    for k, others, leaves in records:
+        whole = lib.new(f"r{k}")
+        for i, (path, least, most) in enumerate(leaves):
+            for value in (least, most, corpus.random.randint(least, most)):
+                write_leaf(whole, path, value)
+                assert getattr(lib, f"get{k}_{i}")(whole) == value, (k, path)
+                fresh = lib.new(f"r{k}")
+                getattr(lib, f"set{k}_{i}")(fresh, value)
+                assert read_leaf(fresh, path) == value, (k, path)
+        returned = getattr(lib, f"copy{k}")(*[0] * others, whole, 7)
+        for i, (path, _, _) in enumerate(leaves):
+            value = getattr(lib, f"get{k}_{i}")(whole)
+            assert read_leaf(returned, path) == value, (k, path)
+
+
 def test_wide_numbers_are_floats_and_complex_numbers(interface):
     numpy = pytest.importorskip("numpy", reason="numpy is not installed")
     lib = interface(
@@ -506,7 +619,7 @@ def test_buffers_serve_for_pointers_to_arrays(interface):
     matrix = numpy.ones((2, 3))
     lib.clear(matrix, 2)
     assert matrix.tolist() == [[0, 1, 1], [0, 1, 1]]
-    with pytest.raises(pythy.ArgumentError, match="this array has items of 8 bytes"):
+    with pytest.raises(pythy.ArgumentError, match="number of items of 16 bytes; this array has 24 bytes"):
         lib.sum(array.array("d", [1, 2, 3]), 1)
 
 
@@ -529,6 +642,78 @@ def test_variable_arguments_are_promoted_as_c_promotes_them(interface):
     floats = [i + 0.5 for i in range(9)]
     count = lib.format(out, 100, "%d %s %.2f %ld %c" + " %g" * 9, 5, b"text", 1.5, 2**40, 65, *floats)
     assert bytes(out[:count]) == b"5 text 1.50 1099511627776 A 0.5 1.5 2.5 3.5 4.5 5.5 6.5 7.5 8.5"
+
+
+VARIADIC = """
+    struct pair { double real; long whole; };
+    struct large { int items[9]; };
+    int format(char *out, unsigned long size, const char *format, ...);
+    double sum(const char *kinds, ...);
+"""
+VARIADIC_SOURCE = """
+    #include <complex.h>
+    #include <stdarg.h>
+    #include <stdio.h>
+    int format(char *out, unsigned long size, const char *format, ...) {
+        va_list list;
+        va_start(list, format);
+        int count = vsnprintf(out, size, format, list);
+        va_end(list);
+        return count;
+    }
+    double sum(const char *kinds, ...) {
+        va_list list;
+        va_start(list, kinds);
+        double sum = 0;
+        for (; *kinds; kinds++) {
+            if (*kinds == 'i') sum += va_arg(list, int);
+            if (*kinds == 'd') sum += va_arg(list, double);
+            if (*kinds == 'L') sum += va_arg(list, long double);
+            if (*kinds == 'z') {
+                double complex z = va_arg(list, double complex);
+                sum += creal(z) * cimag(z);
+            }
+            if (*kinds == 'p') { struct pair p = va_arg(list, struct pair); sum += p.real + p.whole; }
+            if (*kinds == 'l') sum += va_arg(list, struct large).items[8];
+        }
+        va_end(list);
+        return sum;
+    }
+"""
+
+
+def test_a_cast_gives_a_variable_argument_any_type(interface):
+    lib = interface(VARIADIC, VARIADIC_SOURCE)
+    out = bytearray(100)
+    typed = [(1.5, "long double"), (2.5, "float"), (b"a", "char"), (-3, "short")]
+    numbers = [lib.cast(value, name) for value, name in typed]
+    count = lib.format(out, 100, "%Lg %g %c %d", *numbers)
+    assert bytes(out[:count]) == b"1.5 2.5 a -3"
+    kinds = {
+        "i": lib.cast(5, "int"),
+        "d": lib.cast(0.5, "float"),
+        "L": lib.cast(0.25, "long double"),
+        "z": lib.cast(2 + 3j, "double _Complex"),
+        "p": lib.cast(lib.pair(real=0.125, whole=7), "struct pair"),
+        "l": lib.cast({"items": range(9)}, lib.large),
+    }
+    worth = {"i": 5, "d": 0.5, "L": 0.25, "z": 6, "p": 7.125, "l": 8}
+    generator = random.Random(3)
+    for _ in range(50):
+        kind = "".join(generator.choices("iidLzpl", k=generator.randrange(20)))
+        added = lib.sum(kind, *(kinds[letter] for letter in kind))
+        assert added == sum(worth[letter] for letter in kind), kind
+    assert (repr(numbers[0]), numbers[1].value) == ("<pythy.Value 'long double' 1.5>", 2.5)
+
+
+def test_numbers_of_numpys_are_numbers_among_variable_arguments(interface):
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    lib = interface(VARIADIC, VARIADIC_SOURCE)
+    arguments = (numpy.int32(-4), numpy.float32(1.5), numpy.float64(0.25), numpy.uint8(200))
+    assert lib.sum("iddi", *arguments) == 197.75
+    out, end = bytearray(100), numpy.zeros(1, dtype=numpy.int32)
+    lib.format(out, 100, "four%n", end)
+    assert end.tolist() == [4]
 
 
 def grown(work, rounds=100_000):

@@ -168,6 +168,20 @@ def test_keywords_have_an_underscore(lib):
     lib.class_ = 4
 
 
+def test_enumerators_that_enum_keeps_for_itself_have_an_underscore(interface):
+    lib = interface(
+        "enum e { mro = 1, _name_, __x__, _e__y, _, __, _z, name, value, real }; enum e same(enum e e);",
+        "enum e same(enum e e) { return e; }",
+    )
+    names = ["mro_", "_name__", "__x___", "_e__y__", "_", "__", "_z", "name", "value", "real"]
+    assert [member.name for member in lib.e] == names
+    assert [member.value for member in lib.e] == list(range(1, 11))
+    assert lib.mro is lib.e.mro_
+    assert lib.same(2) is lib._name_ is lib.e._name__
+    assert lib.same(4) is lib._e__y
+    assert [name for name in dir(lib) if not hasattr(lib, name)] == []
+
+
 def test_a_variable_that_the_library_lacks_is_named_with_the_reason(lib):
     assert "absent" not in dir(lib)
     with pytest.raises(pythy.SymbolError, match="'absent' is declared, but it is not exported by"):

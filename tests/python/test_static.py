@@ -128,7 +128,7 @@ def test_what_the_library_exports_is_taken_from_there(lib):
 
 def test_one_that_cannot_be_had_does_not_take_the_others_along(lib):
     cc = shutil.which("cc")
-    begin = f"it is static: its code is in the header, and '{cc}' makes no function of it: "
+    begin = f"it is static: its code is in the header, and '{cc}' cannot compile it: "
     assert reason(lib, "calls_nowhere") == begin + "undefined symbol: defined_nowhere"
     assert reason(lib, "bodiless") == begin + "undefined symbol: bodiless"
     assert reason(lib, "takes_vector").startswith("it takes ")
@@ -148,6 +148,84 @@ def test_after_close_they_are_gone_too(directory):
     lib.close()
     with pytest.raises(pythy.Error, match=r"^twice\(\) was called after its interface was closed$"):
         twice(1)
+
+
+TABLES = """
+    struct colour { const char *name; unsigned char red, green, blue; };
+    typedef int (*operation)(int a, int b);
+    int add(int a, int b);
+    /** Small primes. */
+    static const int primes[] = {2, 3, 5, 7};
+    static const double grid[2][2] = {{1, 2}, {3, 4}};
+    static const char *const days[] = {"Mon", "Tue"};
+    static const char *months[] = {"Jan", "Feb", "Mar"};
+    static const struct colour colours[] = {{"red", 255, 0, 0}, {"blue", 0, 0, 255}};
+    static const struct colour black = {"black"};
+    static const operation operations[] = {add};
+    static const unsigned char bytes[4] = {1, 2};
+    static int counter = 3;
+    static const int limit = 9;
+    static inline int prime(int index) { return primes[index]; }
+"""
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory, cc, both_backends):
+    directory = tmp_path_factory.mktemp("tables")
+    build_apart(directory, TABLES, "int add(int a, int b) { return a + b; }", cc)
+    return pythy.create_interface(directory / "code.h", directory / "code.so")
+
+
+def test_tables_are_attributes(tables):
+    assert tables.primes[:] == [2, 3, 5, 7]
+    assert [row[:] for row in tables.grid] == [[1.0, 2.0], [3.0, 4.0]]
+    assert (tables.days[:], tables.months[:]) == ([b"Mon", b"Tue"], [b"Jan", b"Feb", b"Mar"])
+    assert [(c.name, c.red, c.blue) for c in tables.colours] == [(b"red", 255, 0), (b"blue", 0, 255)]
+    assert (tables.black.name, tables.black.green) == (b"black", 0)
+    assert tables.operations[0](2, 3) == 5
+    assert bytes(tables.buffer(tables.bytes)) == b"\1\2\0\0"
+    assert (tables.limit, tables.prime(3), "primes" in dir(tables)) == (9, 7, True)
+
+
+def test_tables_cannot_be_written(tables):
+    for write in (
+        lambda: tables.primes.__setitem__(0, 1),
+        lambda: setattr(tables, "primes", [1]),
+        lambda: setattr(tables.black, "red", 1),
+    ):
+        with pytest.raises(pythy.ArgumentError, match="const"):
+            write()
+    assert tables.buffer(tables.primes).readonly
+
+
+def test_a_static_variable_is_no_table(tables):
+    assert reason(tables, "counter") == (
+        "it is static: its value is in the header, "
+        "where each file that includes it has its own, the library too"
+    )
+
+
+def test_a_table_in_a_header_that_was_not_given_or_without_a_compiler_is_told(tmp_path, cc, natively):
+    header = '#include "other.h"\nint add(int a, int b);\nstatic const int here[] = {1};\n'
+    build_apart(tmp_path, header, ADD, cc)
+    (tmp_path / "other.h").write_text("static const int table[] = {1};\n")
+    script = """
+        import pythy
+
+        lib = pythy.create_interface("code.h", "./code.so")
+        for name in ("table", "here"):
+            try:
+                getattr(lib, name)
+            except pythy.SymbolError as error:
+                print(error)
+    """
+    run = natively(script, directory=tmp_path, env={"PATH": "", "CC": ""})
+    assert run.stdout == (
+        "other.h:1: 'table' is declared, but it is static: its value is in the header, "
+        "which was not given; give this one too to have a table in it compiled\n"
+        "code.h:3: 'here' is declared, but it is static: its value is in the header, "
+        "and no C compiler (cc, gcc, clang) was found to compile it\n"
+    )
 
 
 SIMPLE = """
@@ -201,7 +279,7 @@ def test_a_compiler_that_refuses_is_quoted(simple, natively):
     run = natively(ASK, directory=simple, env={"CC": compiler})
     assert run.stdout == (
         "3\ncode.h:3: 'twice' is declared, but it is static: its code is in the header, "
-        f"and '{compiler}' makes no function of it: code.h:3:1: error: made up\n"
+        f"and '{compiler}' cannot compile it: code.h:3:1: error: made up\n"
     )
 
 
@@ -276,7 +354,7 @@ def test_two_libraries_of_one_name_are_not_mixed_up(tmp_path, cc, natively):
         try:
             two.twice(0)
         except pythy.SymbolError as error:
-            print(str(error).split("of it: ")[1])
+            print(str(error).split("compile it: ")[1])
     """
     run = natively(script, directory=tmp_path)
     assert run.stdout == (

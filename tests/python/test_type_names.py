@@ -63,6 +63,11 @@ def lib(interface):
         ("compare[2]", 16),
         ("struct point volatile", 8),
         ("int(*)(int v[], char *restrict s, ...)", 8),
+        ("char[010]", 8),
+        ("char[0x1F]", 31),
+        ("char[0B11]", 3),
+        ("char[12UL]", 12),
+        ("char[0]", 0),
     ],
 )
 def test_sizes(lib, name, size):
@@ -139,6 +144,7 @@ def test_the_buffer_of_const_memory_is_read_only(lib):
         ("quux", "'quux' is not a type of code.h"),
         ("int (*)(int", "'int (*)(int' is no C type: ',' or ')' expected at its end"),
         ("int [x]", "'int [x]' is no C type: a length or ']' expected at column 6, not 'x'"),
+        ("int [08]", "'int [08]' is no C type: a length or ']' expected at column 6, not '08'"),
         ("compare_function[2]", "'compare_function[2]' is no C type: there is no array of functions"),
     ],
 )
