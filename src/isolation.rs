@@ -28,6 +28,8 @@ struct Stream {
     client: Option<Client>,
     tables: Tables,
     observed: Vec<Observed>,
+    /// How much of that was there when a place was marked last: sums of what came before do not grow.
+    marked: usize,
     /// Valgrind's error count when its records were last read.
     counted: u64,
     /// The first call since the last leak check.
@@ -214,8 +216,9 @@ impl Isolation {
         let seen = if entered.frequent { Seen::Among(entered.call) } else { Seen::During(entered.call) };
         let origin = self.journal.origin_id(entered.call);
         let stream = &mut self.streams[entered.stream];
+        let summed = entered.frequent && stream.observed.len() > stream.marked;
         if let (true, Some(Observed { evidence: Evidence::Counted(sum), seen: Seen::Among(last) })) =
-            (entered.frequent, stream.observed.last_mut())
+            (summed, stream.observed.last_mut())
             && self.journal.origin_id(*last) == origin
         {
             *sum += count;
@@ -236,6 +239,7 @@ impl Isolation {
             counted: client.first_count()?,
             client: Some(client.clone()),
             observed: Vec::new(),
+            marked: 0,
             unchecked: None,
             latest: 0,
             open: 0,
@@ -292,9 +296,12 @@ impl Isolation {
     }
 
     /// A place from which a later report may start, without looking for leaks.
-    pub fn here(&self) -> Mark {
-        let observed = self.streams.iter().map(|stream| stream.observed.len()).collect();
-        Mark { observed, first: self.journal.last() + 1 }
+    pub fn here(&mut self) -> Mark {
+        let mark = |stream: &mut Stream| {
+            stream.marked = stream.observed.len();
+            stream.marked
+        };
+        Mark { observed: self.streams.iter_mut().map(mark).collect(), first: self.journal.last() + 1 }
     }
 
     /// A place from which a later report may start; what is lost before it is found before it.

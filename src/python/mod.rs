@@ -25,6 +25,7 @@ mod interface;
 mod isolated;
 mod mirror;
 mod names;
+mod outline;
 mod place;
 mod plan;
 mod pointer;
@@ -73,6 +74,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(errno::errno, module)?)?;
     module.add_function(wrap_pyfunction!(errno::set_errno, module)?)?;
     module.add_function(wrap_pyfunction!(describe::describe, module)?)?;
+    module.add_function(wrap_pyfunction!(outline::parameters, module)?)?;
+    module.add_function(wrap_pyfunction!(outline::outline, module)?)?;
+    module.add_function(wrap_pyfunction!(outline::make, module)?)?;
     module.add_function(wrap_pyfunction!(report::memory_report, module)?)?;
     module.add_function(wrap_pyfunction!(report::watch, module)?)?;
     module.add_function(wrap_pyfunction!(report::raise_on_finding, module)?)?;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import pythy
-from pythy.cli.run import refusal
+from pythy.reports import refusal
 
 pytestmark = pytest.mark.one_python
 

@@ -15,16 +15,23 @@ class Phase:
     def __init__(self, test: str | None) -> None:
         _native.set_test(test)
         self.first_call = _native.calls() + 1
+        self.kept: list[dict[str, Any]] = []
+        """What was found in it before its mark."""
+        self._mark = _native.mark()
+
+    def move(self) -> None:
+        """From now on it tells of what happens from now on."""
         self._mark = _native.mark()
 
     def called(self) -> bool:
         """Whether C has been called in this phase."""
         return _native.calls() >= self.first_call
 
-    def report(self, check: bool) -> dict[str, Any] | None:
+    def report(self, check: bool, collect: bool = True) -> dict[str, Any] | None:
         """What has been found so far, after a leak check where one is due; None for nothing."""
         if check:
-            gc.collect()
+            if collect:
+                gc.collect()
             _native.check_leaks()
         report = _native.news(self._mark)
         return None if report is None else json.loads(report.json())

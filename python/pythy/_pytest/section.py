@@ -53,9 +53,9 @@ def plain(found: dict[str, Any]) -> str:
     return "\n".join(text for text, _ in found["text"])
 
 
-def found(report: pieces.Report, config: pytest.Config, item: pytest.Item, when: str) -> dict[str, Any]:
-    """What the report of a phase takes along of its findings, as JSON may have it."""
-    told = _Told(report, config, item)
+def found(report: pieces.Report, config: pytest.Config, test: str, when: str) -> dict[str, Any]:
+    """What the report of a phase of a test takes along of its findings, as JSON may have it."""
+    told = _Told(report, config, test)
     return {
         "piece": report | {"calls": [], "totals": {**report["totals"], "calls": 0}},
         "when": when,
@@ -63,10 +63,20 @@ def found(report: pieces.Report, config: pytest.Config, item: pytest.Item, when:
     }
 
 
+def place(report: pieces.Report, test: str) -> tuple[str, int]:
+    """The file and line of Python that the first finding is about; the test's file, if no call is known."""
+    finding = report["findings"][0]
+    call = finding["call"] or finding["allocated_by"]
+    if call is None:
+        return _file(test), 1
+    site = report["call_sites"][call["call_site"] - 1]
+    return site["file"], site["line"]
+
+
 class _Told:
-    def __init__(self, report: pieces.Report, config: pytest.Config, item: pytest.Item) -> None:
+    def __init__(self, report: pieces.Report, config: pytest.Config, test: str) -> None:
         self.report = report
-        self.item = item
+        self.test = test
         self.directory = str(config.invocation_params.dir)
         self.with_source = config.option.tbstyle in ("auto", "long")
 
@@ -86,7 +96,7 @@ class _Told:
         """The Python line that a finding is shown at."""
         call = finding["call"] or finding["allocated_by"]
         if call is None:
-            return self.path(str(self.item.path)), 0
+            return _file(self.test), 0
         site = self.site(call)
         return self.path(site["file"]), site["line"]
 
@@ -129,7 +139,7 @@ class _Told:
     def where(self, call: dict[str, Any], finding: dict[str, Any]) -> list[str]:
         """Python's line, the arguments where they are known, the header's line."""
         site, declaration = self.site(call), self.declaration(call)
-        by = f" [{call['test']}]" if call["test"] not in (None, self.item.nodeid) else ""
+        by = f" [{call['test']}]" if call["test"] not in (None, self.test) else ""
         lines = [f"{self.path(site['file'])}:{site['line']}: in {site['function']}{by}"]
         if call["arguments"]:
             lines.append(f"    {declaration['name']}({', '.join(call['arguments'])})")
@@ -190,6 +200,11 @@ class _Told:
 
     def declaration(self, call: dict[str, Any]) -> dict[str, Any]:
         return self.report["declarations"][call["declaration"] - 1]
+
+
+def _file(test: str) -> str:
+    """The file of a test, by the test's id."""
+    return test.partition("::")[0]
 
 
 def _title(finding: dict[str, Any]) -> str:
