@@ -1,6 +1,7 @@
 //! The pipeline where C code runs in workers: calls are entered in one journal for all of them, each worker's
 //! evidence is read as its calls end, and a report joins them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::attribution::{self, Category, Evidence, Finding, Observed, Seen, Tables};
@@ -92,6 +93,14 @@ pub struct Entered {
 
 static ISOLATION: OnceLock<Mutex<Isolation>> = OnceLock::new();
 
+/// Whether each call is told by itself, however often its origin errs.
+static APART: AtomicBool = AtomicBool::new(false);
+
+/// Has each call told by itself from now on, however often its origin errs, or no longer.
+pub fn tell_apart(enabled: bool) {
+    APART.store(enabled, Ordering::Relaxed);
+}
+
 /// What is known of workers, from the first interface that has one.
 pub fn begin() -> MutexGuard<'static, Isolation> {
     ISOLATION.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
@@ -143,7 +152,8 @@ impl Isolation {
         }
         let origin = self.journal.add_origin(origin);
         let call = self.journal.begin(origin);
-        let shared = self.journal.frequent(call).map(u64::from).filter(|index| *index < Slots::SHARED);
+        let frequent = self.journal.frequent(call).filter(|_| !APART.load(Ordering::Relaxed));
+        let shared = frequent.map(u64::from).filter(|index| *index < Slots::SHARED);
         let stream = &mut self.streams[index];
         stream.open += 1;
         stream.unchecked.get_or_insert(call);

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import pythy
 
 pytestmark = [
     pytest.mark.one_python,
@@ -36,14 +35,15 @@ def found(report, directory):
         site = report["call_sites"][call["call_site"] - 1]
         # The header is named as the suite names it.
         assert (site["file"], declaration["file"]) == (str(directory / "test_planted.py"), "planted.h")
-        assert finding["basis"] == "call"
+        # Beyond 100 errors, its own and the interpreter's, Valgrind's text log tells an error in one place of
+        # C once, whatever calls it comes from: of the others the call is known, and what they are by the first.
+        assert finding["basis"] == "call" or finding["category"] == "error"
         yield finding["kind"], call["test"], site["line"], declaration["name"], declaration["line"]
 
 
 VALGRIND = ("valgrind", "--num-callers=40", "--log-file=valgrind.log")
 
 
-STARTING = f"pythy: starting pytest under Valgrind {pythy.valgrind_version()} ..."
 AGAIN = "pythy: running 5 leaking tests once more, with checks after calls"
 TWO = "pythy: starting 2 workers under Valgrind ..."
 XDIST = ("-p", "xdist", "-n", "2")
@@ -55,10 +55,9 @@ XDIST = ("-p", "xdist", "-n", "2")
         ((), ("--pythy=isolated",), []),
         ((), ("--pythy=isolated", *XDIST), []),
         ((), ("--pythy=inprocess", *XDIST), [TWO]),
-        ((), ("--pythy=inprocess",), [STARTING, AGAIN]),
         (VALGRIND, (), [AGAIN]),
     ],
-    ids=["isolated", "isolated-n2", "inprocess-n2", "inprocess", "valgrind"],
+    ids=["isolated", "isolated-n2", "inprocess-n2", "valgrind"],
 )
 def test_exactly_the_planted_defects_are_found(plugin, pytester, planted, before, options, progress):
     if "-n" in options:

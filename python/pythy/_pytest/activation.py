@@ -32,20 +32,19 @@ def activate(config: pytest.Config) -> None:
 
 
 def _needs_valgrind() -> None:
-    """Without it nothing would be found, and all tests would pass."""
+    """Without it nothing would be found, and all tests would pass; below it no worker can be started."""
+    if mode.under_valgrind():
+        raise pytest.UsageError(
+            "--pythy=isolated: this pytest runs under Valgrind; start it without, or say --pythy=inprocess"
+        )
     valgrind, wrong = launch.find_valgrind()
     if valgrind is None:
         raise pytest.UsageError(f"--pythy=isolated: {wrong}")
 
 
 def _prepare(active: str, options: Options) -> None:
-    watched = _native.running_under_valgrind()
-    if active == "inprocess" and not watched:
+    if active == "inprocess" and not _native.running_under_valgrind():
         raise pytest.UsageError("--pythy=inprocess: this worker of pytest-xdist does not run under Valgrind")
-    if active == "isolated" and watched:
-        raise pytest.UsageError(
-            "--pythy=isolated: this pytest runs under Valgrind; start it without, or say --pythy=inprocess"
-        )
     # A check costs a worker next to nothing, and a Python under Valgrind much.
     usual = None if active == "isolated" else "test"
     _native.set_defaults(backend=active, leak_check=options.leak_check or usual)

@@ -54,6 +54,11 @@ def without_deadline(item: pytest.Item, slow: bool) -> None:
     function._hypothesis_internal_use_settings = changed
 
 
+def is_unusable(error: BaseException) -> bool:
+    """Whether the test has said assume() of something that is not so."""
+    return is_control(error) and type(error).__name__ == "UnsatisfiedAssumption"
+
+
 def is_control(error: BaseException) -> bool:
     """Whether Hypothesis ends the example with it, because it cannot be used."""
     return type(error).__module__.partition(".")[0] == "hypothesis"
@@ -61,7 +66,11 @@ def is_control(error: BaseException) -> bool:
 
 def raise_at(error: Exception, file: str, line: int) -> None:
     """Raise it as if by this line: Hypothesis takes failures at different lines for different ones."""
-    exec(compile("\n" * (line - 1) + "raise error", file, "exec"), {"error": error})
+    try:
+        exec(compile("\n" * (line - 1) + "raise error", file, "exec"), {"error": error})
+    finally:
+        # So does what it was raised while handling.
+        error.__context__ = None
 
 
 def attach(error: BaseException, report: dict[str, Any]) -> None:

@@ -57,8 +57,13 @@ class Runner:
         if not examples.has_examples(item):
             return (yield from self._phase(item, "call"))
         examples.without_deadline(item, slow=self.mode == "inprocess")
-        with examples.watched(item, lambda: self._example(item)):
-            return (yield from self._phase(item, "call"))
+        # An example is one of hundreds from the same line.
+        _native.tell_calls_apart(True)
+        try:
+            with examples.watched(item, lambda: self._example(item)):
+                return (yield from self._phase(item, "call"))
+        finally:
+            _native.tell_calls_apart(False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item):
@@ -153,8 +158,15 @@ class Runner:
         except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
             raise
         except BaseException as error:
-            self._keep(phase, error)
+            if not examples.is_unusable(error):
+                self._keep(phase, error)
+                raise
+            self._fail_example(item, phase)
             raise
+        self._fail_example(item, phase)
+
+    def _fail_example(self, item: pytest.Item, phase: Phase) -> None:
+        """Raises for what was found in the example."""
         # Where Python runs under Valgrind a leak check would take longer than the example.
         report = phase.report(check=self.mode == "isolated" and self.options.checks_phases(), collect=False)
         if report is None:
@@ -174,7 +186,8 @@ class Runner:
             return
         phase.move()
         if examples.is_control(error):
-            phase.kept.append(report)
+            # One will do of those that Hypothesis cannot go on with.
+            phase.kept = phase.kept or [report]
         else:
             examples.attach(error, report)
 

@@ -36,7 +36,8 @@ class Workers:
         if config.option.verbose >= 0:
             terminal = config.pluginmanager.get_plugin("terminalreporter")
             if terminal is not None:
-                terminal.write_line(f"pythy: starting {len(specs)} workers under Valgrind ...")
+                what = "a worker" if len(specs) == 1 else f"{len(specs)} workers"
+                terminal.write_line(f"pythy: starting {what} under Valgrind ...")
         self.directory = Path(tempfile.mkdtemp(prefix="pythy-"))
         for number, spec in enumerate(specs):
             if spec.popen and not spec.python:
