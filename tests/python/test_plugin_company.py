@@ -243,6 +243,13 @@ def test_odd_ids_selection_and_the_failed_ones_again(plugin, pytester, monkeypat
         "--pythy=isolated", "-k", "tab or method or good", "-rA", "--tb=line", "-p", "cacheprovider"
     )
     selected.assert_outcomes(passed=1, failed=2)
+    start = next(n for n, line in enumerate(selected.outlines) if line.strip("= ") == "FAILURES")
+    assert selected.outlines[start + 1 : start + 5] == [
+        "M       InvalidWrite: Invalid write of size 1",
+        "test_ids.py:10: InvalidWrite: Invalid write of size 1",
+        "M       Leak_DefinitelyLost: 3 bytes in 1 block is definitely lost",
+        "test_ids.py:14: Leak_DefinitelyLost: 3 bytes in 1 block is definitely lost",
+    ]
     assert [line for line in selected.outlines if line.startswith("MEMORY")] == [
         "MEMORY test_ids.py::test_odd[tab\\there] - InvalidWrite: Invalid write of size 1",
         "MEMORY test_ids.py::TestUnit::test_method - Leak_DefinitelyLost: 3 bytes in 1 block is definitely "

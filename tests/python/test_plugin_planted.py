@@ -35,8 +35,8 @@ def found(report, directory):
         site = report["call_sites"][call["call_site"] - 1]
         # The header is named as the suite names it.
         assert (site["file"], declaration["file"]) == (str(directory / "test_planted.py"), "planted.h")
-        # Beyond 100 errors, its own and the interpreter's, Valgrind's text log tells an error in one place of
-        # C once, whatever calls it comes from: of the others the call is known, and what they are by the first.
+        # Beyond 100 errors, its own and the interpreter's, Valgrind's text log tells an error in one place
+        # of C once, whatever calls it comes from: of the others the call is known, the rest by the first.
         assert finding["basis"] == "call" or finding["category"] == "error"
         yield finding["kind"], call["test"], site["line"], declaration["name"], declaration["line"]
 

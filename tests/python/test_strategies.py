@@ -12,6 +12,8 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from pythy.testing import strategies  # noqa: E402
 
+pytestmark = pytest.mark.one_python
+
 HEADER = """
     #include <stddef.h>
     #include <complex.h>

@@ -78,7 +78,7 @@ class _Told:
         self.report = report
         self.test = test
         self.directory = str(config.invocation_params.dir)
-        self.with_source = config.option.tbstyle in ("auto", "long")
+        self.style = config.option.tbstyle
 
     def parts(self) -> dict[str, Any]:
         """The text, its lines for summaries, and the message of the whole."""
@@ -89,7 +89,8 @@ class _Told:
         message = f"{_title(findings[0])}{more}" if findings else ""
         text: list[Line] = []
         for finding in findings:
-            text += [("", ""), *self.lines(finding)]
+            # pytest adds the place.
+            text += [self.title(finding)] if self.style == "line" else [("", ""), *self.lines(finding)]
         return {"text": text, "headlines": headlines, "message": message, "crash": [path, line, message]}
 
     def place(self, finding: dict[str, Any]) -> tuple[str, int]:
@@ -114,14 +115,18 @@ class _Told:
         lines: list[Line] = []
         if call is not None:
             lines += self.source(call)
-        count = f" ({finding['count']} times)" if finding["count"] > 1 else ""
-        lines += [(f"M       {_title(finding)}{count}", "mark"), ("", "")]
+        lines += [self.title(finding), ("", "")]
         if call is not None:
             lines += [(text, "") for text in self.where(call, finding)]
         lines += [(text, "") for text in self.stacks(finding, call)]
         if finding["category"] == "leak":
             lines += [(text, "") for text in self.lost(finding)]
         return lines
+
+    def title(self, finding: dict[str, Any]) -> Line:
+        """The line that is marked."""
+        count = f" ({finding['count']} times)" if finding["count"] > 1 else ""
+        return f"M       {_title(finding)}{count}", "mark"
 
     def source(self, call: dict[str, Any]) -> list[Line]:
         """The lines of the Python function up to the call, which is marked."""
@@ -130,7 +135,7 @@ class _Told:
         if not last:
             return []
         first = site["line"]
-        if self.with_source:
+        if self.style in ("auto", "long"):
             first = max(_start(site["file"], site["line"]), first - CONTEXT)
         lines = [linecache.getline(site["file"], number).rstrip() for number in range(first, site["line"])]
         shown = [(f"    {line}" if line else "", "source") for line in lines]
