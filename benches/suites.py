@@ -2,9 +2,10 @@
 
     python benches/suites.py
 
-Beside each way's seconds (one run of the whole of pytest) is what it tells. pytest-valgrind 0.2.0, which
-works with pytest 9, knows nothing of foreign calls: its suite calls by ctypes. Its best options are a leak
-check per test of definite losses only, and Valgrind's log, which it shows; its manual asks for
+Beside each way's seconds, on the clock and of processor time, for one run of the whole of pytest, is what it
+tells; where others use the machine, the ratios of processor time are the ones to look at. pytest-valgrind
+0.2.0, which works with pytest 9, knows nothing of foreign calls: its suite calls by ctypes. Its best options
+are a leak check per test of definite losses only, and Valgrind's log, which it shows; its manual asks for
 PYTHONMALLOC=malloc, with which CPython 3.11.7 has errors of its own in every test. All ways have those
 plugins of pytest only that they need.
 """
@@ -13,10 +14,12 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import planted
@@ -33,7 +36,6 @@ WAYS = {
     "no Valgrind, pythy": ("pythy", "pymalloc", [], []),
     "no Valgrind, ctypes": ("ctypes", "pymalloc", [], []),
     "pytest-valgrind 0.2.0": ("ctypes", "pymalloc", [*VALGRIND, *DEFINITE], THEIRS),
-    "pytest-valgrind 0.2.0, PYTHONMALLOC=malloc": ("ctypes", "malloc", [*VALGRIND, *DEFINITE], THEIRS),
     "pytest --pythy=isolated": ("pythy", "pymalloc", [], [*OURS, "--pythy=isolated"]),
     "pytest --pythy=isolated -n 2": ("pythy", "pymalloc", [], [*OURS, "--pythy=isolated", *XDIST]),
     "pytest --pythy=inprocess": ("pythy", "pymalloc", [], [*OURS, "--pythy=inprocess"]),
@@ -44,12 +46,22 @@ WAYS = {
         [*VALGRIND, "--num-callers=40"],
         OURS,
     ),
+    "pytest-valgrind 0.2.0, PYTHONMALLOC=malloc": ("ctypes", "malloc", [*VALGRIND, *DEFINITE], THEIRS),
 }
 BASE = "pytest-valgrind 0.2.0"
 
 
-def measure(binding: str, allocator: str, valgrind: list[str], words: list[str]) -> tuple[float, str]:
-    """Seconds, and what was told."""
+@dataclass(frozen=True)
+class Measured:
+    """What one run took, and what it told."""
+
+    seconds: float
+    processor: float
+    told: str
+
+
+def measure(binding: str, allocator: str, valgrind: list[str], words: list[str]) -> Measured:
+    """Run the suite once."""
     environment = {
         **os.environ,
         "PYTHONMALLOC": allocator,
@@ -61,11 +73,18 @@ def measure(binding: str, allocator: str, valgrind: list[str], words: list[str])
     with tempfile.TemporaryDirectory() as directory:
         planted.write(Path(directory), binding)
         pytest = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", *words]
-        start = time.perf_counter()
+        start, used = time.perf_counter(), processor_time()
         ran = subprocess.run(
             [*valgrind, *pytest], cwd=directory, env=environment, capture_output=True, text=True
         )
-        return time.perf_counter() - start, told(ran.stdout, ran.stderr)
+        seconds = time.perf_counter() - start
+        return Measured(seconds, processor_time() - used, told(ran.stdout, ran.stderr))
+
+
+def processor_time() -> float:
+    """What all processes have used that were started here and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def told(stdout: str, stderr: str) -> str:
@@ -81,17 +100,14 @@ def main() -> int:
     if not PLUGIN.is_dir():
         print("pytest-valgrind is not there: tools/setup.sh bench")
         return 2
-    found, seconds = {}, {}
-    print(
-        f"{planted.TESTS} tests of 20 calls, {len(planted.ERRORS)} with an error, "
-        f"{len(planted.LEAKS)} with a leak"
-    )
+    defects = f"{len(planted.ERRORS)} with an error, {len(planted.LEAKS)} with a leak"
+    print(f"{planted.TESTS} tests of 20 calls, {defects}; seconds, of which a processor's, and times as fast")
+    measured: dict[str, Measured] = {}
     for what, way in WAYS.items():
-        seconds[what], found[what] = measure(*way)
-        times = f"{seconds[BASE] / seconds[what]:5.1f} times as fast" if BASE in seconds else ""
-        print(f"  {what:44} {seconds[what]:6.1f} s  {times:20}  {found[what]}", flush=True)
-    isolated = seconds["pytest --pythy=isolated"]
-    print(f"isolated is {seconds[BASE] / isolated:.0f} times as fast as pytest-valgrind (10 are wanted)")
+        this = measured[what] = measure(*way)
+        base = measured.get(BASE)
+        ratios = f"{base.seconds / this.seconds:5.1f} {base.processor / this.processor:5.1f}" if base else ""
+        print(f"  {what:44} {this.seconds:6.1f} {this.processor:6.1f}  {ratios:11}  {this.told}", flush=True)
     return 0
 
 

@@ -13,7 +13,7 @@ from pythy._pytest import examples, fixtures, header, pieces, section
 from pythy._pytest.collector import Collector
 from pythy._pytest.markers import Allowances
 from pythy._pytest.options import Options
-from pythy._pytest.phases import Phase
+from pythy._pytest.phases import Phase, frozen
 from pythy._pytest.pinpoint import Pinpoint
 from pythy._pytest.scopes import Scopes
 
@@ -222,7 +222,9 @@ class Runner:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session):
         try:
-            result = yield
+            # Garbage is collected after each test: what is there before the first is looked at once.
+            with frozen():
+                result = yield
         except session.Failed:
             # By -x or --maxfail.
             self._pinpoint()
