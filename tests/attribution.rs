@@ -217,9 +217,9 @@ fn repeats_of_what_came_before_the_stretch_are_like_the_function_s_errors_if_all
         let found = attribute(&journal(&[10, 11, 12]), observed, 2, &tables());
         found.iter().map(|one| (one.kind.as_str().to_owned(), one.call, one.basis)).collect::<Vec<_>>()
     };
-    let like = told(&[erred(1, 9), erred(2, 9), counted(3, 1)]);
+    let like = told(&[erred(1, 9), erred(2, 9), counted(1, 3)]);
     assert_eq!(like, [("InvalidWrite".to_owned(), Some(3), Basis::Function)]);
-    let unlike = told(&[erred(1, 9), erred(2, 8), counted(3, 1)]);
+    let unlike = told(&[erred(1, 9), erred(2, 8), counted(1, 3)]);
     assert_eq!(unlike, [("Unread".to_owned(), Some(3), Basis::Call)]);
 }
 
