@@ -296,10 +296,10 @@ def describe(
     """What create_interface would make of these headers and this library, as JSON."""
 
 def parameters(function: object) -> list[tuple[str, CType[Any]]] | None:
-    """The spelling and the type of each parameter; None for what is no function of an interface."""
+    """The types of a function's parameters, each with its spelling in the header."""
 
 def outline(ctype: CType[Any]) -> dict[str, Any]:
-    """What a type is, one level of it: its ``kind``, and what there is to say of that kind."""
+    """What a type is, one level of it: `kind`, and what there is to say of that kind."""
 
 def make(ctype: CType[Any], value: Any | None = None) -> Any:
     """Zeroed C memory for a value of a type, with this value."""
