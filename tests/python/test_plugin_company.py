@@ -212,6 +212,29 @@ def test_what_is_found_in_an_example_of_hypothesis_fails_it_and_shrinks(plugin, 
     }
 
 
+def test_a_line_that_errs_in_a_loop_is_shown_once(plugin, pytester):
+    pytester.makepyfile(
+        LIBRARY
+        + """
+    def test_loop():
+        for size in range(5, 9):
+            lib.lose(size)
+        lib.lose(20)
+        """
+    )
+    ran = plugin("--pythy=isolated")
+    start = next(n for n, line in enumerate(ran.outlines) if line.startswith("M   "))
+    told = [line for line in ran.outlines[start:] if line.startswith(("M   ", "  lost", "  and", "pythy: "))]
+    assert [line.partition(" (Valgrind")[0] for line in told] == [
+        "M       Leak_DefinitelyLost: 5 bytes in 1 block is definitely lost",
+        "  lost by the same call",
+        "  and 3 more like it, by the same line",
+        "M       Leak_DefinitelyLost: 20 bytes in 1 block is definitely lost",
+        "  lost by the same call",
+        "pythy: 5 findings in 5 calls, 46 bytes leaked in 5 blocks",
+    ]
+
+
 def test_odd_ids_selection_and_the_failed_ones_again(plugin, pytester, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     pytester.makepyfile(

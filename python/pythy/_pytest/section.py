@@ -88,10 +88,22 @@ class _Told:
         path, line = self.place(findings[0]) if findings else ("", 0)
         message = f"{_title(findings[0])}{more}" if findings else ""
         text: list[Line] = []
-        for finding in findings:
+        for first, *others in self.alike(findings):
             # pytest adds the place.
-            text += [self.title(finding)] if self.style == "line" else [("", ""), *self.lines(finding)]
+            text += [self.title(first)] if self.style == "line" else [("", ""), *self.lines(first)]
+            text += [(f"  and {len(others)} more like it, by the same line", "")] if others else []
         return {"text": text, "headlines": headlines, "message": message, "crash": [path, line, message]}
+
+    def alike(self, findings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Findings of one kind that the same line of Python and the same lines of C have, as in a loop."""
+        groups: dict[Any, list[dict[str, Any]]] = {}
+        for finding in findings:
+            call = finding["call"] or finding["allocated_by"]
+            frames = finding["stacks"][0]["frames"] if finding["stacks"] else []
+            lines = tuple((frame["function"], frame["file"], frame["line"]) for frame in frames)
+            place = call and (call["call_site"], call["declaration"], call["test"])
+            groups.setdefault((finding["kind"], place, lines), []).append(finding)
+        return list(groups.values())
 
     def place(self, finding: dict[str, Any]) -> tuple[str, int]:
         """The Python line that a finding is shown at."""
