@@ -1,6 +1,7 @@
 //! The pipeline where C code runs in workers: calls are entered in one journal for all of them, each worker's
 //! evidence is read as its calls end, and a report joins them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::attribution::{self, Category, Evidence, Finding, Observed, Seen, Tables};
@@ -28,6 +29,8 @@ struct Stream {
     client: Option<Client>,
     tables: Tables,
     observed: Vec<Observed>,
+    /// How much of that was there when a place was marked last: sums of what came before do not grow.
+    marked: usize,
     /// Valgrind's error count when its records were last read.
     counted: u64,
     /// The first call since the last leak check.
@@ -90,6 +93,14 @@ pub struct Entered {
 
 static ISOLATION: OnceLock<Mutex<Isolation>> = OnceLock::new();
 
+/// Whether each call is told by itself, however often its origin errs.
+static APART: AtomicBool = AtomicBool::new(false);
+
+/// Has each call told by itself from now on, however often its origin errs, or no longer.
+pub fn tell_apart(enabled: bool) {
+    APART.store(enabled, Ordering::Relaxed);
+}
+
 /// What is known of workers, from the first interface that has one.
 pub fn begin() -> MutexGuard<'static, Isolation> {
     ISOLATION.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
@@ -141,7 +152,8 @@ impl Isolation {
         }
         let origin = self.journal.add_origin(origin);
         let call = self.journal.begin(origin);
-        let shared = self.journal.frequent(call).map(u64::from).filter(|index| *index < Slots::SHARED);
+        let frequent = self.journal.frequent(call).filter(|_| !APART.load(Ordering::Relaxed));
+        let shared = frequent.map(u64::from).filter(|index| *index < Slots::SHARED);
         let stream = &mut self.streams[index];
         stream.open += 1;
         stream.unchecked.get_or_insert(call);
@@ -214,8 +226,9 @@ impl Isolation {
         let seen = if entered.frequent { Seen::Among(entered.call) } else { Seen::During(entered.call) };
         let origin = self.journal.origin_id(entered.call);
         let stream = &mut self.streams[entered.stream];
+        let summed = entered.frequent && stream.observed.len() > stream.marked;
         if let (true, Some(Observed { evidence: Evidence::Counted(sum), seen: Seen::Among(last) })) =
-            (entered.frequent, stream.observed.last_mut())
+            (summed, stream.observed.last_mut())
             && self.journal.origin_id(*last) == origin
         {
             *sum += count;
@@ -236,6 +249,7 @@ impl Isolation {
             counted: client.first_count()?,
             client: Some(client.clone()),
             observed: Vec::new(),
+            marked: 0,
             unchecked: None,
             latest: 0,
             open: 0,
@@ -292,9 +306,12 @@ impl Isolation {
     }
 
     /// A place from which a later report may start, without looking for leaks.
-    pub fn here(&self) -> Mark {
-        let observed = self.streams.iter().map(|stream| stream.observed.len()).collect();
-        Mark { observed, first: self.journal.last() + 1 }
+    pub fn here(&mut self) -> Mark {
+        let mark = |stream: &mut Stream| {
+            stream.marked = stream.observed.len();
+            stream.marked
+        };
+        Mark { observed: self.streams.iter_mut().map(mark).collect(), first: self.journal.last() + 1 }
     }
 
     /// A place from which a later report may start; what is lost before it is found before it.

@@ -210,6 +210,20 @@ fn repeats_at_another_line_are_like_the_only_error_of_the_function() {
 }
 
 #[test]
+fn repeats_of_what_came_before_the_stretch_are_like_the_function_s_errors_if_all_are_alike() {
+    let erred =
+        |call, line| seen(error(Kind::InvalidWrite, in_call(call, &[c("fill", line)])), Seen::During(call));
+    let told = |observed: &[Observed]| {
+        let found = attribute(&journal(&[10, 11, 12]), observed, 2, &tables());
+        found.iter().map(|one| (one.kind.as_str().to_owned(), one.call, one.basis)).collect::<Vec<_>>()
+    };
+    let like = told(&[erred(1, 9), erred(2, 9), counted(1, 3)]);
+    assert_eq!(like, [("InvalidWrite".to_owned(), Some(3), Basis::Function)]);
+    let unlike = told(&[erred(1, 9), erred(2, 8), counted(1, 3)]);
+    assert_eq!(unlike, [("Unread".to_owned(), Some(3), Basis::Call)]);
+}
+
+#[test]
 fn errors_that_nobody_can_read_are_counted() {
     let found = findings(&journal(&[10, 11]), &[counted(2, 1), counted(1, 1), counted(4, 2)]);
     let seen: Vec<_> = found.iter().map(|f| (f.kind.as_str(), f.call, f.count, f.basis)).collect();

@@ -304,6 +304,15 @@ def describe(
 ) -> str:
     """What create_interface would make of these headers and this library, as JSON."""
 
+def parameters(function: object) -> list[tuple[str, CType[Any]]] | None:
+    """The types of a function's parameters, each with its spelling in the header."""
+
+def outline(ctype: CType[Any]) -> dict[str, Any]:
+    """What a type is, one level of it: `kind`, and what there is to say of that kind."""
+
+def make(ctype: CType[Any], value: Any | None = None) -> Any:
+    """Zeroed C memory for a value of a type, with this value."""
+
 def memory_report() -> Report:
     """A report about everything so far in this process. Runs a leak check."""
 
@@ -368,6 +377,9 @@ def check_leaks() -> None:
 
 def check_each_call(first: int, calls: int, losses: int) -> None:
     """Has calls from this number on followed by a leak check each."""
+
+def tell_calls_apart(enabled: bool) -> None:
+    """Has each call in a worker told by itself, however often calls from its line err."""
 
 def choose_leak_kinds(kinds: str) -> bool:
     """Says which kinds of leaks are told."""

@@ -112,6 +112,17 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
     join.findings
 }
 
+/// The first of these errors, if all are of one kind, at one place in C.
+fn only_kind<'a>(findings: &'a [Finding], indices: &[usize]) -> Option<&'a Finding> {
+    let innermost = |finding: &Finding| Some(finding.stacks.first()?.frames.first()?.ip);
+    let mut chosen = indices.iter().map(|index| &findings[*index]);
+    let first = chosen.next()?;
+    let same = |other: &Finding| {
+        (&other.kind, &other.what, innermost(other)) == (&first.kind, &first.what, innermost(first))
+    };
+    chosen.all(same).then_some(first)
+}
+
 /// How sure it is that a block is lost, from 0 on.
 fn certainty(kind: &Kind) -> u8 {
     match kind {
@@ -491,13 +502,19 @@ impl Join<'_> {
         } else {
             "repeats of errors that this function has above; Valgrind does not say of which"
         };
-        let finding = match of_this_function[..] {
-            [only] => {
+        let like = match of_this_function[..] {
+            // Beyond 100 errors Valgrind's text log does not tell errors apart whose two innermost frames are
+            // the same, whatever call they come from.
+            [] => only_kind(&self.earlier, &candidates(&self.earlier, &|other| other.0 == site.0)),
+            [only] => Some(&self.findings[only]),
+            _ => None,
+        };
+        let finding = match like.cloned() {
+            Some(like) => {
                 let occurrences = occurrences.to_vec();
-                let like = self.findings[only].clone();
                 Finding { count, occurrences, basis: Basis::Function, call: Some(call), ..like }
             }
-            _ => Finding {
+            None => Finding {
                 category: Category::Error,
                 kind: Kind::from(UNREAD),
                 what: what.to_owned(),

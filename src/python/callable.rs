@@ -6,11 +6,11 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyString, PyType};
+use pyo3::types::{PyCFunction, PyModule, PyString, PyType};
 use pyo3::{ffi, intern};
 
 use super::convert::to_python;
@@ -39,6 +39,8 @@ pub struct Callable {
     pub address: *const c_void,
     /// One per parameter.
     pub parameters: Box<[Parameter]>,
+    /// The types that theirs are among. Weak, since these keep some builtins.
+    pub types: Weak<Types>,
     /// What becomes of the result.
     pub result: ResultPlan,
     /// The machine's view of the declaration; empty where `general` has it.
@@ -108,7 +110,7 @@ impl Callable {
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         address: *const c_void,
-        parameters: Box<[Parameter]>,
+        (parameters, types): (Box<[Parameter]>, Weak<Types>),
         result: ResultPlan,
         (signature, general): (Signature, Option<General>),
         there: Option<There>,
@@ -123,6 +125,7 @@ impl Callable {
         let mut callable = Box::new(Self {
             address,
             parameters,
+            types,
             result,
             signature,
             general,
@@ -166,6 +169,20 @@ impl Callable {
             let function = ffi::PyCFunction_NewEx(method, object.as_ptr(), module.as_ptr());
             Bound::from_owned_ptr_or_err(py, function)
         }
+    }
+
+    /// The callable of a builtin made by `into_builtin`, which it is borrowed from; `None` for any other object.
+    pub fn behind<'a>(function: &'a Bound<'_, PyAny>) -> PyResult<Option<&'a Self>> {
+        if !function.is_instance_of::<PyCFunction>() {
+            return Ok(None);
+        }
+        let object = function.getattr(intern!(function.py(), "__self__"))?;
+        if !object.get_type().is(carrier_type(function.py())?) {
+            return Ok(None);
+        }
+        // SAFETY: the object is a carrier, whose slot is NULL or has a callable that lives as long as the
+        // object; the builtin keeps that, since nobody can change its `__self__`.
+        Ok(unsafe { slot(object.as_ptr()).read().as_ref() })
     }
 
     /// The name of an argument: the header's, or its number among all.

@@ -425,7 +425,7 @@ impl Making<'_> {
             .map(|parameter| Parameter {
                 plan: Plan::of(&parameter.ty, &Arc::downgrade(self.types)),
                 name: parameter.name,
-                spelling: parameter.ty.spelling,
+                ty: parameter.ty,
             })
             .collect();
         let result = ResultPlan::of(&declaration.result, self.types.decode);
@@ -465,7 +465,7 @@ impl Making<'_> {
         let names = (declaration.name, declaration.prototype);
         Callable::new(
             address,
-            parameters,
+            (parameters, Arc::downgrade(self.types)),
             result,
             (signature, general),
             there,

@@ -38,7 +38,7 @@ fn explain(callable: &Callable, index: usize, object: &Bound<'_, PyAny>, failure
     };
     let name = parameter.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
     let called = called(callable);
-    let subject = format!("{called} argument {}{name} ({})", index + 1, parameter.spelling);
+    let subject = format!("{called} argument {}{name} ({})", index + 1, parameter.ty.spelling);
     refusal(&subject, &parameter.plan, object, failure)
 }
 

@@ -26,6 +26,7 @@ mod isolated;
 mod mirror;
 mod names;
 mod ownership;
+mod outline;
 mod place;
 mod plan;
 mod pointer;
@@ -65,6 +66,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(suite::session_report, module)?)?;
     module.add_function(wrap_pyfunction!(suite::check_leaks, module)?)?;
     module.add_function(wrap_pyfunction!(suite::check_each_call, module)?)?;
+    module.add_function(wrap_pyfunction!(suite::tell_calls_apart, module)?)?;
     module.add_function(wrap_pyfunction!(suite::choose_leak_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(suite::load_suppressions, module)?)?;
     module.add_function(wrap_pyfunction!(suite::report_from_json, module)?)?;
@@ -77,6 +79,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(errno::errno, module)?)?;
     module.add_function(wrap_pyfunction!(errno::set_errno, module)?)?;
     module.add_function(wrap_pyfunction!(describe::describe, module)?)?;
+    module.add_function(wrap_pyfunction!(outline::parameters, module)?)?;
+    module.add_function(wrap_pyfunction!(outline::outline, module)?)?;
+    module.add_function(wrap_pyfunction!(outline::make, module)?)?;
     module.add_function(wrap_pyfunction!(report::memory_report, module)?)?;
     module.add_function(wrap_pyfunction!(report::watch, module)?)?;
     module.add_function(wrap_pyfunction!(report::raise_on_finding, module)?)?;

@@ -107,8 +107,8 @@ pub struct Parameter {
     pub plan: Plan,
     /// The name in the header, if it has one.
     pub name: Option<String>,
-    /// The type as the header wrote it.
-    pub spelling: String,
+    /// The type as the header has it.
+    pub ty: Type,
 }
 
 /// How a result becomes an object.

@@ -130,7 +130,7 @@ impl Since {
     pub fn here() -> Self {
         Self {
             here: session::started().map_or(Mark::START, |mut session| session.here()),
-            there: isolation::current().map_or(isolation::Mark::START, |isolation| isolation.here()),
+            there: isolation::current().map_or(isolation::Mark::START, |mut isolation| isolation.here()),
         }
     }
 

@@ -68,6 +68,12 @@ pub fn check_each_call(first: u64, calls: u32, losses: usize) {
     }
 }
 
+/// Has each call in a worker told by itself, however often calls from its line err; False ends that.
+#[pyfunction]
+pub fn tell_calls_apart(enabled: bool) {
+    isolation::tell_apart(enabled);
+}
+
 /// Says which kinds of leaks are told: "definite,possible". It must come before the first interface is made;
 /// tells whether it did.
 #[pyfunction]

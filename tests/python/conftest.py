@@ -284,6 +284,12 @@ PLUGIN_HEADER = """
     void forget(void);
     int add(int a, int b);
     int decide(void);
+    void spin(void);
+    int first(const int *numbers);
+    /** A text's length, by way of a copy that has room for two letters. */
+    int length(const char *text);
+    /** Loses a block for numbers of two digits. */
+    void careless(int n);
 """
 PLUGIN_SOURCE = """
     #include <stdlib.h>
@@ -296,6 +302,16 @@ PLUGIN_SOURCE = """
     void forget(void) { kept = NULL; }
     int add(int a, int b) { return a + b; }
     int decide(void) { int *n = malloc(4); int answer = *n > 7 ? 1 : 2; free(n); return answer; }
+    void spin(void) { volatile int on = 1; while (on) {} }
+    int first(const int *numbers) { return numbers[0]; }
+    int length(const char *text) {
+        char *copy = malloc(3);
+        int length = 0;
+        for (; (copy[length] = text[length]); length++) {}
+        free(copy);
+        return length;
+    }
+    void careless(int n) { if (n > 9) *(char *)malloc(5) = 1; }
 """
 
 
@@ -311,12 +327,12 @@ def environment(monkeypatch):
 
 @pytest.fixture
 def plugin(pytester, build, monkeypatch):
-    """``plugin(*arguments)`` runs pytest in a directory with the library."""
+    """``plugin(*arguments, before=())`` runs pytest, after the words before it, where the library is."""
     environment(monkeypatch)
     build(PLUGIN_HEADER, PLUGIN_SOURCE, name="lib", directory=pytester.path)
 
-    def run(*arguments):
+    def run(*arguments, before=()):
         command = [sys.executable, "-m", "pytest", "-p", "pythy.pytest_plugin", "-p", "no:cacheprovider"]
-        return pytester.run(*command, *arguments, timeout=900)
+        return pytester.run(*before, *command, *arguments, timeout=900)
 
     return run

@@ -51,6 +51,16 @@ def test_help_and_markers_tell_what_there_is(plugin):
         ("pythy = always", "", "pythy is 'always', and must be one of auto, isolated, inprocess, off"),
         ("", "--pythy-leak-kinds=some", "'some' is no kind of leak: definite, indirect, possible, reachable"),
         ("", "--pythy-report=pdf", "--pythy-report: 'pdf' is no type of report: json or term"),
+        (
+            "",
+            "--pythy-report=json:nowhere/report.json",
+            "the report cannot go to '{directory}/nowhere/report.json': there is no such directory",
+        ),
+        (
+            "pythy_gen_suppressions = .",
+            "",
+            "the suppressions cannot go to '{directory}': it is a directory",
+        ),
         ("", "--pythy-suppressions=none.supp", "there is no file of suppressions '{directory}/none.supp'"),
         (
             "pythy_leak_check = now",
@@ -67,12 +77,22 @@ def test_what_cannot_be_is_an_error_of_usage(plugin, pytester, ini, argument, me
     assert f"ERROR: {message.format(directory=pytester.path)}" in ran.errlines
 
 
-def test_without_valgrind_it_cannot_be_started_anew(plugin, monkeypatch):
+@pytest.mark.parametrize("mode", ["inprocess", "isolated"])
+def test_without_valgrind_nothing_passes(plugin, monkeypatch, mode):
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
-    ran = plugin("--pythy=inprocess")
+    ran = plugin(f"--pythy={mode}")
     assert ran.ret == pytest.ExitCode.USAGE_ERROR
     what = "valgrind is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
-    assert f"ERROR: --pythy=inprocess: {what}" in ran.errlines
+    assert f"ERROR: --pythy={mode}: {what}" in ran.errlines
+
+
+def test_workers_are_not_started_below_valgrind(plugin, monkeypatch):
+    # What Valgrind leaves in the environment.
+    monkeypatch.setenv("LD_PRELOAD", "/nowhere/vgpreload_core.so")
+    ran = plugin("--pythy=isolated")
+    assert ran.ret == pytest.ExitCode.USAGE_ERROR
+    what = "this pytest runs under Valgrind; start it without, or say --pythy=inprocess"
+    assert f"ERROR: --pythy=isolated: {what}" in ran.errlines
 
 
 def test_collecting_alone_needs_no_valgrind(plugin, pytester, monkeypatch):

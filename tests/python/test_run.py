@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import pythy
-from pythy.cli.run import refusal
+from pythy.reports import refusal
 
 pytestmark = pytest.mark.one_python
 
@@ -118,6 +118,19 @@ def test_a_report_that_cannot_go_anywhere_is_told_before_the_program_runs(pythy_
         ran = pythy_run("print('ran')", "--report", f"json:{file}")
         assert (ran.returncode, ran.stdout) == (2, "")
         assert ran.stderr == f"pythy: the report cannot go to '{file}': {why}\n"
+
+
+def test_a_report_on_stdout_comes_behind_what_the_program_has_printed(tmp_path, built):
+    if shutil.which("valgrind") is None:
+        pytest.skip("valgrind is not installed (Debian, Ubuntu: apt-get install valgrind)")
+    options = ["--mode", "isolated", "--report", "json"]
+    run = command(tmp_path, built, "lib.lose(10)\nprint('done')", *options)
+    with (tmp_path / "output").open("w") as output:
+        ran = subprocess.run(run, cwd=tmp_path, env=environment(), stdout=output, timeout=300)
+    assert ran.returncode == 99
+    first, report = (tmp_path / "output").read_text().split("\n", 1)
+    assert first == "done"
+    assert json.loads(report)["totals"]["leaked_bytes"] == 10
 
 
 def test_a_report_in_a_place_that_may_not_be_written_is_refused(monkeypatch, tmp_path):

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import pythy
 from pythy import _native, reports
 from pythy._pytest import header, pieces, section, summary
-from pythy._pytest.options import Options
+from pythy._pytest.options import Outputs
 
 
 class Collector:
     """What all tests and workers have reported."""
 
-    def __init__(self, config: pytest.Config, options: Options, mode: str) -> None:
+    def __init__(self, config: pytest.Config, mode: str) -> None:
         self.config = config
         self.mode = mode
-        try:
-            self.destinations = [reports.destination(text) for text in options.reports]
-        except ValueError as error:
-            raise pytest.UsageError(f"--pythy-report: {error}") from None
-        self.gen_suppressions = options.gen_suppressions
+        self.outputs = Outputs.of(config)
+        self.session: pytest.Session | None = None
+        self.notes: list[str] = []
+        # What workers of pytest-xdist that died have left, until the test is told that they died in.
+        self.crashes: dict[str, pieces.Report] = {}
         self.found: list[tuple[str, dict[str, Any]]] = []
         self.outside: list[dict[str, Any]] = []
         self.sessions: list[pieces.Report] = []
@@ -31,6 +36,11 @@ class Collector:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.outside += getattr(report, "pythy_outside", ())
+        worker = getattr(getattr(report, "node", None), "gateway", None)
+        crash = self.crashes.pop(worker.id, None) if worker is not None else None
+        if crash is not None:
+            self._tell_crash(report, crash)
         found = getattr(report, "pythy", None)
         if found is None or report.outcome == "rerun":
             return
@@ -60,6 +70,26 @@ class Collector:
                 # In place: the report that is shown has it too.
                 found.update(pinpointed["found"])
 
+    def lose(self, worker: Any, crash: pieces.Report | None) -> None:
+        """A worker of pytest-xdist has died: what its tests have reported is here, what it would have said at
+        its end is not. The report on the test that it died in comes next."""
+        lost = "its calls are not counted, and leaks of its last test are not known"
+        self.notes.append(f"worker {worker.gateway.id} died: {lost}")
+        if crash is not None:
+            self.crashes[worker.gateway.id] = crash
+
+    def _tell_crash(self, report: pytest.TestReport, crash: pieces.Report) -> None:
+        """What the test has done that a worker died in."""
+
+        def is_its(finding: dict[str, Any]) -> bool:
+            return finding["call"] is not None and finding["call"]["test"] == report.nodeid
+
+        own = crash | {"findings": [one for one in crash["findings"] if is_its(one)]}
+        if own["findings"]:
+            found = section.found(own, self.config, report.nodeid, "call")
+            report.pythy = found | {"outside": [], "allowed": [], "fails": False}  # type: ignore[attr-defined]
+            report.sections.append(("pythy", section.plain(found)))
+
     # What goes out.
 
     def pytest_report_header(self) -> list[str]:
@@ -67,21 +97,42 @@ class Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.session = session
+        if self.outside:
+            self._fail(pytest.ExitCode.TESTS_FAILED)
+
+    def _fail(self, code: pytest.ExitCode) -> None:
+        """Has the run end with this code, if it would end well."""
         good = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if self.outside and session.exitstatus in good:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self.session is not None and self.session.exitstatus in good:
+            self.session.exitstatus = code
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         report = self.report()
         shown = summary.Summary(terminalreporter, report)
         shown.write(self.outside, [line for _, found in self.found for line in found["allowed"]])
         whole = _native.report_from_json(pieces.text(report))
-        for kind, file in self.destinations:
-            reports.write(whole, kind, file, terminalreporter.write)
-        if self.gen_suppressions is not None:
-            self.gen_suppressions.write_text(whole.suppressions())
+        for what, file, write in self._outputs(whole, terminalreporter):
+            # What cannot be written loses nothing else.
+            try:
+                write()
+            except OSError as error:
+                why = os.strerror(error.errno or 0)
+                terminalreporter.line(f"pythy: the {what} cannot go to '{file}': {why}", red=True)
+                self._fail(pytest.ExitCode.USAGE_ERROR)
+
+    def _outputs(
+        self, whole: pythy.Report, terminal: Any
+    ) -> Iterator[tuple[str, Path | None, Callable[[], object]]]:
+        """What is written: its name, where it goes to, and how."""
+        shown = reports.Terminal("stdout", terminal.write)
+        for kind, file in self.outputs.reports:
+            yield "report", file, partial(reports.write, whole, kind, file, shown)
+        if (file := self.outputs.suppressions) is not None:
+            yield "suppressions", file, lambda: file.write_text(whole.suppressions())
 
     def report(self) -> pieces.Report:
         """Everything as one report."""
         found = [found["piece"] for _, found in self.found] + [part["piece"] for part in self.outside]
-        return pieces.join(self.sessions, found, header.tool(self.mode))
+        report = pieces.join(self.sessions, found, header.tool(self.mode))
+        return report | {"notes": [*report["notes"], *self.notes]}

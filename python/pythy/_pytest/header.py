@@ -14,7 +14,7 @@ from pythy import launch
 def lines(config: pytest.Config, mode: str) -> list[str]:
     """The mode and Valgrind's version, and what had better be otherwise."""
     said = [f"pythy {pythy.__version__}: {mode}, Valgrind {pythy.valgrind_version() or 'not found'}"]
-    if not launch.is_elf(launch.sys.executable):
+    if mode == "inprocess" and not launch.is_elf(launch.sys.executable):
         said.append(f"pythy: {launch.sys.executable} is a script; Valgrind would run its shell")
     return said
 

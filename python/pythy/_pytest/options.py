@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,8 @@ def add(parser: pytest.Parser) -> None:
     )
     add(
         "--pythy-leak-check",
-        "when lost blocks are looked for: after each call, after each phase of a test (default), at the end, "
-        "or never",
-        default="test",
+        "when lost blocks are looked for: after each call (default in isolated mode), after each phase of a "
+        "test (default in process), at the end, or never",
         choices=LEAK_CHECKS,
     )
     add(
@@ -82,35 +82,36 @@ def value(config: pytest.Config, name: str) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for, checked."""
+    """What was asked of the process that runs tests, checked."""
 
-    reports: tuple[str, ...]
-    leak_check: str
+    leak_check: str | None
+    """None: as the mode has it."""
     leak_kinds: str
     suppressions: Path | None
-    gen_suppressions: Path | None
     pinpoint: bool
 
     @classmethod
     def of(cls, config: pytest.Config) -> Options:
         """Raises UsageError for what cannot be."""
         return cls(
-            reports=tuple(value(config, "pythy_report") or ()),
             leak_check=_leak_check(config),
             leak_kinds=_leak_kinds(config),
             suppressions=_suppressions(config),
-            gen_suppressions=_path(config, "pythy_gen_suppressions"),
             pinpoint=bool(config.getini("pythy_pinpoint")) and not config.getoption("no_pythy_pinpoint"),
         )
 
+    def checks_phases(self) -> bool:
+        """Whether leaks are looked for when a phase of a test ends."""
+        return self.leak_check in (None, "test", "call")
 
-def _leak_check(config: pytest.Config) -> str:
+
+def _leak_check(config: pytest.Config) -> str | None:
     chosen = value(config, "pythy_leak_check")
-    if chosen not in LEAK_CHECKS:
+    if chosen and chosen not in LEAK_CHECKS:
         raise pytest.UsageError(
             f"pythy_leak_check is '{chosen}', and must be one of {', '.join(LEAK_CHECKS)}"
         )
-    return chosen
+    return chosen or None
 
 
 def _leak_kinds(config: pytest.Config) -> str:
@@ -128,10 +129,48 @@ def _suppressions(config: pytest.Config) -> Path | None:
     return path
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What is to be written, checked."""
+
+    reports: tuple[tuple[str, Path | None], ...]
+    """Each a type, and the file that it goes to."""
+    suppressions: Path | None
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Outputs:
+        """Raises UsageError for what cannot be."""
+        suppressions = _path(config, "pythy_gen_suppressions")
+        return cls(tuple(_reports(config)), _writable("suppressions", suppressions))
+
+
+def _reports(config: pytest.Config) -> Iterator[tuple[str, Path | None]]:
+    from pythy import reports
+
+    for text in value(config, "pythy_report") or ():
+        try:
+            kind, file = reports.destination(text)
+        except ValueError as error:
+            raise pytest.UsageError(f"--pythy-report: {error}") from None
+        yield kind, _writable("report", file and _place(config, "pythy_report") / file)
+
+
 def _path(config: pytest.Config, name: str) -> Path | None:
-    """Of an option relative to where pytest was started, of an ini key to the ini file."""
-    given = getattr(config.option, name, None)
-    if given:
-        return config.invocation_params.dir / given
-    given = config.getini(name)
-    return (config.inipath.parent if config.inipath else config.rootpath) / given if given else None
+    given = value(config, name)
+    return _place(config, name) / given if given else None
+
+
+def _place(config: pytest.Config, name: str) -> Path:
+    """What paths are relative to: of an option where pytest was started, of an ini key the ini file."""
+    if getattr(config.option, name, None):
+        return config.invocation_params.dir
+    return config.inipath.parent if config.inipath else config.rootpath
+
+
+def _writable(what: str, file: Path | None) -> Path | None:
+    """Now, as the tests may take hours."""
+    from pythy import reports
+
+    if file is not None and (why := reports.refusal(file)) is not None:
+        raise pytest.UsageError(f"the {what} cannot go to '{file}': {why}")
+    return file

@@ -22,6 +22,14 @@ def without_findings(report: Report) -> Report:
     return report | {"findings": []}
 
 
+def joined(found: Iterable[Report | None]) -> Report | None:
+    """One report with the findings of all; None for none."""
+    parts = [part for part in found if part is not None]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return join([], parts, parts[0]["tool"])
+
+
 def join(sessions: Iterable[Report], found: Iterable[Report], tool: dict[str, Any]) -> Report:
     """One report: the calls of whole processes, the findings of single tests."""
     joined = _Joined(tool)

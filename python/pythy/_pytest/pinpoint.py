@@ -80,7 +80,7 @@ class Pinpoint:
             return
         again = json.loads(news.json())
         for when, leaking in self.noted[item.nodeid].items():
-            found = section.found(_match(leaking.report, again), self.config, item, when)
+            found = section.found(_match(leaking.report, again), self.config, item.nodeid, when)
             self.results.append({"nodeid": item.nodeid, "when": when, "found": found})
 
     def _progress(self, text: str) -> None:

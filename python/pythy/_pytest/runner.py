@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 import pythy
 from pythy import MemoryCheckError, _native
-from pythy._pytest import fixtures, header, pieces, section
+from pythy._pytest import examples, fixtures, header, pieces, section
 from pythy._pytest.collector import Collector
 from pythy._pytest.markers import Allowances
 from pythy._pytest.options import Options
-from pythy._pytest.phases import Phase
+from pythy._pytest.phases import Phase, frozen
 from pythy._pytest.pinpoint import Pinpoint
 from pythy._pytest.scopes import Scopes
 
@@ -22,18 +23,22 @@ PHASE = pytest.StashKey[Phase]()
 
 
 class Found(MemoryCheckError):
-    """The end of a phase in which Valgrind has found something."""
+    """The end of a phase, or of an example of Hypothesis's, in which Valgrind has found something."""
 
 
 class Runner:
     """The hooks around tests."""
 
-    def __init__(self, config: pytest.Config, options: Options, collector: Collector | None) -> None:
+    def __init__(
+        self, config: pytest.Config, options: Options, mode: str, collector: Collector | None
+    ) -> None:
         self.config = config
+        self.mode = mode
         self.options = options
         self.collector = collector
         self.scopes = Scopes()
-        self.pinpoint = Pinpoint(config) if options.pinpoint else None
+        # In a worker leaks are looked for after each call anyway.
+        self.pinpoint = Pinpoint(config) if options.pinpoint and mode == "inprocess" else None
         self.first_call = 1
         self.outside: list[dict[str, Any]] = []
         self.session_report: pieces.Report | None = None
@@ -49,7 +54,16 @@ class Runner:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item):
-        return (yield from self._phase(item, "call"))
+        if not examples.has_examples(item):
+            return (yield from self._phase(item, "call"))
+        examples.without_deadline(item, slow=self.mode == "inprocess")
+        # An example is one of hundreds from the same line.
+        _native.tell_calls_apart(True)
+        try:
+            with examples.watched(item, lambda: self._example(item)):
+                return (yield from self._phase(item, "call"))
+        finally:
+            _native.tell_calls_apart(False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item):
@@ -66,15 +80,20 @@ class Runner:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]):
         report: pytest.TestReport = yield
+        if self.outside:
+            # With the next report there is, as this process may die.
+            report.pythy_outside, self.outside = self.outside, []  # type: ignore[attr-defined]
         found = item.stash.get(FOUND, None)
         if found is None:
             return report
         del item.stash[FOUND]
-        raised = call.excinfo is not None and isinstance(call.excinfo.value, MemoryCheckError)
+        error = None if call.excinfo is None else call.excinfo.value
+        raised = _is_made_of(error, MemoryCheckError)
         found["fails"] = raised and report.failed
         # The same object in both: what is found out about it later is shown.
         report.pythy = found  # type: ignore[attr-defined]
-        if found["text"] and raised and report.failed and isinstance(call.excinfo.value, Found):
+        if found["text"] and report.failed and _is_made_of(error, Found):
+            found["text"] += [(line, "") for line in examples.notes(error)]
             report.longrepr = section.MemoryRepr(found)  # type: ignore[assignment]
         elif found["text"]:
             report.sections.append(("pythy", section.plain(found)))
@@ -94,7 +113,7 @@ class Runner:
             phase.end(check=False)
             raise
         except BaseException as error:
-            message = self._end(item, when, phase)
+            message = self._end(item, when, phase, error)
             # Who skips a test does not know what has been found in it.
             if message and isinstance(error, pytest.skip.Exception):
                 raise Found(message) from error
@@ -104,30 +123,79 @@ class Runner:
             raise Found(message)
         return result
 
-    def _end(self, item: pytest.Item, when: str, phase: Phase) -> str:
+    def _end(self, item: pytest.Item, when: str, phase: Phase, error: BaseException | None = None) -> str:
         """Keeps what was found for the phase's report; returns the message that it fails with, if it does."""
         called = phase.called() if when != "teardown" else _native.calls() >= self.first_call
-        report = phase.end(check=called and self.options.leak_check in ("test", "call"))
+        report = phase.end(check=called and self.options.checks_phases())
+        report = pieces.joined([*phase.kept, *map(examples.attached, examples.leaves(error)), report])
         self.between = Phase(None)
         if report is None or (self.pinpoint is not None and self.pinpoint.running):
             return ""
+        own, of_fixtures, allowed = self._sifted(item, report)
+        if not own["findings"] and not of_fixtures and not allowed:
+            return ""
+        if self.pinpoint is not None and not examples.has_examples(item):
+            self.pinpoint.note(item, when, own, phase.first_call)
+        item.stash[FOUND] = found = section.found(own, self.config, item.nodeid, when)
+        found |= {"outside": of_fixtures, "allowed": allowed}
+        return found["message"]
+
+    def _sifted(self, item: pytest.Item, report: pieces.Report):
+        """What counts of a report, what is others', and what is allowed."""
         own, of_fixtures = self.scopes.split(report)
         if item.get_closest_marker("no_pythy"):
             own = pieces.without_findings(own)
         own, allowed = Allowances.of(item).apply(own)
-        if not own["findings"] and not of_fixtures and not allowed:
-            return ""
-        if self.pinpoint is not None:
-            self.pinpoint.note(item, when, own, phase.first_call)
-        item.stash[FOUND] = found = section.found(own, self.config, item, when)
-        found |= {"outside": of_fixtures, "allowed": allowed}
-        return found["message"]
+        return own, of_fixtures, allowed
+
+    @contextmanager
+    def _example(self, item: pytest.Item):
+        """Around one example of Hypothesis's: it fails with what is found in it."""
+        phase = item.stash[PHASE]
+        phase.move()
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+            raise
+        except BaseException as error:
+            if not examples.is_unusable(error):
+                self._keep(phase, error)
+                raise
+            self._fail_example(item, phase)
+            raise
+        self._fail_example(item, phase)
+
+    def _fail_example(self, item: pytest.Item, phase: Phase) -> None:
+        """Raises for what was found in the example."""
+        # Where Python runs under Valgrind a leak check would take longer than the example.
+        report = phase.report(check=self.mode == "isolated" and self.options.checks_phases(), collect=False)
+        if report is None:
+            return
+        own, _, _ = self._sifted(item, report)
+        if own["findings"]:
+            phase.move()
+            told = section.found(own, self.config, item.nodeid, "call")
+            error = Found(told["message"])
+            examples.attach(error, report)
+            examples.raise_at(error, *section.place(own, item.nodeid))
+
+    def _keep(self, phase: Phase, error: BaseException) -> None:
+        """Keeps what was found in an example that ends with an exception: with that, or with the test."""
+        report = phase.report(check=False)
+        if report is None:
+            return
+        phase.move()
+        if examples.is_control(error):
+            # One will do of those that Hypothesis cannot go on with.
+            phase.kept = phase.kept or [report]
+        else:
+            examples.attach(error, report)
 
     def report_so_far(self, item: pytest.Item) -> pythy.Report:
         """What the test's phase that runs has so far."""
-        report = item.stash[PHASE].report(check=self.options.leak_check in ("test", "call"))
+        report = item.stash[PHASE].report(check=self.options.checks_phases())
         if report is None:
-            return fixtures.empty(header.tool("inprocess"))
+            return fixtures.empty(header.tool(self.mode))
         own, _ = self.scopes.split(report)
         return _native.report_from_json(pieces.text(pieces.join([own], [own], own["tool"])))
 
@@ -147,19 +215,29 @@ class Runner:
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self):
         result = yield
-        checks = self.options.leak_check in ("test", "call")
-        self._note_outside("while tests were collected", check=checks and self.between.called())
+        check = self.options.checks_phases() and self.between.called()
+        self._note_outside("while tests were collected", check=check)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session):
-        result = yield
+        try:
+            # Garbage is collected after each test: what is there before the first is looked at once.
+            with frozen():
+                result = yield
+        except session.Failed:
+            # By -x or --maxfail.
+            self._pinpoint()
+            raise
+        self._pinpoint()
+        return result
+
+    def _pinpoint(self) -> None:
         if self.pinpoint is not None:
             self._note_outside("after the last test")
             self.session_report = pieces.of_session()
             self.pinpoint.run()
             self.between = Phase(None)
-        return result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -174,3 +252,8 @@ class Runner:
             self.collector.take(leftover)
         else:
             self.config.workeroutput["pythy"] = leftover  # type: ignore[attr-defined]
+
+
+def _is_made_of(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether it is such an exception, or a group of nothing else."""
+    return error is not None and all(isinstance(leaf, kind) for leaf in examples.leaves(error))

@@ -53,9 +53,9 @@ def plain(found: dict[str, Any]) -> str:
     return "\n".join(text for text, _ in found["text"])
 
 
-def found(report: pieces.Report, config: pytest.Config, item: pytest.Item, when: str) -> dict[str, Any]:
-    """What the report of a phase takes along of its findings, as JSON may have it."""
-    told = _Told(report, config, item)
+def found(report: pieces.Report, config: pytest.Config, test: str, when: str) -> dict[str, Any]:
+    """What the report of a phase of a test takes along of its findings, as JSON may have it."""
+    told = _Told(report, config, test)
     return {
         "piece": report | {"calls": [], "totals": {**report["totals"], "calls": 0}},
         "when": when,
@@ -63,12 +63,22 @@ def found(report: pieces.Report, config: pytest.Config, item: pytest.Item, when:
     }
 
 
+def place(report: pieces.Report, test: str) -> tuple[str, int]:
+    """The file and line of Python that the first finding is about; the test's file, if no call is known."""
+    finding = report["findings"][0]
+    call = finding["call"] or finding["allocated_by"]
+    if call is None:
+        return _file(test), 1
+    site = report["call_sites"][call["call_site"] - 1]
+    return site["file"], site["line"]
+
+
 class _Told:
-    def __init__(self, report: pieces.Report, config: pytest.Config, item: pytest.Item) -> None:
+    def __init__(self, report: pieces.Report, config: pytest.Config, test: str) -> None:
         self.report = report
-        self.item = item
+        self.test = test
         self.directory = str(config.invocation_params.dir)
-        self.with_source = config.option.tbstyle in ("auto", "long")
+        self.style = config.option.tbstyle
 
     def parts(self) -> dict[str, Any]:
         """The text, its lines for summaries, and the message of the whole."""
@@ -78,15 +88,28 @@ class _Told:
         path, line = self.place(findings[0]) if findings else ("", 0)
         message = f"{_title(findings[0])}{more}" if findings else ""
         text: list[Line] = []
-        for finding in findings:
-            text += [("", ""), *self.lines(finding)]
+        for first, *others in self.alike(findings):
+            # pytest adds the place.
+            text += [self.title(first)] if self.style == "line" else [("", ""), *self.lines(first)]
+            text += [(f"  and {len(others)} more like it, by the same line", "")] if others else []
         return {"text": text, "headlines": headlines, "message": message, "crash": [path, line, message]}
+
+    def alike(self, findings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Findings of one kind that the same line of Python and the same lines of C have, as in a loop."""
+        groups: dict[Any, list[dict[str, Any]]] = {}
+        for finding in findings:
+            call = finding["call"] or finding["allocated_by"]
+            frames = finding["stacks"][0]["frames"] if finding["stacks"] else []
+            lines = tuple((frame["function"], frame["file"], frame["line"]) for frame in frames)
+            place = call and (call["call_site"], call["declaration"], call["test"])
+            groups.setdefault((finding["kind"], place, lines), []).append(finding)
+        return list(groups.values())
 
     def place(self, finding: dict[str, Any]) -> tuple[str, int]:
         """The Python line that a finding is shown at."""
         call = finding["call"] or finding["allocated_by"]
         if call is None:
-            return self.path(str(self.item.path)), 0
+            return _file(self.test), 0
         site = self.site(call)
         return self.path(site["file"]), site["line"]
 
@@ -104,14 +127,18 @@ class _Told:
         lines: list[Line] = []
         if call is not None:
             lines += self.source(call)
-        count = f" ({finding['count']} times)" if finding["count"] > 1 else ""
-        lines += [(f"M       {_title(finding)}{count}", "mark"), ("", "")]
+        lines += [self.title(finding), ("", "")]
         if call is not None:
             lines += [(text, "") for text in self.where(call, finding)]
         lines += [(text, "") for text in self.stacks(finding, call)]
         if finding["category"] == "leak":
             lines += [(text, "") for text in self.lost(finding)]
         return lines
+
+    def title(self, finding: dict[str, Any]) -> Line:
+        """The line that is marked."""
+        count = f" ({finding['count']} times)" if finding["count"] > 1 else ""
+        return f"M       {_title(finding)}{count}", "mark"
 
     def source(self, call: dict[str, Any]) -> list[Line]:
         """The lines of the Python function up to the call, which is marked."""
@@ -120,7 +147,7 @@ class _Told:
         if not last:
             return []
         first = site["line"]
-        if self.with_source:
+        if self.style in ("auto", "long"):
             first = max(_start(site["file"], site["line"]), first - CONTEXT)
         lines = [linecache.getline(site["file"], number).rstrip() for number in range(first, site["line"])]
         shown = [(f"    {line}" if line else "", "source") for line in lines]
@@ -129,7 +156,7 @@ class _Told:
     def where(self, call: dict[str, Any], finding: dict[str, Any]) -> list[str]:
         """Python's line, the arguments where they are known, the header's line."""
         site, declaration = self.site(call), self.declaration(call)
-        by = f" [{call['test']}]" if call["test"] not in (None, self.item.nodeid) else ""
+        by = f" [{call['test']}]" if call["test"] not in (None, self.test) else ""
         lines = [f"{self.path(site['file'])}:{site['line']}: in {site['function']}{by}"]
         if call["arguments"]:
             lines.append(f"    {declaration['name']}({', '.join(call['arguments'])})")
@@ -190,6 +217,11 @@ class _Told:
 
     def declaration(self, call: dict[str, Any]) -> dict[str, Any]:
         return self.report["declarations"][call["declaration"] - 1]
+
+
+def _file(test: str) -> str:
+    """The file of a test, by the test's id."""
+    return test.partition("::")[0]
 
 
 def _title(finding: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import pythy
-from pythy import _native, launch
+from pythy import _native, launch, reports
 
 FINDINGS = 99
 NO_VALGRIND = 3
@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE[:FILE]",
         action="append",
         type=destination,
-        help="term (default, on stderr) or json (default on stdout); may be given several times",
+        help=f"{', '.join(reports.types())}; without a file the table goes to stderr (default), others to "
+        "stdout; may be given several times",
     )
     parser.add_argument(
         "--suppressions",
@@ -61,12 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("program", metavar="script.py args...", nargs=argparse.REMAINDER)
 
 
-def destination(text: str) -> tuple[str, str | None]:
-    """`term`, `json` or `json:FILE`, taken apart."""
-    kind, _, file = text.partition(":")
-    if kind not in ("term", "json"):
-        raise argparse.ArgumentTypeError(f"'{kind}' is no type of report: term or json")
-    return kind, file or None
+def destination(text: str) -> tuple[str, Path | None]:
+    """`TYPE` or `TYPE:FILE`, taken apart."""
+    try:
+        return reports.destination(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Now, as the program may take hours.
     outputs = [("report", file) for _, file in arguments.report or ()]
     for what, file in [*outputs, ("suppressions", arguments.gen_suppressions)]:
-        if file is not None and (why := refusal(Path(file))) is not None:
+        if file is not None and (why := reports.refusal(Path(file))) is not None:
             print(f"pythy: the {what} cannot go to '{file}': {why}", file=sys.stderr)
             return UNUSABLE
     for file in arguments.suppressions:
@@ -157,31 +158,20 @@ def run_under_valgrind(
     return code, None
 
 
-def refusal(file: Path) -> str | None:
-    """Why a file cannot be written; None where it probably can."""
-    if file.is_dir():
-        return "it is a directory"
-    if not file.parent.is_dir():
-        return "there is no such directory"
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        return "it may not be written"
-    return None
-
-
-def write_all(report: pythy.Report, destinations: list[tuple[str, str | None]]) -> bool:
+def write_all(report: pythy.Report, destinations: list[tuple[str, Path | None]]) -> bool:
     """Write the reports, each whatever becomes of the others; tells whether all are there."""
     missing, shown = False, False
     for kind, file in destinations:
+        stream = reports.stream(kind)
         try:
-            write(report, kind, file)
+            reports.write(report, kind, file, reports.Terminal(stream, SHOW[stream]))
             shown |= kind == "term" and file is None
         except BrokenPipeError:
             # Whoever read it has enough.
             shown = True
         except OSError as error:
-            stream = "standard output" if kind == "json" else "standard error"
-            where = f"to '{file}'" if file else f"to {stream}"
-            print(f"pythy: the report cannot go {where}: {os.strerror(error.errno or 0)}", file=sys.stderr)
+            where = f"'{file}'" if file else {"stdout": "standard output", "stderr": "standard error"}[stream]
+            print(f"pythy: the report cannot go to {where}: {os.strerror(error.errno or 0)}", file=sys.stderr)
             missing = True
     if missing and not shown:
         # What Valgrind has found is not made a second time.
@@ -189,11 +179,16 @@ def write_all(report: pythy.Report, destinations: list[tuple[str, str | None]]) 
     return not missing
 
 
-def write(report: pythy.Report, kind: str, file: str | None) -> None:
-    """Write a report of this type; the table goes to stderr, beside the program's own output."""
-    if kind == "json":
-        report.to_json(file or "/dev/stdout")
-    elif file is None:
-        sys.stderr.write(report.table("stderr"))
-    else:
-        Path(file).write_text(str(report))
+def show_on_stdout(text: str) -> None:
+    """At once, so that what goes wrong is known here."""
+    left = text.encode("utf-8", "surrogateescape")
+    while left:
+        left = left[os.write(sys.stdout.fileno(), left) :]
+
+
+def show_on_stderr(text: str) -> None:
+    """As messages are."""
+    sys.stderr.write(text)
+
+
+SHOW = {"stdout": show_on_stdout, "stderr": show_on_stderr}

@@ -1,14 +1,14 @@
 """JSON, in the form "pythy-report/1"."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pythy
+from pythy.reports import Terminal
 
 
-def write(report: pythy.Report, file: Path | None, show: Callable[[str], object]) -> None:
+def write(report: pythy.Report, file: Path | None, terminal: Terminal) -> None:
     """With a line end."""
     if file is None:
-        show(report.json())
+        terminal.show(report.json())
     else:
         report.to_json(file)
