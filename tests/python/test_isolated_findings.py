@@ -227,7 +227,8 @@ def test_a_process_that_was_forked_off_has_a_report_of_its_own(built, natively):
             if child:
                 os.waitpid(child, 0)
         report = pythy.memory_report()
-        print([(finding.leaked.bytes, finding.call.number) for finding in report.findings], report.totals.calls)
+        lost = [(finding.leaked.bytes, finding.call.number) for finding in report.findings]
+        print(lost, report.totals.calls)
         pythy._native.tell_at_exit(False)
         """
     )
