@@ -20,12 +20,14 @@ pub struct Isolation {
     streams: Vec<Stream>,
     libraries: Vec<String>,
     notes: Vec<String>,
+    /// The last call that was made by the process that this one was forked from.
+    before: CallNumber,
 }
 
 /// What is known of one worker.
 #[derive(Debug)]
 struct Stream {
-    /// `None` when it has ended, or nobody needs it any more.
+    /// `None` when it has ended and all is known of it. An observer: it does not live for what is told of it.
     client: Option<Client>,
     tables: Tables,
     observed: Vec<Observed>,
@@ -37,8 +39,8 @@ struct Stream {
     unchecked: Option<CallNumber>,
     /// The last call.
     latest: CallNumber,
-    /// How many calls run, one inside the other.
-    open: u32,
+    /// The calls that run, in callbacks of each other or waiting for each other.
+    open: Vec<CallNumber>,
     /// Whether some interface wants leaks to be looked for.
     leaks_wanted: bool,
     /// Whether it runs under Valgrind.
@@ -91,6 +93,13 @@ pub struct Entered {
     stream: usize,
 }
 
+impl Entered {
+    /// Whether a call that gave this is to be described.
+    pub fn is_described(&self, returned: &Returned) -> bool {
+        returned.errors > 0 && !self.frequent
+    }
+}
+
 static ISOLATION: OnceLock<Mutex<Isolation>> = OnceLock::new();
 
 /// Whether each call is told by itself, however often its origin errs.
@@ -111,6 +120,11 @@ pub fn current() -> Option<MutexGuard<'static, Isolation>> {
     ISOLATION.get().map(|isolation| isolation.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// The same unless somebody has it now.
+pub fn current_if_free() -> Option<MutexGuard<'static, Isolation>> {
+    ISOLATION.get()?.try_lock().ok()
+}
+
 impl Isolation {
     /// The journal, to add declarations, call sites, tests and threads.
     pub fn journal(&mut self) -> &mut Journal {
@@ -120,6 +134,16 @@ impl Isolation {
     /// Whether some worker has run under Valgrind.
     pub fn has_checker(&self) -> bool {
         self.streams.iter().any(|stream| stream.watched)
+    }
+
+    /// In the child after a fork: what has been seen so far is the parent's.
+    pub fn start_over(&mut self) {
+        for stream in &mut self.streams {
+            stream.client = None;
+            stream.observed.clear();
+        }
+        self.notes.clear();
+        self.before = self.journal.last();
     }
 
     /// Makes a library, with what was compiled for it, one whose stacks are looked at.
@@ -143,10 +167,16 @@ impl Isolation {
     pub fn enter(&mut self, origin: Origin, client: &Client, leaks: LeakCheck) -> crate::Result<Entered> {
         let index = self.stream(client)?;
         let each = self.streams[index].watched && matches!(leaks, LeakCheck::Call | LeakCheck::Paced);
-        self.streams[index].leaks_wanted |= leaks != LeakCheck::Off;
+        if leaks != LeakCheck::Off && !self.streams[index].leaks_wanted {
+            self.streams[index].leaks_wanted = true;
+            if self.streams[index].watched {
+                client.want_leaks();
+            }
+        }
         let stream = &mut self.streams[index];
         let due = stream.pace.is_due() || leaks == LeakCheck::Call;
-        let leak_check = each && stream.open == 0 && due;
+        // Not inside another call: that may just then have a pointer where no leak check sees it.
+        let leak_check = each && due && stream.open.is_empty();
         if leak_check && stream.unchecked.is_none() && client.take_released() {
             self.check(index);
         }
@@ -155,40 +185,35 @@ impl Isolation {
         let frequent = self.journal.frequent(call).filter(|_| !APART.load(Ordering::Relaxed));
         let shared = frequent.map(u64::from).filter(|index| *index < Slots::SHARED);
         let stream = &mut self.streams[index];
-        stream.open += 1;
+        stream.open.push(call);
         stream.unchecked.get_or_insert(call);
         stream.latest = call;
         let slot = shared.map_or(Slot::Call(call), Slot::Shared);
         Ok(Entered { call, slot, frequent: shared.is_some(), leak_check, stream: index })
     }
 
-    /// Ends a call; tells whether there is news of it: errors of its own, or lost blocks. What it was given is
-    /// told of a call that has erred.
-    pub fn leave(
-        &mut self,
-        entered: &Entered,
-        returned: &Returned,
-        given: impl FnOnce() -> (Vec<String>, Vec<ArgumentBlock>),
-    ) -> bool {
+    /// Ends a call; tells whether there is news of it: errors of its own, or lost blocks. One that
+    /// [has erred](Entered::is_described) is to be described then.
+    pub fn leave(&mut self, entered: &Entered, returned: &Returned) -> bool {
         let stream = &mut self.streams[entered.stream];
-        stream.open -= 1;
         let seen = Seen::During(entered.call);
         // Calls nested in it may have lost what is found.
         let checked = entered.leak_check.then(|| stream.end_window(stream.latest));
+        stream.end_call(entered.call);
         if returned.count == stream.counted {
             return false;
         }
         let read = stream.read(returned.count, seen, checked, &mut self.notes);
-        if returned.errors > 0 {
-            if returned.errors > read {
-                self.count(entered, returned.errors - read);
-            }
-            if !entered.frequent {
-                let (arguments, blocks) = given();
-                self.journal.note(entered.call, Noted { errors: returned.errors, arguments, blocks });
-            }
+        if returned.errors > read {
+            self.count(entered, returned.errors - read);
         }
         returned.errors > 0 || returned.leaks > 0
+    }
+
+    /// Notes what a call that has erred was given.
+    pub fn describe(&mut self, entered: &Entered, errors: u64, given: (Vec<String>, Vec<ArgumentBlock>)) {
+        let (arguments, blocks) = given;
+        self.journal.note(entered.call, Noted { errors, arguments, blocks });
     }
 
     /// Notes how long the leak check after a call took, in microseconds.
@@ -207,14 +232,14 @@ impl Isolation {
     ) {
         let (arguments, blocks) = given;
         let stream = &mut self.streams[entered.stream];
-        stream.open = stream.open.saturating_sub(1);
+        stream.end_call(entered.call);
         self.journal.note(entered.call, Noted { errors: 0, arguments, blocks });
         let Some(death) = death else { return };
         if stream.client.is_none() {
             // A call around this one, or inside it, has told of it.
             return;
         }
-        let told = stream.read_last(Seen::During(entered.call), &mut self.notes);
+        let told = stream.read_last(Seen::During(entered.call), None, &mut self.notes);
         if !told && let Some((kind, what)) = ended(death) {
             let evidence = Evidence::Ended { kind, what };
             stream.observed.push(Observed { evidence, seen: Seen::During(entered.call) });
@@ -231,7 +256,7 @@ impl Isolation {
             (summed, stream.observed.last_mut())
             && self.journal.origin_id(*last) == origin
         {
-            *sum += count;
+            *sum = sum.saturating_add(count);
             *last = entered.call;
             return;
         }
@@ -247,12 +272,12 @@ impl Isolation {
         self.streams.push(Stream {
             tables: client.tables()?,
             counted: client.first_count()?,
-            client: Some(client.clone()),
+            client: Some(client.observer()),
             observed: Vec::new(),
             marked: 0,
             unchecked: None,
             latest: 0,
-            open: 0,
+            open: Vec::new(),
             leaks_wanted: false,
             watched: client.watched()? == Watched::Yes,
             pace: Pace::default(),
@@ -260,33 +285,51 @@ impl Isolation {
         Ok(self.streams.len() - 1)
     }
 
-    /// Looks for blocks that the worker has lost since the last time.
-    fn check(&mut self, index: usize) {
-        let last = self.journal.last();
+    /// Looks for blocks that the worker has lost since the last time. Gives the worker if it is in a call of
+    /// another thread's, which must not be waited for here.
+    fn check(&mut self, index: usize) -> Option<Client> {
         let stream = &mut self.streams[index];
-        let Some(client) = stream.client.clone().filter(Client::is_alive) else { return };
+        let client = stream.client.clone().filter(Client::is_alive)?;
         if !stream.leaks_wanted || !stream.watched {
-            return;
+            return None;
         }
-        match client.leak_check() {
-            Ok(count) => {
-                let window = stream.end_window(last);
+        match client.leak_check_at_once() {
+            Ok(Some(count)) => {
+                let window = stream.end_window(stream.latest);
                 stream.read(count, Seen::Outside, Some(window), &mut self.notes);
+                None
             }
-            Err(error) => self.notes.push(format!("leaks could not be looked for at last: {error}")),
+            Ok(None) => Some(client),
+            Err(error) => {
+                self.notes.push(format!("leaks could not be looked for at last: {error}"));
+                None
+            }
         }
     }
 
-    /// Looks for blocks that were lost since the last time, in every worker.
-    pub fn check_leaks(&mut self) {
-        for index in 0..self.streams.len() {
-            self.check(index);
+    /// Takes what workers have left that ended between two calls, as nobody had them any more.
+    fn gather(&mut self) {
+        for stream in &mut self.streams {
+            let ended = stream.client.as_ref().is_some_and(Client::has_ended);
+            if ended && stream.open.is_empty() {
+                let window = stream.end_window(stream.latest);
+                stream.read_last(Seen::Outside, Some(window), &mut self.notes);
+            }
         }
+    }
+
+    /// Looks for blocks that were lost since the last time, in every worker. Gives those that are in a call of
+    /// another thread's: they are to be waited for, without the lock, and asked again.
+    #[must_use]
+    pub fn check_leaks(&mut self) -> Vec<Client> {
+        self.gather();
+        (0..self.streams.len()).filter_map(|index| self.check(index)).collect()
     }
 
     /// The same, in those where a block can have been lost since: by a call, or because Python has let go of
     /// one.
     pub fn check_leaks_if_due(&mut self) {
+        self.gather();
         for index in 0..self.streams.len() {
             let stream = &self.streams[index];
             let released = stream.client.as_ref().is_some_and(Client::take_released);
@@ -302,11 +345,12 @@ impl Isolation {
         let Some(index) = self.streams.iter().rposition(known) else { return close() };
         self.check(index);
         close();
-        self.streams[index].read_last(Seen::Outside, &mut self.notes);
+        self.streams[index].read_last(Seen::Outside, None, &mut self.notes);
     }
 
     /// A place from which a later report may start, without looking for leaks.
     pub fn here(&mut self) -> Mark {
+        self.gather();
         let mark = |stream: &mut Stream| {
             stream.marked = stream.observed.len();
             stream.marked
@@ -314,27 +358,17 @@ impl Isolation {
         Mark { observed: self.streams.iter_mut().map(mark).collect(), first: self.journal.last() + 1 }
     }
 
-    /// A place from which a later report may start; what is lost before it is found before it.
-    pub fn mark(&mut self) -> Mark {
-        self.check_leaks();
-        self.here()
-    }
-
     /// Whether anything has been seen since the mark.
-    pub fn has_news(&self, since: &Mark) -> bool {
+    pub fn has_news(&mut self, since: &Mark) -> bool {
+        self.gather();
         let before = |index| since.observed.get(index).copied().unwrap_or(0);
         self.streams.iter().enumerate().any(|(index, stream)| stream.observed.len() > before(index))
     }
 
-    /// Everything that has been seen since the mark, a leak check included.
-    pub fn report(&mut self, since: &Mark, tool: Tool) -> Report {
-        self.check_leaks();
-        self.report_without_check(since, tool)
-    }
-
     /// Everything that has been seen since the mark.
-    pub fn report_without_check(&self, since: &Mark, tool: Tool) -> Report {
-        let scope = Scope { first: since.first, last: self.journal.last() };
+    pub fn report_without_check(&mut self, since: &Mark, tool: Tool) -> Report {
+        self.gather();
+        let scope = Scope { first: since.first.max(self.before + 1), last: self.journal.last() };
         report::build(tool, self.notes.clone(), Some((&self.journal, scope)), &self.findings(since))
     }
 
@@ -359,7 +393,7 @@ impl Isolation {
         let mut findings = Vec::new();
         for (index, stream) in self.streams.iter().enumerate() {
             let tables = Tables { libraries: self.libraries.clone(), ..stream.tables.clone() };
-            let since = since.observed.get(index).copied().unwrap_or(0);
+            let since = since.observed.get(index).copied().unwrap_or(0).min(stream.observed.len());
             findings.extend(attribution::attribute(&self.journal, &stream.observed, since, &tables));
         }
         findings.retain(|finding| {
@@ -372,6 +406,14 @@ impl Isolation {
 }
 
 impl Stream {
+    /// A call is over. Those that still run may lose something.
+    fn end_call(&mut self, call: CallNumber) {
+        self.open.retain(|open| *open != call);
+        if let Some(first) = self.open.iter().min() {
+            self.unchecked.get_or_insert(*first);
+        }
+    }
+
     /// The calls among which a leak check that follows `last` finds what was lost; begins the next window.
     fn end_window(&mut self, last: CallNumber) -> (CallNumber, CallNumber) {
         // The worker did nothing since: calls of others do not count.
@@ -408,10 +450,15 @@ impl Stream {
 
     /// Takes what a worker that has ended has left, and lets go of it; tells whether that has the signal that
     /// ended it.
-    fn read_last(&mut self, seen: Seen, notes: &mut Vec<String>) -> bool {
+    fn read_last(
+        &mut self,
+        seen: Seen,
+        checked: Option<(CallNumber, CallNumber)>,
+        notes: &mut Vec<String>,
+    ) -> bool {
         let Some(client) = self.client.take() else { return false };
         match client.events() {
-            Ok(events) => self.take(events, seen, None).1,
+            Ok(events) => self.take(events, seen, checked).1,
             Err(error) => {
                 notes.push(format!("{error}; what Valgrind reported at last is missing here"));
                 false
@@ -473,6 +520,7 @@ fn ended(death: &Death) -> Option<(String, String)> {
         }
         Death::Exit(code) => ("exit".to_owned(), format!("the C code called exit({code})")),
         Death::Valgrind(words) => ("valgrind".to_owned(), format!("Valgrind gave up: {words}")),
+        Death::Unknown => ("unknown".to_owned(), "the worker ended, nobody knows how".to_owned()),
         Death::Ended(Ending::Timeout) => ("timeout".to_owned(), "the call took too long".to_owned()),
         Death::Ended(Ending::Nonsense(what)) => {
             ("nonsense".to_owned(), format!("the worker made no sense any more ({what})"))

@@ -83,7 +83,7 @@ fn a_forked_child_does_not_share_it() {
     // SAFETY: the child only looks at what it has and ends.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        fixture.client.abandon();
+        Client::abandon_all();
         let told = fixture.call_again("add").to_string();
         let expected = "the worker has ended (it belongs to the process that this one was forked from), \
                         and what was in its memory is gone";

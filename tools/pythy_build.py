@@ -90,8 +90,9 @@ def build_worker() -> None:
     so the builds with and without the `python` feature would undo each other every time.
     """
     directory = target_directory() / "worker"
-    command = ["cargo", "build", "--release", "--bin", "pythy-worker", "--target-dir", str(directory)]
-    command.append("--message-format=json-render-diagnostics")
+    command = ["cargo", "rustc", "--release", "--bin", "pythy-worker", "--target-dir", str(directory)]
+    # Without debug information, which Valgrind would read each time that it starts a worker.
+    command += ["--message-format=json-render-diagnostics", "--", "-C", "strip=debuginfo"]
     try:
         built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     except FileNotFoundError as error:

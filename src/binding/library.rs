@@ -1,5 +1,6 @@
 use std::ffi::c_void;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +16,27 @@ pub struct Library {
     mount: Mount,
     path: PathBuf,
     symbols: Symbols,
+    /// The file that the symbols were read from.
+    file: Option<FileId>,
+}
+
+/// What tells a file from another one at the same path, and from what it was before it was written to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    inode: (u64, u64),
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl FileId {
+    fn of(path: &Path) -> Option<Self> {
+        let file = path.metadata().ok()?;
+        Some(Self {
+            inode: (file.dev(), file.ino()),
+            size: file.size(),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    }
 }
 
 /// A library in the process that there is now.
@@ -27,6 +49,8 @@ pub(super) struct Mount {
 #[derive(Clone, Copy)]
 pub(super) struct Mounted {
     life: u64,
+    /// Whether it is another file than in the first process.
+    other_file: bool,
     /// What its loader knows it by.
     pub handle: Handle,
     /// The address that those in its symbol table count from.
@@ -38,7 +62,8 @@ impl Mount {
     pub fn new(loader: Arc<dyn Loader>, library: &Path) -> Result<(Self, PathBuf)> {
         let life = loader.life()?;
         let Loaded { handle, path, base } = loader.load(library)?;
-        Ok((Self { loader, mounted: Mutex::new(Mounted { life, handle, base }) }, path))
+        let mounted = Mounted { life, other_file: false, handle, base };
+        Ok((Self { loader, mounted: Mutex::new(mounted) }, path))
     }
 
     /// Who loads it.
@@ -48,11 +73,16 @@ impl Mount {
 
     /// Where it is now, loaded again if the process has changed.
     pub fn now(&self, path: &Path) -> Result<Mounted> {
+        self.now_or_other(path, || false)
+    }
+
+    /// The same of a library whose file may have been replaced since: whether it was is asked once it is loaded.
+    fn now_or_other(&self, path: &Path, is_other: impl FnOnce() -> bool) -> Result<Mounted> {
         let life = self.loader.life()?;
         let mut mounted = self.mounted.lock().unwrap_or_else(PoisonError::into_inner);
         if mounted.life != life {
             let Loaded { handle, base, .. } = self.loader.load(path)?;
-            *mounted = Mounted { life, handle, base };
+            *mounted = Mounted { life, other_file: is_other(), handle, base };
         }
         Ok(*mounted)
     }
@@ -76,9 +106,9 @@ impl Library {
         let bare = library.components().count() == 1 && !library.as_os_str().as_bytes().contains(&b'/');
         if library.is_file() {
             let path = std::path::absolute(library).unwrap_or_else(|_| library.to_owned());
-            let symbols = Symbols::read(&path)?;
+            let (file, symbols) = (FileId::of(&path), Symbols::read(&path)?);
             let (mount, _) = Mount::new(loader, &path)?;
-            return Ok(Self { shim: None, mount, path, symbols });
+            return Ok(Self { shim: None, mount, path, symbols, file });
         }
         if library.is_dir() {
             return Err(Error::NotALibrary {
@@ -100,8 +130,8 @@ impl Library {
             }
             Err(other) => return Err(other),
         };
-        let symbols = Symbols::read(&path)?;
-        Ok(Self { shim: None, mount, path, symbols })
+        let (file, symbols) = (FileId::of(&path), Symbols::read(&path)?);
+        Ok(Self { shim: None, mount, path, symbols, file })
     }
 
     /// Where the library lies.
@@ -121,8 +151,9 @@ impl Library {
 
     /// The address of one of its symbols; `None` where the loader does not know it.
     pub fn address(&self, symbol: &str) -> Result<Option<*const c_void>> {
-        let mounted = self.mount.now(&self.path)?;
-        let address = match self.symbols.get(symbol).and_then(|symbol| symbol.offset) {
+        let mounted = self.mounted()?;
+        let offset = self.symbols.get(symbol).and_then(|symbol| symbol.offset);
+        let address = match offset.filter(|_| !mounted.other_file) {
             Some(offset) => Some(mounted.base.wrapping_add(offset)),
             None => self.loader().symbol(mounted.handle, symbol)?,
         };
@@ -132,12 +163,19 @@ impl Library {
     /// The functions that run when the library is unloaded, by `read` from the memory that it lies in.
     pub fn finishers(&self, read: impl Fn(usize, &mut [u8]) -> Result<()>) -> Result<Vec<usize>> {
         const WORD: usize = size_of::<usize>();
-        let Some((offset, size)) = self.symbols.finishers() else { return Ok(Vec::new()) };
-        let base = self.mount.now(&self.path)?.base;
+        let Mounted { base, other_file, .. } = self.mounted()?;
+        let finishers =
+            if other_file { Symbols::read(&self.path)?.finishers() } else { self.symbols.finishers() };
+        let Some((offset, size)) = finishers else { return Ok(Vec::new()) };
         let mut words = vec![0; size];
         read(base.wrapping_add(offset), &mut words)?;
         let words = words.chunks_exact(WORD).filter_map(|word| word.try_into().ok());
         Ok(words.map(usize::from_ne_bytes).collect())
+    }
+
+    /// Where it is now. The file may be another one there than when its symbols were read.
+    fn mounted(&self) -> Result<Mounted> {
+        self.mount.now_or_other(&self.path, || FileId::of(&self.path) != self.file)
     }
 
     /// Compiles what the headers have as static functions, if there are any; see [`Shim::of`].

@@ -49,7 +49,8 @@ impl Slots {
 
     /// Tables at the given addresses, for evidence that was recorded elsewhere.
     pub fn at(outer: u64, inner: u64) -> Self {
-        Self { outer: outer..outer + SLOTS * SLOT_SIZE, inner: inner..inner + SLOTS * SLOT_SIZE }
+        let table = |start: u64| start..start.saturating_add(SLOTS * SLOT_SIZE);
+        Self { outer: table(outer), inner: table(inner) }
     }
 
     /// Where the tables begin, outer and inner: what [`Slots::at`] takes.
@@ -69,7 +70,7 @@ impl Slots {
 
     /// Whether this is where the dispatcher makes its calls, which is the frame before the two digits.
     pub fn is_dispatch(&self, ip: u64) -> bool {
-        (self.inner.start - CALL_SIZE..self.inner.start).contains(&ip)
+        (self.inner.start.saturating_sub(CALL_SIZE)..self.inner.start).contains(&ip)
     }
 
     /// What two digits stand for.

@@ -10,7 +10,7 @@ use super::defaults;
 use super::exceptions;
 use super::summons::{dismiss, interrupted};
 use crate::valgrind::{self, Presence, Valgrind};
-use crate::worker::{Checker, Launch, Station};
+use crate::worker::{Checker, Client, Launch, Station};
 use crate::{Result, isolation, session};
 
 /// Where the C code of an interface is to run.
@@ -212,6 +212,10 @@ fn keep_in_mind(py: Python<'_>, station: &Arc<Station>) -> PyResult<()> {
 /// In the child after a fork: the workers stay the parent's.
 #[pyfunction]
 pub fn abandon_workers() {
+    Client::abandon_all();
+    if let Some(mut isolation) = isolation::current_if_free() {
+        isolation.start_over();
+    }
     let Ok(stations) = STATIONS.try_lock() else { return };
     stations.iter().filter_map(Weak::upgrade).for_each(|station| station.abandon());
 }
@@ -224,6 +228,10 @@ pub fn end_workers(py: Python<'_>) -> PyResult<()> {
         stations.iter().filter_map(Weak::upgrade).collect()
     };
     stations.iter().for_each(|station| close_station(py, station));
+    // Those whose interfaces are gone, and of which Python still has a pointer or a record.
+    for client in Client::living() {
+        isolation::begin().finish(&client, || client.close());
+    }
     dismiss(py)?;
     super::report::report_at_exit(py)
 }

@@ -253,7 +253,7 @@ impl Call<'_, '_> {
         };
         // SAFETY: the GIL is held, and the client touches no Python object.
         let (returned, raised) =
-            unsafe { Attendance::during(None, |attendance| client.call(&mut request, attendance)) };
+            unsafe { Attendance::during(false, |attendance| client.call(&mut request, attendance)) };
         let blocks: Vec<_> = copies.iter().zip(&lent).map(|(copy, lent)| (copy.address, lent)).collect();
         // SAFETY: as the caller vouches.
         let given = || unsafe { (self.show(), self.blocks(&blocks)) };
@@ -267,8 +267,13 @@ impl Call<'_, '_> {
         let news = {
             let mut isolation = isolation::begin();
             isolation.note_pace(&entered, returned.micros);
-            isolation.leave(&entered, &returned, given)
+            isolation.leave(&entered, &returned)
         };
+        if entered.is_described(&returned) {
+            // Not under the lock: this runs Python code, which may call C again.
+            let given = given();
+            isolation::begin().describe(&entered, returned.errors, given);
+        }
         mirror::fetch(&client)?;
         // SAFETY: as the caller vouches.
         unsafe { self.hand_over((entered.call, returned.word), &home) };

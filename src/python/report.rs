@@ -13,6 +13,7 @@ use crate::isolation;
 use crate::report::{self, Report as Data, Screen, SourceLines, Tool};
 use crate::session::{self, Entered, Mark};
 use crate::valgrind::{self, Presence};
+use crate::worker::Client;
 
 /// Findings and calls of a stretch of the program.
 #[pyclass(frozen, module = "pythy")]
@@ -139,7 +140,7 @@ impl Since {
         if let Some(mut session) = session::started() {
             return session.news(self.here, tool);
         }
-        let isolation = isolation::current()?;
+        let mut isolation = isolation::current()?;
         isolation.has_news(&self.there).then(|| isolation.report_without_check(&self.there, tool))
     }
 
@@ -152,11 +153,12 @@ impl Since {
     }
 
     /// Now; what has been lost is found before it.
-    fn now() -> Self {
-        Self {
+    fn now(py: Python<'_>) -> PyResult<Self> {
+        check_workers(py)?;
+        Ok(Self {
             here: session::current().map_or(Mark::START, |mut session| session.mark()),
-            there: isolation::current().map_or(isolation::Mark::START, |mut isolation| isolation.mark()),
-        }
+            there: isolation::current().map_or(isolation::Mark::START, |mut isolation| isolation.here()),
+        })
     }
 }
 
@@ -169,9 +171,10 @@ pub struct Watch {
 
 #[pymethods]
 impl Watch {
-    fn __enter__(&self, py: Python<'_>) -> Py<Report> {
-        *self.mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Since::now());
-        self.report.clone_ref(py)
+    fn __enter__(&self, py: Python<'_>) -> PyResult<Py<Report>> {
+        let now = Since::now(py)?;
+        *self.mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(now);
+        Ok(self.report.clone_ref(py))
     }
 
     #[pyo3(signature = (*_exception))]
@@ -365,8 +368,11 @@ pub fn finished(py: Python<'_>, mut data: Data) -> Report {
 }
 
 fn collect(py: Python<'_>, since: &Since) -> PyResult<Data> {
+    check_workers(py)?;
     let tool = tool(py);
-    let isolated = || isolation::current().map(|mut isolation| isolation.report(&since.there, tool.clone()));
+    let isolated = || {
+        isolation::current().map(|mut isolation| isolation.report_without_check(&since.there, tool.clone()))
+    };
     let session = session::current();
     let mut data = match session {
         Some(mut session) => session.report(since.here, tool),
@@ -375,6 +381,19 @@ fn collect(py: Python<'_>, since: &Since) -> PyResult<Data> {
     // Not under the session's lock: this runs Python code, which may call C again.
     data.add_sources(&mut Linecache { py });
     Ok(data)
+}
+
+/// Looks for leaks in all workers. One that is in a call of another thread's is waited for, while Python goes on.
+fn check_workers(py: Python<'_>) -> PyResult<()> {
+    let check = || isolation::current().map_or_else(Vec::new, |mut isolation| isolation.check_leaks());
+    let mut busy = check();
+    while !busy.is_empty() {
+        while !py.detach(|| busy.iter().all(Client::is_free_soon)) {
+            py.check_signals()?;
+        }
+        busy = check();
+    }
+    Ok(())
 }
 
 /// What makes the reports of this process.

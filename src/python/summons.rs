@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use pyo3::exceptions::PyRecursionError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRecursionError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -72,23 +72,20 @@ fn known(id: u64) -> Option<Arc<Data>> {
 }
 
 /// What Python does while a call waits for its worker, without the GIL.
-pub struct Attendance<'a> {
+pub struct Attendance {
     state: *mut ffi::PyThreadState,
     /// What the first callback that raised has raised.
     pub raised: Option<PyErr>,
-    /// The worker whose other threads' callbacks these are, if they are: no call can raise what they raise.
-    serving: Option<&'a Client>,
+    /// Whether these are callbacks of a worker's other threads: no call can raise what they raise.
+    serving: bool,
 }
 
-impl<'a> Attendance<'a> {
+impl Attendance {
     /// Runs something that waits for a worker, without the GIL.
     ///
     /// # Safety
     /// The GIL is held, by a thread state of CPython's; `wait` touches no Python object.
-    pub unsafe fn during<T>(
-        serving: Option<&'a Client>,
-        wait: impl FnOnce(&mut Self) -> T,
-    ) -> (T, Option<PyErr>) {
+    pub unsafe fn during<T>(serving: bool, wait: impl FnOnce(&mut Self) -> T) -> (T, Option<PyErr>) {
         // SAFETY: the GIL is held here, and again before this returns.
         unsafe {
             let mut attendance = Self { state: ffi::PyEval_SaveThread(), raised: None, serving };
@@ -110,30 +107,41 @@ impl<'a> Attendance<'a> {
     }
 }
 
-impl Hooks for Attendance<'_> {
+impl Attendance {
+    /// Runs a callable; the bytes of its result, none where it raised. What is to end the worker is an error.
+    fn answer(&mut self, py: Python<'_>, data: &Data, call: &CallbackCall) -> PyResult<Vec<u8>> {
+        match run(py, data, call) {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) if self.serving => data.unraisable(py, error),
+            Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => return Err(error),
+            Err(error) if self.raised.is_none() => self.raised = Some(error),
+            Err(_) => {}
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl Hooks for Attendance {
     fn callback(&mut self, call: CallbackCall) -> Result<CallbackResult> {
         errno::set(call.errno);
         let bytes = self.attached(|py, this| {
-            let Some(data) = known(call.id) else { return Vec::new() };
-            match run(py, &data, &call) {
-                Ok(bytes) => return bytes,
-                Err(error) if this.serving.is_some() => data.unraisable(py, error),
-                Err(error) if this.raised.is_none() => this.raised = Some(error),
-                Err(_) => {}
+            let result = known(call.id).map_or_else(|| Ok(Vec::new()), |data| this.answer(py, &data, &call));
+            // Ctrl-C ends a worker: one that calls back for ever would never return otherwise.
+            match result
+                .and_then(|bytes| if this.serving { Ok(bytes) } else { py.check_signals().map(|()| bytes) })
+            {
+                Ok(bytes) => Ok(bytes),
+                Err(error) => {
+                    this.raised = Some(error);
+                    Err(Error::Interrupted)
+                }
             }
-            Vec::new()
-        });
+        })?;
         Ok(CallbackResult { bytes, errno: errno::get() })
     }
 
     fn interrupted(&mut self) -> Result<()> {
-        match self.serving {
-            None => interrupted(),
-            Some(client) if client.is_last() => {
-                Err(Error::WorkerGone { why: "nobody has it any more".to_owned() })
-            }
-            Some(_) => Ok(()),
-        }
+        if self.serving { Ok(()) } else { interrupted() }
     }
 }
 
@@ -162,18 +170,18 @@ pub fn interrupted() -> Result<()> {
     }
 }
 
-/// Runs the callbacks that come on threads of C's own, as long as anybody has the worker.
+/// Runs the callbacks that come on threads of C's own, until the worker ends.
 pub fn serve_other_threads(py: Python<'_>, client: &Client) -> PyResult<()> {
     if !client.begin_serving() {
         return Ok(());
     }
-    let ours = Mutex::new(Some(client.clone()));
+    let ours = Mutex::new(Some(client.observer()));
     let serve = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
         let client = ours.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(client) = client {
             // SAFETY: the GIL is held, and the client touches no Python object. That it ends is no news: whoever
             // calls the worker is told.
-            let _ = unsafe { Attendance::during(Some(&client), |hooks| client.serve_callbacks(hooks)) };
+            let _ = unsafe { Attendance::during(true, |hooks| client.serve_callbacks(hooks)) };
         }
     };
     let serve = PyCFunction::new_closure(py, Some(c"serve_callbacks"), None, serve)?;

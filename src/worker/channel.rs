@@ -19,9 +19,6 @@ use super::shared::Shared;
 /// How much of a buffer is kept between frames.
 const KEPT: usize = 1 << 12;
 
-/// The most data of unknown size that is taken at once.
-const MAX_DATA: u64 = 1 << 28;
-
 /// How long one waits before asking whether to go on.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -171,7 +168,7 @@ impl Channel {
         self.fill(length, patience)?;
         let rest = &self.input[self.start..self.start + length];
         self.start += length;
-        Ok(Parts { rest, shared: &mut self.shared })
+        Ok(Parts { rest, shared: &mut self.shared, room: None })
     }
 
     /// Overwrites what the last frames have left behind.
@@ -275,6 +272,8 @@ impl Frame<'_> {
 pub struct Parts<'a> {
     rest: &'a [u8],
     shared: &'a mut Shared,
+    /// How much data of unknown size may still come from the shared file.
+    room: Option<u64>,
 }
 
 impl<'a> Parts<'a> {
@@ -333,14 +332,25 @@ impl<'a> Parts<'a> {
         let size = data.size();
         let there = match data {
             Data::Inline(_) => self.rest.len() as u64,
-            Data::Shared { offset, .. } => self.shared.len().map_err(Broken::System)?.saturating_sub(offset),
+            Data::Shared { .. } => self.room()?,
         };
-        if size > there || size > MAX_DATA {
+        if size > there {
             return Err(Broken::Nonsense(format!("{size} bytes of data where {there} are")));
         }
-        let mut bytes = vec![0; size as usize];
+        if let Data::Shared { .. } = data {
+            self.room = Some(there - size);
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size as usize).map_err(|error| Broken::System(io::Error::other(error)))?;
+        bytes.resize(size as usize, 0);
         self.data(data, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// What the other side has really filled of the shared file, less what has been taken. A hole may be as large as
+    /// one likes, and the same bytes could be sent as often as there is room for their address.
+    fn room(&self) -> Talk<u64> {
+        self.room.map_or_else(|| self.shared.held().map_err(Broken::System), Ok)
     }
 
     /// That there is nothing more.

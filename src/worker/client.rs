@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::call::{CallRequest, CallbackCall, CallbackResult, Hooks, NoCallbacks, Returned};
@@ -30,9 +30,13 @@ const START: Duration = Duration::from_secs(60);
 /// How many notices go into one frame.
 const NOTICES: usize = 1 << 13;
 
-/// A worker. Cheap to clone; the process ends when the last clone goes.
-#[derive(Clone, Debug)]
-pub struct Client(Arc<Inner>);
+/// A worker. Cheap to clone; the process ends when the last clone goes that is not an observer's.
+#[derive(Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+    /// Whether the worker is kept for it.
+    uses: bool,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -49,6 +53,10 @@ struct Inner {
     served: AtomicBool,
     /// How many calls are under way.
     calls: AtomicUsize,
+    /// How many have it who are no observers.
+    users: AtomicUsize,
+    /// Whether leaks are looked for before it ends.
+    leaks_wanted: AtomicBool,
     /// Asked while waiting in requests that have no hooks of their own.
     interrupted: fn() -> Result<()>,
     /// The process that started the worker.
@@ -86,7 +94,7 @@ impl Client {
         let descriptors = launched.descriptors();
         let (main, others) = (Conversation::new(launched.main), Conversation::new(launched.others));
         let process = Process::new(launched.child, launched.lifeline, &launched.xml, launched.log)?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             launch: launch.clone(),
             main,
             others,
@@ -98,10 +106,25 @@ impl Client {
             released: AtomicBool::new(false),
             served: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
+            users: AtomicUsize::new(1),
+            leaks_wanted: AtomicBool::new(false),
             interrupted,
             owner: std::process::id(),
             descriptors,
-        })))
+        });
+        living().push(Arc::downgrade(&inner));
+        Ok(Self { inner, uses: true })
+    }
+
+    /// All workers that have not ended.
+    pub fn living() -> Vec<Self> {
+        let living = living().iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
+        living.into_iter().map(|inner| Self { inner, uses: false }).filter(Self::is_alive).collect()
+    }
+
+    /// The same worker for somebody who watches, and for whose sake it does not live.
+    pub fn observer(&self) -> Self {
+        Self { inner: self.inner.clone(), uses: false }
     }
 
     /// Waits until the worker can be used. Every request does so by itself.
@@ -111,17 +134,22 @@ impl Client {
 
     /// Whether it can be talked to.
     pub fn is_alive(&self) -> bool {
-        self.0.alive().is_ok()
+        self.inner.alive().is_ok()
+    }
+
+    /// Whether it has ended; of a worker of the process that this one was forked from nobody here can tell.
+    pub fn has_ended(&self) -> bool {
+        self.inner.owner == std::process::id() && self.inner.dead.load(Ordering::Acquire)
     }
 
     /// Whether both are the same worker.
     pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.0.process().pid()
+        self.inner.process().pid()
     }
 
     /// Whether it runs under Valgrind, and answers for it.
@@ -173,12 +201,12 @@ impl Client {
 
     /// Whether somebody has still to begin to [`Client::serve_callbacks`]; asked once.
     pub fn begin_serving(&self) -> bool {
-        !self.0.served.swap(true, Ordering::Relaxed)
+        !self.inner.served.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether nobody else has this worker.
-    pub fn is_last(&self) -> bool {
-        Arc::strong_count(&self.0) == 1
+    /// Has leaks looked for before the worker ends, should everybody drop it.
+    pub fn want_leaks(&self) {
+        self.inner.leaks_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Frees what [`Client::make_callback`] made: with the next request.
@@ -188,7 +216,7 @@ impl Client {
 
     /// Makes an address a root of leak checks: with the next request.
     pub fn root(&self, address: usize) -> Root {
-        let mut roots = self.0.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roots = self.inner.roots.lock().unwrap_or_else(PoisonError::into_inner);
         let index = roots.free.pop().unwrap_or_else(|| {
             roots.next += 1;
             roots.next - 1
@@ -200,20 +228,34 @@ impl Client {
 
     /// Python has let go of memory of the worker's.
     pub fn note_release(&self) {
-        self.0.released.store(true, Ordering::Relaxed);
+        self.inner.released.store(true, Ordering::Relaxed);
     }
 
     /// Whether Python has let go of memory since this was asked last.
     pub fn take_released(&self) -> bool {
-        self.0.released.swap(false, Ordering::Relaxed)
+        self.inner.released.swap(false, Ordering::Relaxed)
     }
 
     /// Looks for blocks that were lost since the last check; Valgrind's error count after it.
     pub fn leak_check(&self) -> Result<u64> {
-        self.plain(Request::LeakCheck, |reply, _| match reply {
-            Reply::Checked { count } => Ok(Ok(count)),
-            other => unexpected(&other),
-        })
+        self.plain(Request::LeakCheck, checked)
+    }
+
+    /// The same, unless another thread has the worker: `None`. It cannot be interrupted.
+    pub fn leak_check_at_once(&self) -> Result<Option<u64>> {
+        let mut patient = NoCallbacks(|| Ok(()));
+        self.ready_by(&mut patient)?;
+        let Some(mut turn) = self.conversation().turn_at_once() else { return Ok(None) };
+        let mut waiting = Waiting::new(self, &mut patient, None);
+        let write = |frame: &mut Frame<'_>| frame.put(&Request::LeakCheck);
+        let answer = self.exchange_in(&mut turn, &mut waiting, write, checked);
+        drop(turn);
+        answer.unwrap_or_else(|broken| Err(self.give_up(broken))).map(Some)
+    }
+
+    /// Waits until no other thread has the worker, but not long; whether that is so.
+    pub fn is_free_soon(&self) -> bool {
+        self.conversation().is_free_soon()
     }
 
     /// Calls a function.
@@ -226,15 +268,15 @@ impl Client {
             Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size })),
             other => unexpected(&other),
         };
-        self.0.calls.fetch_add(1, Ordering::AcqRel);
+        self.inner.calls.fetch_add(1, Ordering::AcqRel);
         let returned = self.converse(hooks, timeout, write, read);
-        self.0.calls.fetch_sub(1, Ordering::AcqRel);
+        self.inner.calls.fetch_sub(1, Ordering::AcqRel);
         returned
     }
 
     /// Whether a call is under way.
     pub fn is_calling(&self) -> bool {
-        self.0.calls.load(Ordering::Acquire) > 0
+        self.inner.calls.load(Ordering::Acquire) > 0
     }
 
     /// Runs the callbacks that come on other threads than the one that calls are made on, until the worker
@@ -247,42 +289,85 @@ impl Client {
 
     /// What Valgrind has reported since this was asked last.
     pub fn events(&self) -> Result<Vec<Event>> {
-        self.0.process().events()
+        self.inner.process().events()
     }
 
     /// How it ended; `None` while it runs.
     pub fn death(&self) -> Option<Death> {
-        self.0.process().death().cloned()
+        self.inner.process().death().cloned()
     }
 
     /// Ends the worker as a program ends: buffers are written, destructors run.
     pub fn close(&self) {
-        self.0.close();
+        self.inner.close();
     }
 
     /// Ends the worker at once.
     pub fn kill(&self) {
-        self.0.bury(Some(Ending::Closed));
+        self.inner.bury(Some(Ending::Closed));
     }
 
-    /// To be called in the child after a fork: the worker stays the parent's, nothing of it is left here.
-    pub fn abandon(&self) {
-        // Others may have held the locks when the process was forked, so none is taken.
+    /// To be called in the child after a fork: the workers stay the parent's, nothing of them is left here.
+    pub fn abandon_all() {
         let Ok(nothing) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") else {
             return;
         };
-        for descriptor in &self.0.descriptors {
-            // SAFETY: the descriptors are the worker's, and stay open as long as the client lives.
-            unsafe { libc::dup3(nothing.as_raw_fd(), *descriptor, libc::O_CLOEXEC) };
+        // Others may have held the locks when the process was forked, so none is waited for.
+        let Ok(mut living) = LIVING.try_lock() else { return };
+        let mine = std::process::id();
+        for inner in std::mem::take(&mut *living).iter().filter_map(Weak::upgrade) {
+            if inner.owner == mine || inner.dead.load(Ordering::Acquire) {
+                continue;
+            }
+            for descriptor in &inner.descriptors {
+                // SAFETY: the descriptors are the worker's, and stay open as long as it lives.
+                unsafe { libc::dup3(nothing.as_raw_fd(), *descriptor, libc::O_CLOEXEC) };
+            }
         }
     }
 
+    /// Nobody has it any more: looks for leaks at last, if somebody wanted that, and ends it.
+    fn leave(&self) {
+        if self.inner.alive().is_err() {
+            return;
+        }
+        if self.inner.leaks_wanted.load(Ordering::Relaxed) && self.inner.hello.get().is_some() {
+            // Should it fail, then the worker is at its end anyway.
+            let _ = self.leak_check_at_once();
+        }
+        self.inner.close();
+    }
+
     fn hello(&self) -> Result<&Hello> {
-        if self.0.hello.get().is_none() {
+        if self.inner.hello.get().is_none() {
             self.ready_by(&mut self.no_callbacks())?;
         }
-        self.0.hello.get().ok_or_else(|| Error::WorkerGone { why: "it never began".to_owned() })
+        self.inner.hello.get().ok_or_else(|| Error::WorkerGone { why: "it never began".to_owned() })
     }
+}
+
+impl Clone for Client {
+    fn clone(&self) -> Self {
+        self.inner.users.fetch_add(usize::from(self.uses), Ordering::Relaxed);
+        Self { inner: self.inner.clone(), uses: self.uses }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.uses && self.inner.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.leave();
+        }
+    }
+}
+
+/// All workers of this process that may be there.
+static LIVING: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+
+fn living() -> MutexGuard<'static, Vec<Weak<Inner>>> {
+    let mut living = LIVING.lock().unwrap_or_else(PoisonError::into_inner);
+    living.retain(|inner| inner.upgrade().is_some_and(|inner| !inner.dead.load(Ordering::Acquire)));
+    living
 }
 
 impl Loader for Client {
@@ -321,7 +406,7 @@ impl Loader for Client {
 
     /// With the next request; under Valgrind never, or the stacks of what it lost would have no names.
     fn unload(&self, library: Handle) {
-        if self.0.launch.checker == Checker::None {
+        if self.inner.launch.checker == Checker::None {
             self.notice(Notice::Unload(library.0));
         }
     }
@@ -364,7 +449,7 @@ impl Memory for Client {
 /// The conversation itself.
 impl Client {
     fn no_callbacks(&self) -> NoCallbacks {
-        NoCallbacks(self.0.interrupted)
+        NoCallbacks(self.inner.interrupted)
     }
 
     fn plain<T>(
@@ -385,7 +470,7 @@ impl Client {
     }
 
     fn notice(&self, notice: Notice) {
-        self.0.notices().push(notice);
+        self.inner.notices().push(notice);
     }
 
     /// Asks something, serves the callbacks that come, and reads the answer.
@@ -409,10 +494,20 @@ impl Client {
         read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
     ) -> Talk<Result<T>> {
         let mut turn = self.conversation().turn(waiting)?;
+        self.exchange_in(&mut turn, waiting, write, read)
+    }
+
+    fn exchange_in<T>(
+        &self,
+        turn: &mut Turn<'_>,
+        waiting: &mut Waiting<'_>,
+        write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
+        read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
+    ) -> Talk<Result<T>> {
         waiting.begin();
-        self.send(&mut turn, waiting, write)?;
+        self.send(turn, waiting, write)?;
         loop {
-            let mut parts = channel(&mut turn)?.receive(waiting)?;
+            let mut parts = channel(turn)?.receive(waiting)?;
             match parts.take()? {
                 Message::Reply(reply) => {
                     let answer = read(reply, &mut parts)?;
@@ -421,7 +516,9 @@ impl Client {
                 }
                 Message::Callback(head) => {
                     let call = CallbackCall::read(&head, parts)?;
-                    self.call_back(&mut turn, waiting, call)?;
+                    self.call_back(turn, waiting, call)?;
+                    // C code may call back so fast that there is never anything to wait for.
+                    waiting.in_time()?;
                 }
                 Message::Failed(why) => return Err(Broken::Nonsense(why)),
             }
@@ -452,7 +549,7 @@ impl Client {
     ) -> Talk<()> {
         let channel = channel(turn)?;
         channel.shrink()?;
-        let mut notices = std::mem::take(&mut *self.0.notices());
+        let mut notices = std::mem::take(&mut *self.inner.notices());
         while notices.len() > NOTICES {
             let later = notices.split_off(NOTICES);
             let mut frame = channel.begin();
@@ -468,7 +565,7 @@ impl Client {
     }
 
     fn serve_others(&self, waiting: &mut Waiting<'_>) -> Talk<()> {
-        let mut turn = self.0.others.turn(waiting)?;
+        let mut turn = self.inner.others.turn(waiting)?;
         loop {
             let mut parts = channel(&mut turn)?.receive(waiting)?;
             let Message::Callback(head) = parts.take()? else {
@@ -484,16 +581,16 @@ impl Client {
 
     /// The conversation that this thread has: the main one, but in a callback on another thread of C's.
     fn conversation(&self) -> &Conversation {
-        if SERVED.get() == self.address() { &self.0.others } else { &self.0.main }
+        if SERVED.get() == self.address() { &self.inner.others } else { &self.inner.main }
     }
 
     fn address(&self) -> usize {
-        Arc::as_ptr(&self.0) as usize
+        Arc::as_ptr(&self.inner) as usize
     }
 
     fn ready_by(&self, hooks: &mut dyn Hooks) -> Result<()> {
-        self.0.alive()?;
-        if self.0.hello.get().is_some() {
+        self.inner.alive()?;
+        if self.inner.hello.get().is_some() {
             return Ok(());
         }
         let mut waiting = Waiting::new(self, hooks, Some(START));
@@ -505,8 +602,8 @@ impl Client {
     }
 
     fn shake_hands(&self, waiting: &mut Waiting<'_>) -> Talk<Result<()>> {
-        let mut turn = self.0.main.turn(waiting)?;
-        if self.0.hello.get().is_some() {
+        let mut turn = self.inner.main.turn(waiting)?;
+        if self.inner.hello.get().is_some() {
             return Ok(Ok(()));
         }
         waiting.begin();
@@ -529,39 +626,42 @@ impl Client {
         if hello.fingerprint != FINGERPRINT {
             return Ok(Err(self.other_build(format!("{}, not {FINGERPRINT}", hello.fingerprint))));
         }
-        let _ = self.0.hello.set(hello);
+        let _ = self.inner.hello.set(hello);
         Ok(Ok(()))
     }
 
     fn other_build(&self, message: String) -> Error {
-        self.0.bury(Some(Ending::Nonsense(message.clone())));
-        Error::WorkerBuild { path: self.0.launch.worker.clone(), message }
+        self.inner.bury(Some(Ending::Nonsense(message.clone())));
+        Error::WorkerBuild { path: self.inner.launch.worker.clone(), message }
     }
 
     fn not_started(&self, broken: Broken) -> Error {
         let death = match broken {
-            Broken::Closed => self.0.bury(None),
-            Broken::Nonsense(message) => self.0.bury(Some(Ending::Nonsense(message))),
-            Broken::System(error) => self.0.bury(Some(Ending::Nonsense(error.to_string()))),
+            Broken::Closed => self.inner.bury(None),
+            Broken::Nonsense(message) => self.inner.bury(Some(Ending::Nonsense(message))),
+            Broken::System(error) => self.inner.bury(Some(Ending::Nonsense(error.to_string()))),
             Broken::Stopped(error) => return *error,
         };
-        let said = self.0.process().log();
-        let said = if said.trim().is_empty() { "see its standard error" } else { said.trim() };
+        let process = self.inner.process();
+        let said = match process.said().trim() {
+            "" => "see its standard error",
+            said => said,
+        };
         let message = format!("it ended {death}; {said}");
-        Error::WorkerStart { path: self.0.launch.worker.clone(), message }
+        Error::WorkerStart { path: self.inner.launch.worker.clone(), message }
     }
 
     /// Ends the worker whose conversation is broken, and says what happened.
     fn give_up(&self, broken: Broken) -> Error {
         match broken {
-            Broken::Closed => self.0.bury(None).error(),
+            Broken::Closed => self.inner.bury(None).error(),
             Broken::Nonsense(message) => {
-                self.0.bury(Some(Ending::Nonsense(message.clone())));
+                self.inner.bury(Some(Ending::Nonsense(message.clone())));
                 Error::WorkerNonsense { message }
             }
             Broken::System(error) => {
                 let message = error.to_string();
-                self.0.bury(Some(Ending::Nonsense(message.clone())));
+                self.inner.bury(Some(Ending::Nonsense(message.clone())));
                 Error::WorkerNonsense { message }
             }
             Broken::Stopped(error) => {
@@ -570,7 +670,7 @@ impl Client {
                     Error::WorkerGone { .. } => return *error,
                     _ => Ending::Interrupted,
                 };
-                self.0.bury(Some(ending));
+                self.inner.bury(Some(ending));
                 *error
             }
         }
@@ -603,9 +703,18 @@ impl Inner {
 
     /// Waits for its end, or brings it about.
     fn bury(&self, ending: Option<Ending>) -> Death {
-        let mut process = self.process();
-        self.dead.store(true, Ordering::Release);
-        process.end(ending)
+        let death = {
+            let mut process = self.process();
+            self.dead.store(true, Ordering::Release);
+            process.end(ending)
+        };
+        self.hang_up();
+        death
+    }
+
+    fn hang_up(&self) {
+        self.main.hang_up();
+        self.others.hang_up();
     }
 
     /// Ends it in its own way if it is idle, else at once.
@@ -621,20 +730,15 @@ impl Inner {
             channel.send(&mut Once).ok()
         };
         let asked = self.hello.get().and_then(|_| self.main.turn_at_once()).and_then(quit);
-        let mut process = self.process();
-        self.dead.store(true, Ordering::Release);
-        if asked.is_some() {
-            process.wait();
+        {
+            let mut process = self.process();
+            self.dead.store(true, Ordering::Release);
+            if asked.is_some() {
+                process.wait();
+            }
+            process.end(Some(Ending::Closed));
         }
-        process.end(Some(Ending::Closed));
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if self.owner == std::process::id() {
-            self.close();
-        }
+        self.hang_up();
     }
 }
 
@@ -648,7 +752,7 @@ impl Root {
 impl Drop for Root {
     fn drop(&mut self) {
         self.client.notice(Notice::Root { index: self.index, address: 0 });
-        self.client.0.roots.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.index);
+        self.client.inner.roots.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.index);
         self.client.note_release();
     }
 }
@@ -671,6 +775,17 @@ impl<'a> Waiting<'a> {
         self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
     }
 
+    /// That there is time left.
+    fn in_time(&self) -> Talk<()> {
+        if let (Some(timeout), Some(deadline)) = (self.timeout, self.deadline)
+            && Instant::now() >= deadline
+        {
+            let late = Error::WorkerTimeout { seconds: timeout.as_secs_f64() };
+            return Err(Broken::Stopped(Box::new(late)));
+        }
+        Ok(())
+    }
+
     /// Time that does not count.
     fn extend(&mut self, by: Duration) {
         self.deadline = self.deadline.map(|deadline| deadline + by);
@@ -680,15 +795,11 @@ impl<'a> Waiting<'a> {
 impl Patience for Waiting<'_> {
     fn go_on(&mut self) -> Talk<()> {
         let stopped = |error| Broken::Stopped(Box::new(error));
-        self.client.0.alive().map_err(stopped)?;
+        self.client.inner.alive().map_err(stopped)?;
         self.hooks.interrupted().map_err(stopped)?;
-        if let (Some(timeout), Some(deadline)) = (self.timeout, self.deadline)
-            && Instant::now() >= deadline
-        {
-            return Err(stopped(Error::WorkerTimeout { seconds: timeout.as_secs_f64() }));
-        }
+        self.in_time()?;
         // A process that C code has forked off may hold the socket open after the worker's end.
-        if self.client.0.process().has_ended() { Err(Broken::Closed) } else { Ok(()) }
+        if self.client.inner.process().has_ended() { Err(Broken::Closed) } else { Ok(()) }
     }
 
     fn rest(&self) -> Option<Duration> {
@@ -721,6 +832,13 @@ fn done(reply: &Reply) -> Talk<Result<()>> {
     match reply {
         Reply::Done => Ok(Ok(())),
         other => unexpected(other),
+    }
+}
+
+fn checked(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<u64>> {
+    match reply {
+        Reply::Checked { count } => Ok(Ok(count)),
+        other => unexpected(&other),
     }
 }
 

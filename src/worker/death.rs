@@ -16,6 +16,8 @@ pub enum Death {
     Exit(i32),
     /// Valgrind gave up: its words.
     Valgrind(String),
+    /// Nobody can say: something else in this process has waited for it, or has all children's ends ignored.
+    Unknown,
     /// It was ended from here.
     Ended(Ending),
 }
@@ -34,12 +36,15 @@ pub enum Ending {
 }
 
 impl Death {
-    /// What an exit status and Valgrind's log tell of a worker that ended by itself.
-    pub fn of(status: ExitStatus, log: &str) -> Self {
-        match (valgrinds_last_words(log), status.signal()) {
+    /// What an exit status, if it is known, and Valgrind's log tell of a worker that ended by itself.
+    pub fn of(status: Option<ExitStatus>, log: &str) -> Self {
+        match (valgrinds_last_words(log), status) {
             (Some(words), _) => Self::Valgrind(words),
-            (None, Some(signal)) => Self::Signal(signal),
-            (None, None) => Self::Exit(status.code().unwrap_or_default()),
+            (None, None) => Self::Unknown,
+            (None, Some(status)) => match status.signal() {
+                Some(signal) => Self::Signal(signal),
+                None => Self::Exit(status.code().unwrap_or_default()),
+            },
         }
     }
 
@@ -50,6 +55,7 @@ impl Death {
             Self::Signal(signal) => crashed(Some(*signal), None, None),
             Self::Exit(code) => crashed(None, Some(*code), None),
             Self::Valgrind(said) => crashed(None, None, Some(said.clone())),
+            Self::Unknown => crashed(None, None, None),
             Self::Ended(_) => self.later(),
         }
     }
@@ -69,6 +75,7 @@ impl fmt::Display for Death {
             },
             Self::Exit(code) => write!(f, "by exit({code})"),
             Self::Valgrind(_) => write!(f, "as Valgrind gave up"),
+            Self::Unknown => write!(f, "nobody knows how"),
             Self::Ended(Ending::Closed) => write!(f, "it was closed"),
             Self::Ended(Ending::Timeout) => write!(f, "a call took too long"),
             Self::Ended(Ending::Interrupted) => write!(f, "it was interrupted"),

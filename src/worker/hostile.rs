@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::net::Shutdown;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,8 +16,9 @@ use crate::worker::protocol::{Argument, ResultKind};
 use crate::worker::shared::Shared;
 use crate::worker::{Copy, CopyOf};
 
-/// How much the shared file claims to hold.
-const SHARED: u64 = 1 << 22;
+/// How much the shared file holds, and how much it claims to.
+const SHARED: usize = 1 << 16;
+const CLAIMED: u64 = 1 << 40;
 
 fn hello() -> Vec<u8> {
     let hello = Hello {
@@ -71,7 +73,8 @@ fn client(bytes: &[u8]) -> Client {
     let channel = || {
         let (here, there) = sockets().unwrap();
         let shared = nameless_file("hostile").unwrap();
-        shared.set_len(SHARED).unwrap();
+        shared.write_all_at(&[1; SHARED], 0).unwrap();
+        shared.set_len(CLAIMED).unwrap();
         (Channel::new(here, Shared::by_calls(shared)), UnixStream::from(there))
     };
     let ((main, mut worker), (others, _)) = (channel(), channel());
@@ -188,6 +191,8 @@ fn nonsense_is_an_error_that_says_so() {
         ("text-beyond-the-file", format!("{NONSENSE} (")),
         ("another-size", format!("{NONSENSE} (15 bytes of data where 16 should be)")),
         ("endless-arguments", format!("{NONSENSE} (no message: ")),
+        ("the-same-data-again", format!("{NONSENSE} (65536 bytes of data where 0 are)")),
+        ("a-hole", format!("{NONSENSE} (1073741824 bytes of data where 65536 are)")),
         ("gives-up", format!("{NONSENSE} (why)")),
     ] {
         let (_, bytes) =

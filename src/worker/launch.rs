@@ -62,12 +62,12 @@ pub struct Launched {
 }
 
 impl Launched {
-    /// All descriptors that lead to it.
+    /// All descriptors that lead to it and stay open as long as it lives.
     pub fn descriptors(&self) -> Vec<RawFd> {
         let [main, main_file] = self.main.descriptors();
         let [others, others_file] = self.others.descriptors();
-        let files = [&self.xml, &self.log].map(AsRawFd::as_raw_fd);
-        [main, main_file, others, others_file, self.lifeline.as_raw_fd()].into_iter().chain(files).collect()
+        let [lifeline, log] = [self.lifeline.as_raw_fd(), self.log.as_raw_fd()];
+        vec![main, main_file, others, others_file, lifeline, log]
     }
 }
 

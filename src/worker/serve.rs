@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::channel::{Broken, Channel, Forever, Frame, Talk};
@@ -75,14 +75,16 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
     let [main, main_file, others, others_file, pipe] = descriptors.map(own);
     lifeline::hang_on(pipe).map_err(|error| format!("the lifeline does not hold: {error}"))?;
     prepare_process();
-    let worker: &'static Worker = Box::leak(Box::new(Worker {
+    // Not in the heap, where C code that writes beyond its blocks would reach it.
+    static WORKER: OnceLock<Worker> = OnceLock::new();
+    let worker = WORKER.get_or_init(|| Worker {
         main: Mutex::new(Channel::new(main, Shared::by_memory(File::from(main_file)))),
         others: Mutex::new(Channel::new(others, Shared::by_memory(File::from(others_file)))),
         others_turn: Mutex::default(),
         watched: valgrind::running() == Presence::Valgrind,
         state: Mutex::default(),
         given: AtomicUsize::new(0),
-    }));
+    });
     IS_MAIN.set(true);
     if worker.watched {
         // `--xml=yes` implies a full check at the end, of all that was checked before.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -49,8 +49,15 @@ impl Shared {
         self.file.as_raw_fd()
     }
 
+    /// How much of the file is really there, in bytes.
+    pub fn held(&self) -> io::Result<u64> {
+        // Counted in blocks of this size, whatever the file system's are.
+        const BLOCK: u64 = 512;
+        Ok(self.file.metadata()?.blocks() * BLOCK)
+    }
+
     /// How long the file is.
-    pub fn len(&self) -> io::Result<u64> {
+    fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 

@@ -98,7 +98,7 @@ impl Station {
         if let Ok(mut working) = self.working.try_lock()
             && let Some(client) = working.client.take()
         {
-            client.abandon();
+            // It is not this process's to end.
             std::mem::forget(client);
         }
     }

@@ -7,7 +7,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::channel::{Channel, Patience, Talk};
+use super::channel::{Broken, Channel, Patience, Talk};
 
 /// How long one waits for the turn before asking whether to go on.
 const SLICE: Duration = Duration::from_millis(50);
@@ -21,10 +21,12 @@ pub struct Conversation {
 
 #[derive(Debug)]
 struct State {
-    /// `None` while somebody talks.
+    /// `None` while somebody talks, and when it is over.
     channel: Option<Channel>,
     /// How many callbacks are open.
     open: usize,
+    /// Whether there is nobody to talk to any more.
+    over: bool,
 }
 
 /// The turn.
@@ -37,7 +39,8 @@ pub struct Turn<'a> {
 impl Conversation {
     /// A conversation of nobody yet.
     pub fn new(channel: Channel) -> Self {
-        Self { state: Mutex::new(State { channel: Some(channel), open: 0 }), changed: Condvar::new() }
+        let state = State { channel: Some(channel), open: 0, over: false };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Waits for the turn.
@@ -52,6 +55,21 @@ impl Conversation {
         Some(Turn { conversation: self, channel: Some(channel) })
     }
 
+    /// Waits for the turn no longer than a slice, and does not take it; whether it could be had.
+    pub fn is_free_soon(&self) -> bool {
+        let busy = |state: &mut State| state.channel.is_none() && !state.over;
+        let waited = self.changed.wait_timeout_while(self.state(), SLICE, busy);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Hangs up: at once, or when whoever has the turn gives it back.
+    pub fn hang_up(&self) {
+        let mut state = self.state();
+        state.over = true;
+        state.channel = None;
+        self.changed.notify_all();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,6 +81,12 @@ impl Conversation {
                 && let Some(channel) = state.channel.take()
             {
                 return Ok(channel);
+            }
+            if state.over {
+                drop(state);
+                // Who waits knows best what to say to that.
+                patience.go_on()?;
+                return Err(Broken::Closed);
             }
             let (locked, waited) =
                 self.changed.wait_timeout(state, SLICE).unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +109,7 @@ impl Turn<'_> {
     /// A callback begins: gives the turn away. The number is to be given back at its end.
     pub fn open_callback(&mut self) -> usize {
         let mut state = self.conversation.state();
-        state.channel = self.channel.take();
+        state.give_back(self.channel.take());
         state.open += 1;
         self.conversation.changed.notify_all();
         state.open
@@ -108,9 +132,17 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if let Some(channel) = self.channel.take() {
-            self.conversation.state().channel = Some(channel);
+        if self.channel.is_some() {
+            self.conversation.state().give_back(self.channel.take());
             self.conversation.changed.notify_all();
+        }
+    }
+}
+
+impl State {
+    fn give_back(&mut self, channel: Option<Channel>) {
+        if !self.over {
+            self.channel = channel;
         }
     }
 }

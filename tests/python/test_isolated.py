@@ -22,11 +22,16 @@ HEADER = """
     struct point { int x, y; };
     struct item { char *text; int *numbers; const char *name; };
     int add(int a, int b);
+    int process(void);
     void stop(int signal);
     void leave(int code);
     int wait_for_ever(void);
     int wait_for(int milliseconds);
     int apply(binary f, int a, int b);
+    void repeat(binary f);
+    void hang_up(void);
+    char *text_of(unsigned long length);
+    void overrun(unsigned long length);
     void start(binary f);
     int finish(void);
     struct point *make(int x);
@@ -48,11 +53,17 @@ SOURCE = """
     #include <sys/mman.h>
     #include <unistd.h>
     int add(int a, int b) { return a + b; }
+    int process(void) { return getpid(); }
     void stop(int number) { raise(number); }
     void leave(int code) { exit(code); }
     int wait_for_ever(void) { for (;;) pause(); return 0; }
     int wait_for(int milliseconds) { usleep(milliseconds * 1000); return milliseconds; }
     int apply(binary f, int a, int b) { return f(a, b); }
+    void repeat(binary f) { for (;;) f(1, 2); }
+    void hang_up(void) { for (int i = 3; i < 100; i++) close(i); for (;;) pause(); }
+    char *text_of(unsigned long length)
+    { char *text = malloc(length + 1); memset(text, 'x', length); text[length] = 0; return text; }
+    void overrun(unsigned long length) { memset(malloc(32), 'A', length); free(malloc(100)); abort(); }
     static pthread_t thread;
     static int result;
     static void *run(void *f) { result = ((binary)f)(1, 2); return 0; }
@@ -190,6 +201,24 @@ def test_a_program_that_ends_with_owned_pointers_ends_well(built, natively):
     assert (run.stdout, run.stderr, run.returncode) == ("7\n", "", 0)
 
 
+def test_c_code_that_hangs_up_and_goes_on_is_ended(lib):
+    with pytest.raises(pythy.Error) as caught:
+        lib.hang_up()
+    assert str(caught.value) == GONE.format("it made no sense any more: it hung up and went on")
+    assert lib.add(1, 2) == 3
+
+
+def test_c_code_that_overruns_the_heap_ends_the_worker(lib):
+    """It does not leave it waiting for a lock of its own that has been overwritten."""
+    with pytest.raises(pythy.WorkerCrashed):
+        lib.overrun(5000, timeout=30)
+    assert lib.add(1, 2) == 3
+
+
+def test_a_long_text_is_as_long_as_it_is(lib):
+    assert len(lib.text_of(260 << 20)) == 260 << 20
+
+
 def test_a_timeout_ends_the_call_and_the_worker(isolated):
     lib = isolated(timeout=0.2)
     began = time.monotonic()
@@ -201,6 +230,15 @@ def test_a_timeout_ends_the_call_and_the_worker(isolated):
     assert lib.wait_for(400, timeout=60) == 400
     with pytest.raises(TimeoutError):
         lib.wait_for(60_000, timeout=None)
+
+
+def test_c_code_that_calls_back_for_ever_is_ended_too(lib):
+    with pytest.raises(TimeoutError):
+        lib.repeat(lambda a, b: 1, timeout=0.5)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        lib.repeat(lambda a, b: 1)
+    assert lib.add(1, 2) == 3
 
 
 def test_a_timeout_is_for_one_call_too(lib):
@@ -303,6 +341,114 @@ def test_a_worker_without_memory_says_so(isolated):
             lib.new(f"char[{1 << 28}]")
         assert str(caught.value) == f"no memory for a 'char [{1 << 28}]' of {1 << 28} bytes"
         assert lib.add(1, 2) == 3
+
+
+# Who keeps a worker.
+
+
+@pytest.fixture
+def started(built):
+    """``started()``: an interface that nobody else has, and its worker's process."""
+
+    def start():
+        lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
+        return lib, lib.process()
+
+    return start
+
+
+def test_a_worker_ends_when_nobody_has_its_interface_any_more(started):
+    lib, process = started()
+    add = lib.add
+    del lib
+    gc.collect()
+    assert (add(1, 2), is_there(process)) == (3, True)
+    del add
+    gc.collect()
+    assert not is_there(process)
+
+
+def test_a_worker_lives_as_long_as_something_in_its_memory_is_held(started):
+    lib, process = started()
+    held = {
+        "new": lib.new("struct point", x=7),
+        "made": lib.make(8),
+        "field": lib.new("struct item", text=b"text"),
+        "view": lib.buffer(lib.make(9), 8),
+        "callback": lib.callback("binary")(lambda a, b: a),
+    }
+    del lib
+    gc.collect()
+    assert (held["new"].x, held["made"].x, held["field"].text, held["view"][0]) == (7, 8, b"text", 9)
+    for name in list(held):
+        assert is_there(process), name
+        del held[name]
+        gc.collect()
+    assert not is_there(process)
+
+
+def test_an_interface_that_refers_to_itself_goes_with_its_worker(started):
+    def tie(lib):
+        kept = lib.callback("binary")(lambda a, b: lib.add(a, b))
+        assert lib.apply(kept, 1, 2) == 3
+        lib.__dict__["kept"], lib.__dict__["itself"] = kept, lib
+
+    lib, process = started()
+    tie(lib)
+    del lib
+    gc.collect()
+    assert not is_there(process)
+
+
+def test_a_shared_worker_ends_with_its_last_interface(built):
+    worker = pythy.worker(checker="none")
+    lib = pythy.create_interface(built.header, built.library, worker=worker)
+    process = worker.pid
+    del worker
+    gc.collect()
+    assert lib.process() == process
+    del lib
+    gc.collect()
+    assert not is_there(process)
+
+
+def test_what_keeps_a_dead_worker_keeps_no_descriptor(lib):
+    lib.add(1, 2)
+    before, points = len(os.listdir("/proc/self/fd")), []
+    for _ in range(5):
+        points.append(lib.new("struct point", x=1))
+        with pytest.raises(pythy.WorkerCrashed):
+            lib.stop(signal.SIGSEGV)
+    assert lib.add(1, 2) == 3
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_library_that_is_replaced_is_called_where_the_new_one_has_its_functions(tmp_path, cc):
+    header, source, library = (tmp_path / name for name in ("code.h", "code.c", "code.so"))
+    header.write_text("int number(void); int gone(void); void stop(void); extern int counter;\n")
+    ends = "void stop(void) { abort(); }\n"
+
+    def build(text):
+        source.write_text("#include <stdlib.h>\n" + text)
+        cc(source, library)
+
+    build("int counter = 5; int gone(void) { return 0; } int number(void) { return 1; }" + ends)
+    lib = pythy.create_interface(header, library, backend="isolated", checker="none")
+    assert (lib.number(), lib.gone(), lib.counter) == (1, 0, 5)
+    # Another layout, so that nothing is where it was.
+    build(
+        ends + "int pad[100] = {1}, counter = 6; int twice(int n) { return 2 * n; }"
+        "int number(void) { return twice(21); }"
+    )
+    assert lib.number() == 1
+    for _ in range(2):
+        with pytest.raises(pythy.WorkerCrashed):
+            lib.stop()
+        assert (lib.number(), lib.counter) == (42, 6)
+    with pytest.raises(pythy.Error) as caught:
+        lib.gone()
+    assert str(caught.value) == f"the new worker does not find the function in {library}"
+    lib.close()
 
 
 # Several interfaces.
@@ -578,6 +724,21 @@ def test_a_fork_of_python_has_a_worker_of_its_own(lib):
     assert (lib.bump(), made.x) == (41, 1)
 
 
+def test_a_fork_leaves_open_files_alone(lib, tmp_path):
+    """What is the worker's is closed in the child, and nothing that has been opened since."""
+    assert lib.add(1, 2) == 3
+    files = [os.open(tmp_path / str(number), os.O_WRONLY | os.O_CREAT) for number in range(5)]
+    child = os.fork()
+    if child == 0:
+        for file in files:
+            os.write(file, b"written")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert [(tmp_path / str(number)).read_text() for number in range(5)] == ["written"] * 5
+    for file in files:
+        os.close(file)
+
+
 def test_the_worker_ends_with_python(built, tmp_path):
     """However it ends: here by SIGKILL while C code waits."""
     script = tmp_path / "script.py"
@@ -613,6 +774,30 @@ def test_a_program_that_ends_with_callbacks_in_use_ends_well(built, natively):
         print(lib.apply(kept, 1, 2))
     """)
     assert (run.stdout, run.stderr, run.returncode) == ("3\n", "", 0)
+
+
+def test_a_program_that_does_not_wait_for_its_children_ends_well(built, natively):
+    """Nobody can say then how a worker has ended; that it has, is known."""
+    run = natively(f"""
+        import signal, time, pythy
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        lib = pythy.create_interface(
+            {str(built.header)!r}, {str(built.library)!r}, backend="isolated", checker="none"
+        )
+        began = time.monotonic()
+        try:
+            lib.stop(signal.SIGSEGV)
+        except pythy.WorkerCrashed as crash:
+            print(str(crash).splitlines()[0], crash.signal, crash.exit_code, crash.finding.kind)
+        print(lib.add(1, 2))
+        lib.close()
+        print(time.monotonic() - began < 9)
+        pythy._native.tell_at_exit(False)
+    """)
+    assert (run.stdout, run.stderr) == (
+        "the C code ended the worker: nobody knows how None None unknown\n3\nTrue\n",
+        "",
+    )
 
 
 # Under Valgrind.
@@ -652,23 +837,27 @@ def test_crash_timeout_and_interrupt_under_valgrind(checked):
     assert checked.add(1, 2) == 3
 
 
-def test_a_thousand_crashes_leave_nothing_behind(lib):
-    signals = [signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL]
+def test_a_thousand_crashes_leave_nothing_behind(built, natively):
+    """In a process of its own, so that all that is left behind is theirs."""
+    run = natively(f"""
+        import gc, os, resource, signal
+        from pathlib import Path
+        import pythy
 
-    def crash(number):
-        end = lib.stop, signals[number % 6 % 5]
-        if number % 6 == 5:
-            end = lib.leave, number % 100 + 1
-        with pytest.raises(pythy.WorkerCrashed) as crashed:
-            end[0](end[1])
-        error = crashed.value
-        expected = (None, number % 100 + 1) if number % 6 == 5 else (signals[number % 6], None)
-        assert (error.signal, error.exit_code) == expected
-        name = "leave" if number % 6 == 5 else "stop"
-        assert error.finding.call.declaration.name == name
+        signals = [signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL]
+        lib = pythy.create_interface(
+            {str(built.header)!r}, {str(built.library)!r}, backend="isolated", checker="none"
+        )
 
-    def descriptors():
-        return len(os.listdir("/proc/self/fd"))
+        def crash(number):
+            leaves = number % 6 == 5
+            try:
+                lib.leave(number % 100 + 1) if leaves else lib.stop(signals[number % 6])
+                raise SystemExit(f"call {{number}} returned")
+            except pythy.WorkerCrashed as error:
+                expected = (None, number % 100 + 1) if leaves else (signals[number % 6], None)
+                assert (error.signal, error.exit_code) == expected, error
+                assert error.finding.call.declaration.name == ("leave" if leaves else "stop"), error
 
     for number in range(10):
         crash(number)
@@ -685,6 +874,30 @@ def test_a_thousand_crashes_leave_nothing_behind(lib):
     assert lib.add(1, 2) == 3
 
 
-def resident():
-    """Bytes of this process that are in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        def left():
+            gc.collect()
+            return len(os.listdir("/proc/self/fd"))
+
+        def resident():
+            return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+        for number in range(10):
+            crash(number)
+        before, memory = left(), resident()
+        for number in range(10, 1010):
+            crash(number)
+        assert left() == before, (left(), before)
+        # What is kept is the journal and the findings, which the report has: some kilobytes for each.
+        assert resident() - memory < 40_000_000, resident() - memory
+        assert lib.add(1, 2) == 3
+        lib.close()
+        del lib
+        gc.collect()
+        assert pythy.memory_report().totals.crashes == 1010
+        try:
+            raise SystemExit(os.waitpid(-1, os.WNOHANG))
+        except ChildProcessError:
+            print("nobody is left")
+        pythy._native.tell_at_exit(False)
+    """)
+    assert (run.stdout, run.stderr) == ("nobody is left\n", "")

@@ -20,10 +20,12 @@ HEADER = """
     int each(int count, int (*f)(int));
     int spin(void);
     int undecided(void);
+    void nap(int milliseconds);
 """
 SOURCE = """
     #include <stdlib.h>
     #include <string.h>
+    #include <unistd.h>
     void fill(char *text, int length, char letter) { memset(text, letter, length); text[length] = 0; }
     void *keep(int size) { return malloc(size); }
     void lose(int size) { *(char *)malloc(size) = 1; }
@@ -31,6 +33,7 @@ SOURCE = """
     void quit(int code) { exit(code); }
     int each(int count, int (*f)(int)) { int sum = 0; while (count--) sum += f(count); return sum; }
     int spin(void) { volatile int on = 1; while (on) {} return 0; }
+    void nap(int milliseconds) { usleep(milliseconds * 1000); }
     int undecided(void) {
         int *value = malloc(sizeof *value), result = *value ? 1 : 2;
         free(value);
@@ -140,6 +143,116 @@ def test_a_crash_is_an_exception_with_its_finding_and_what_was_known_stays(built
     after = pythy.memory_report().totals
     assert after.crashes - before.crashes == 3
     lib.close()
+
+
+def test_what_an_interface_has_lost_is_told_when_it_is_dropped(built, natively):
+    """A last look for leaks, as close() has it: also of blocks that Python had until then."""
+    report = natively(
+        f"""
+        import gc, pythy
+        options = {{"backend": "isolated", "checker": "memcheck"}}
+        for leak_check, size in (("session", 24), ("call", 25), ("off", 26)):
+            lib = pythy.create_interface(
+                {str(built.header)!r}, {str(built.library)!r}, leak_check=leak_check, **options
+            )
+            kept = lib.keep(size)
+            lib.lose(size + 10)
+            del kept, lib
+            gc.collect()
+        pythy.memory_report().to_json("report.json")
+        pythy._native.tell_at_exit(False)
+        """
+    ).json()
+    names = {declaration["id"]: declaration["name"] for declaration in report["declarations"]}
+    told = {
+        finding["leaked"]["bytes"]: (names[finding["allocated_by"]["declaration"]], finding["lost_between"])
+        for finding in report["findings"]
+    }
+    assert told == {24: ("keep", [1, 2]), 34: ("lose", [1, 2]), 25: ("keep", None), 35: ("lose", [4, 4])}
+
+
+def test_a_call_that_waited_for_another_threads_is_the_one_that_lost_its_block(built, natively):
+    """Nor does a report wait for a thread that is in C code without letting Python go on."""
+    run = natively(
+        f"""
+        import threading, time, pythy
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated")
+
+        def begin(function, *arguments):
+            before = pythy._native.calls()
+            thread = threading.Thread(target=function, args=arguments)
+            thread.start()
+            while pythy._native.calls() == before:
+                pass
+            return thread
+
+        lib.nap(1)
+        napping = begin(lib.nap, 500)
+        lib.lose(24)
+        napping.join()
+        pythy.memory_report().to_json("report.json")
+        ticks, over = 0, threading.Event()
+
+        def tick():
+            global ticks
+            while not over.wait(0.01):
+                ticks += 1
+
+        threading.Thread(target=tick).start()
+        napping = begin(lib.nap, 1500)
+        began = time.monotonic()
+        pythy.memory_report()
+        took = time.monotonic() - began
+        over.set()
+        napping.join()
+        print(took < 0.5 or ticks > 10)
+        pythy._native.tell_at_exit(False)
+        """
+    )
+    assert (run.stdout, run.stderr) == ("True\n", "")
+    (finding,) = run.json()["findings"]
+    assert (finding["call"]["number"], finding["leaked"]["bytes"]) == (3, 24)
+
+
+def test_a_process_that_was_forked_off_has_a_report_of_its_own(built, natively):
+    """And takes nothing of what Valgrind tells its parent."""
+    run = natively(
+        f"""
+        import os, pythy
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated")
+        lib.lose(24)
+        with pythy.watch():
+            child = os.fork()
+            lib.lose(30 if child else 40)
+            if child:
+                os.waitpid(child, 0)
+        report = pythy.memory_report()
+        lost = [(finding.leaked.bytes, finding.call.number) for finding in report.findings]
+        print(lost, report.totals.calls)
+        pythy._native.tell_at_exit(False)
+        """
+    )
+    assert (run.stdout, run.stderr) == ("[(40, 2)] 1\n[(24, 1), (30, 2)] 2\n", "")
+
+
+def test_an_argument_may_call_c_when_it_is_shown(built, natively):
+    """A call that errs is told with its arguments, and their repr() may be any code."""
+    run = natively(
+        f"""
+        import pythy
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated")
+
+        class Length(int):
+            def __repr__(self):
+                return f"Length({{lib.each(2, lambda i: i)}})"
+
+        lib.fill(bytearray(4), Length(4), "x")
+        (finding,) = pythy.memory_report().findings
+        print(finding.call.arguments)
+        pythy._native.tell_at_exit(False)
+        """
+    )
+    assert run.stdout == """["bytearray(b'xxxx')", 'Length(1)', "'x'"]\n"""
 
 
 def test_a_suite_with_only_the_library_under_valgrind(built, pytester):
