@@ -33,7 +33,8 @@ def normal(text):
     """Without what differs between runs and machines."""
     text = re.sub(r"0x[0-9a-f]+", "0x…", text)
     text = re.sub(r"\(in /[^)]*/", "(in …/", text)
-    text = re.sub(r"vgpreload_memcheck-[\w-]+", "vgpreload_memcheck", text)
+    # With Valgrind's debug information (valgrind-dbg) its malloc has a line.
+    text = re.sub(r"\((in \S+/vgpreload_memcheck-\S+\.so|vg_replace_malloc\.c:\d+)\)", "(in Valgrind)", text)
     text = re.sub(r"Valgrind [0-9.]+", "Valgrind …", text)
     return re.sub(r"^(Traceback .*\n)(?:  .*\n)+", r"\1  ...\n", text, flags=re.MULTILINE)
 
