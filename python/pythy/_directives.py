@@ -278,7 +278,7 @@ class _Application:
             known = [*known, owner]
         if known:
             return next((one for one in known if self.interface.alike(one, result)), result)
-        return self.interface.own(result, free)
+        return self.interface.own_as_declared(result, free)
 
     def disown(self, pointer: Pointer) -> None:
         """C frees it from now on."""
@@ -379,7 +379,7 @@ class _Received:
         if self.before is not None:
             self.application.disown(self.before)
         if after is not None and interface.owner(after) is None:
-            self.ref.value = interface.own(after, self.free)
+            self.ref.value = interface.own_as_declared(after, self.free)
 
 
 def _stored_in(ref: Ref) -> Pointer | None:

@@ -87,6 +87,8 @@ class Interface:
         """The same address as a pointer of another type."""
     def own(self, pointer: _P, free: Callable[[_P], Any]) -> _P:
         """A pointer that frees what it points to, with the function given."""
+    def own_as_declared(self, pointer: _P, free: Callable[[_P], Any]) -> _P:
+        """The same for what a header's `$ cleanup` has freed."""
     def buffer(self, what: Pointer | Ref | Record | Array, size: int | None = None) -> memoryview:
         """The memory of what pythy has a handle for, as a memoryview of bytes."""
     def callback(self, type_name: _Type) -> Callable[[Callable[..., Any]], Callback]:

@@ -98,7 +98,7 @@ def own(instance: Object) -> None:
     """Lets the instance free its C object, unless somebody else does."""
     cls, pointer = type(instance), instance._pointer
     if pointer is not None and cls._free is not None and cls._interface.owner(pointer) is None:
-        instance._pointer = cls._interface.own(pointer, cls._free)
+        instance._pointer = cls._interface.own_as_declared(pointer, cls._free)
 
 
 def instance_at(cls: type[Object], pointer: Pointer) -> Object | None:

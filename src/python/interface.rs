@@ -262,7 +262,16 @@ impl Interface {
             let message = format!("own() frees with a callable, not with {given}");
             return Err(new_argument_error(free.py(), message));
         }
-        pointer.get().owning(free)
+        pointer.get().owning(free, false)
+    }
+
+    /// The same for what a header's `$ cleanup` has freed.
+    fn own_as_declared<'py>(
+        &self,
+        pointer: &Bound<'py, Pointer>,
+        free: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Pointer>> {
+        pointer.get().owning(free, true)
     }
 
     /// The memory of what pythy has a handle for, as a memoryview of bytes; of a pointer, the first

@@ -30,6 +30,8 @@ pub struct Pointer {
     pointee: Arc<Pointee>,
     released: AtomicBool,
     free: Mutex<Option<Py<PyAny>>>,
+    /// Whether it is the header that has it freed.
+    declared: bool,
     home: Home,
     _root: Option<Root>,
     /// The memory of pythy's own that it points into, where that is known.
@@ -50,6 +52,7 @@ impl Pointer {
             pointee: pointee.clone(),
             released: AtomicBool::new(false),
             free: Mutex::new(None),
+            declared: false,
             home: home.clone(),
             _root: home.root(address),
             memory: None,
@@ -119,11 +122,13 @@ impl Pointer {
         self.pointee.is_const()
     }
 
-    /// A pointer to the same that frees it with `free` when it is dropped.
-    pub fn owning<'py>(&self, free: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+    /// A pointer to the same that frees it with `free` when it is dropped, as somebody asks for or the header
+    /// declares. What a header has freed has one owner; of what is asked for each may be a reference that C counts.
+    pub fn owning<'py>(&self, free: &Bound<'py, PyAny>, declared: bool) -> PyResult<Bound<'py, Self>> {
         let py = free.py();
-        let owning = self.another(self.live()?);
-        if self.owner(py).is_some() {
+        let mut owning = self.another(self.live()?);
+        owning.declared = declared;
+        if self.is_owning() || self.owner(py).is_some_and(|owner| owner.get().declared) {
             let message = "own(): this pointer is owned already; disown() it first";
             return Err(exceptions::new_argument_error(py, message.to_owned()));
         }

@@ -195,7 +195,39 @@ def test_what_a_ref_received_can_be_freed_by_hand(lib):
     del out
 
 
-def test_own_says_when_there_is_an_owner_already(lib):
+def test_each_reference_that_c_counts_has_an_owner(interface):
+    lib = interface(
+        """
+        struct counted { int references; };
+        struct counted *counted_new(void);
+        struct counted *counted_ref(struct counted *one);
+        void counted_unref(struct counted *one);
+        extern int counted_alive;
+        """,
+        """
+        #include <stdlib.h>
+        int counted_alive;
+        struct counted *counted_new(void) {
+            struct counted *one = malloc(sizeof *one);
+            one->references = 1;
+            counted_alive++;
+            return one;
+        }
+        struct counted *counted_ref(struct counted *one) { one->references++; return one; }
+        void counted_unref(struct counted *one) {
+            if (--one->references == 0) { free(one); counted_alive--; }
+        }
+        """,
+    )
+    first = lib.own(lib.counted_new(), lib.counted_unref)
+    with lib.own(lib.counted_ref(first), lib.counted_unref) as second:
+        assert (second == first, second.references) == (True, 2)
+    assert (first.references, lib.counted_alive) == (1, 1)
+    first.release()
+    assert lib.counted_alive == 0
+
+
+def test_own_says_when_the_header_has_it_freed(lib):
     out = lib.ref("struct node *")
     lib.node_make(6, out)
     message = r"^own\(\): this pointer is owned already; disown\(\) it first$"
