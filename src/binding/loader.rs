@@ -13,6 +13,11 @@ pub trait Loader: Send + Sync {
         Ok(0)
     }
 
+    /// Waits until the process can be used. Everything else does so by itself.
+    fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Loads a library by its path, or by a name that the dynamic loader finds.
     fn load(&self, library: &Path) -> Result<Loaded>;
 

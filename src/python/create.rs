@@ -133,7 +133,7 @@ pub fn create_interface<'py>(
     } else if let Some(mut session) = session::current() {
         session.add_library(&library);
     }
-    let types = Types::new(model, &names, module.name()?.to_string(), decode, homes);
+    let types = Types::new(model, &names, module.name()?.to_string_lossy().into_owned(), decode, homes);
     let calls = Calls {
         header: options.headers.first().cloned().unwrap_or_default(),
         library: library.path().to_owned(),
@@ -151,7 +151,7 @@ pub fn create_interface<'py>(
     let interface = Bound::new(
         py,
         Interface {
-            name: module.name()?.to_string(),
+            name: module.name()?.to_string_lossy().into_owned(),
             headers: file_names(&options.headers),
             module: PyWeakrefReference::new(module.as_any())?.unbind(),
             types,
@@ -276,6 +276,8 @@ pub fn join(
     let libclang = libclang(py)?;
     let (cache, key) = (Cache::of_user(), Key::new(options, libclang.as_deref()));
     let parsed = Cache::read(cache.as_ref(), key.as_ref(), || read_headers(py, libclang, options))?;
+    // A worker takes its time to start; other threads of Python's need not wait for it.
+    py.detach(|| loader.ready())?;
     let mut library = Library::open_in(loader, library_file)?;
     py.detach(|| library.compile_static_functions(&parsed, options, cache.as_ref(), key.as_ref()));
     let mut model = parsed.interface;

@@ -213,5 +213,5 @@ pub fn short_repr(object: &Bound<'_, PyAny>) -> String {
 
 /// The name of the object's type.
 pub fn type_name(object: &Bound<'_, PyAny>) -> String {
-    object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
+    object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -81,6 +81,8 @@ pub struct Root {
 thread_local! {
     /// The worker for one of whose other threads a callback runs on this thread: its `Inner`'s address.
     static SERVED: Cell<usize> = const { Cell::new(0) };
+    /// The worker whose answer this thread waits for while it asks whether to go on: its `Inner`'s address.
+    static ASKING: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Client {
@@ -244,6 +246,7 @@ impl Client {
     /// The same, unless another thread has the worker: `None`. It cannot be interrupted.
     pub fn leak_check_at_once(&self) -> Result<Option<u64>> {
         let mut patient = NoCallbacks(|| Ok(()));
+        self.check_turn()?;
         self.ready_by(&mut patient)?;
         let Some(mut turn) = self.conversation().turn_at_once() else { return Ok(None) };
         let mut waiting = Waiting::new(self, &mut patient, None);
@@ -493,8 +496,20 @@ impl Client {
         write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
         read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
     ) -> Talk<Result<T>> {
+        if let Err(refused) = self.check_turn() {
+            return Ok(Err(refused));
+        }
         let mut turn = self.conversation().turn(waiting)?;
         self.exchange_in(&mut turn, waiting, write, read)
+    }
+
+    /// That this thread does not itself wait for an answer, in the middle of which a signal came.
+    fn check_turn(&self) -> Result<()> {
+        if ASKING.get() != self.address() {
+            return Ok(());
+        }
+        let message = "a signal handler cannot use a worker that is in the middle of a call";
+        Err(Error::WorkerRefused { message: message.to_owned() })
     }
 
     fn exchange_in<T>(
@@ -763,15 +778,18 @@ struct Waiting<'a> {
     hooks: &'a mut dyn Hooks,
     timeout: Option<Duration>,
     deadline: Option<Instant>,
+    /// Whether it has the turn.
+    talks: bool,
 }
 
 impl<'a> Waiting<'a> {
     fn new(client: &'a Client, hooks: &'a mut dyn Hooks, timeout: Option<Duration>) -> Self {
-        Self { client, hooks, timeout, deadline: None }
+        Self { client, hooks, timeout, deadline: None, talks: false }
     }
 
-    /// From now on time counts.
+    /// From now on time counts, and nobody else talks.
     fn begin(&mut self) {
+        self.talks = true;
         self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
     }
 
@@ -796,7 +814,10 @@ impl Patience for Waiting<'_> {
     fn go_on(&mut self) -> Talk<()> {
         let stopped = |error| Broken::Stopped(Box::new(error));
         self.client.inner.alive().map_err(stopped)?;
-        self.hooks.interrupted().map_err(stopped)?;
+        let outer = if self.talks { ASKING.replace(self.client.address()) } else { ASKING.get() };
+        let interrupted = self.hooks.interrupted();
+        ASKING.set(outer);
+        interrupted.map_err(stopped)?;
         self.in_time()?;
         // A process that C code has forked off may hold the socket open after the worker's end.
         if self.client.inner.process().has_ended() { Err(Broken::Closed) } else { Ok(()) }

@@ -110,6 +110,10 @@ impl Loader for Station {
         Ok(self.working().count)
     }
 
+    fn ready(&self) -> Result<()> {
+        self.client()?.ready()
+    }
+
     fn load(&self, library: &Path) -> Result<Loaded> {
         self.client()?.load(library)
     }

@@ -296,6 +296,51 @@ def test_a_signal_whose_handler_raises_nothing_disturbs_no_call(lib, monkeypatch
     assert seen == [signal.SIGUSR1]
 
 
+def test_a_signal_handler_that_calls_the_busy_worker_is_refused(lib):
+    said = []
+
+    def handle(number, frame):
+        try:
+            lib.add(1, 2)
+        except pythy.Error as error:
+            said.append(str(error))
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        assert lib.wait_for(1000, timeout=60) == 1000
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert said == ["a signal handler cannot use a worker that is in the middle of a call"]
+
+
+def test_python_goes_on_while_a_worker_starts_and_ctrl_c_ends_that(built, natively):
+    """The signal comes from a thread, which Python has to let run."""
+    run = natively(f"""
+        import os, signal, threading, pythy
+        started = []
+
+        def interrupt():
+            started.append(len(interfaces))
+            os.kill(os.getpid(), signal.SIGINT)
+
+        interfaces, timer = [], threading.Timer(0.02, interrupt)
+        try:
+            timer.start()
+            while not started:
+                interfaces.append(pythy.create_interface(
+                    {str(built.header)!r}, {str(built.library)!r}, backend="isolated"
+                ))
+            while True:
+                pass
+        except KeyboardInterrupt:
+            print("interrupted")
+        timer.join()
+        pythy._native.tell_at_exit(False)
+    """)
+    assert (run.stdout, run.stderr) == ("interrupted\n", "")
+
+
 def test_close_ends_the_worker(lib):
     point, made, add = lib.new("struct point", x=1), lib.make(2), lib.add
     lib.close()
