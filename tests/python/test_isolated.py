@@ -1,6 +1,5 @@
 """The C code in a worker: what ends it, who shares it, and what other threads and processes have of it."""
 
-import contextlib
 import gc
 import os
 import resource
