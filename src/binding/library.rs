@@ -2,7 +2,7 @@ use std::ffi::c_void;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::loader::{Handle, Here, Loaded, Loader};
 use super::{Shim, Symbols};
@@ -79,12 +79,21 @@ impl Mount {
     /// The same of a library whose file may have been replaced since: whether it was is asked once it is loaded.
     fn now_or_other(&self, path: &Path, is_other: impl FnOnce() -> bool) -> Result<Mounted> {
         let life = self.loader.life()?;
-        let mut mounted = self.mounted.lock().unwrap_or_else(PoisonError::into_inner);
-        if mounted.life != life {
-            let Loaded { handle, base, .. } = self.loader.load(path)?;
-            *mounted = Mounted { life, other_file: is_other(), handle, base };
+        let known = *self.mounted();
+        if known.life == life {
+            return Ok(known);
         }
-        Ok(*mounted)
+        // Not under the lock: a signal handler may need the library meanwhile. Loaded twice, it is the same.
+        let Loaded { handle, base, .. } = self.loader.load(path)?;
+        let mounted = Mounted { life, other_file: is_other(), handle, base };
+        *self.mounted() = mounted;
+        Ok(mounted)
+    }
+}
+
+impl Mount {
+    fn mounted(&self) -> MutexGuard<'_, Mounted> {
+        self.mounted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls of functions that run in a worker.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -13,7 +13,7 @@ use super::call_site;
 use super::callable::{Callable, callable};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::{bad_argument, bad_count, refuse_closed, short_repr};
-use super::home::Home;
+use super::home::{Home, without_gil};
 use super::mirror;
 use super::ownership::stored;
 use super::place::{Place, owned_block};
@@ -70,12 +70,13 @@ impl There {
             return Ok((client.clone(), *address));
         }
         let client = self.station.client()?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((worker, address)) = &*known
+        if let Some((worker, address)) = &*self.known()
             && worker.is(&client)
         {
             return Ok((client, *address));
         }
+        // Not under the lock: a signal handler may call this very function meanwhile, or another thread.
+        without_gil(|| client.ready())?;
         let address = match &self.function {
             Function::Exported(symbol) => self.library.address(symbol)?,
             Function::Static(name) => self.library.shim().and_then(|shim| shim.address(name)?.ok()),
@@ -88,8 +89,12 @@ impl There {
             ),
         };
         let address = address.ok_or_else(missing)? as usize;
-        *known = Some((client.clone(), address));
+        *self.known() = Some((client.clone(), address));
         Ok((client, address))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<(Client, usize)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

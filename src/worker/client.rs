@@ -608,6 +608,7 @@ impl Client {
         if self.inner.hello.get().is_some() {
             return Ok(());
         }
+        self.check_turn()?;
         let mut waiting = Waiting::new(self, hooks, Some(START));
         match self.shake_hands(&mut waiting) {
             Ok(answer) => answer,

@@ -310,7 +310,36 @@ def test_a_signal_handler_that_calls_the_busy_worker_is_refused(lib):
         assert lib.wait_for(1000, timeout=60) == 1000
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert said == ["a signal handler cannot use a worker that is in the middle of a call"]
+    assert said == [BUSY]
+
+
+BUSY = "a signal handler cannot use a worker that is in the middle of a call"
+
+
+def test_a_signal_handler_may_come_while_a_worker_is_started_anew(built, natively):
+    """It calls the very function that waits."""
+    run = natively(f"""
+        import signal, pythy
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated")
+        said = set()
+
+        def handle(number, frame):
+            try:
+                said.add(lib.add(1, 2))
+            except pythy.Error as error:
+                said.add(str(error))
+
+        signal.signal(signal.SIGALRM, handle)
+        try:
+            lib.stop(signal.SIGKILL)
+        except pythy.WorkerCrashed:
+            signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+        print(lib.add(1, 2))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(said <= {{3, {BUSY!r}}}, {BUSY!r} in said)
+        pythy._native.tell_at_exit(False)
+    """)
+    assert (run.stdout, run.stderr) == ("3\nTrue True\n", "")
 
 
 def test_python_goes_on_while_a_worker_starts_and_ctrl_c_ends_that(built, natively):
