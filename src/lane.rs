@@ -54,13 +54,15 @@ struct Known {
 }
 
 impl Known {
-    const NOTHING: Self = Self {
-        code: AtomicUsize::new(usize::MAX),
-        in_code: AtomicU64::new(0),
-        change: AtomicU32::new(0),
-        thread: AtomicU32::new(0),
-        origin: AtomicU32::new(0),
-    };
+    const fn nothing() -> Self {
+        Self {
+            code: AtomicUsize::new(usize::MAX),
+            in_code: AtomicU64::new(0),
+            change: AtomicU32::new(0),
+            thread: AtomicU32::new(0),
+            origin: AtomicU32::new(0),
+        }
+    }
 
     #[inline(always)]
     fn is(&self, place: &Place) -> bool {
@@ -101,7 +103,7 @@ static OUTERMOST: AtomicU32 = AtomicU32::new(0);
 static OVERLAPS: AtomicU64 = AtomicU64::new(0);
 /// Whether calls may go the short way at all.
 static OPEN: AtomicBool = AtomicBool::new(false);
-static ORIGINS: [Known; PLACES] = [const { Known::NOTHING }; PLACES];
+static ORIGINS: [Known; PLACES] = [const { Known::nothing() }; PLACES];
 /// Valgrind's error count when its log was last read.
 pub fn counted() -> u64 {
     COUNTED.load(Relaxed)

@@ -313,7 +313,7 @@ impl Session {
     /// Enters the calls that have gone the short way.
     fn take_waiting(&mut self) {
         let waiting = waiting::current();
-        if waiting.len() == 0 {
+        if waiting.count() == 0 {
             return;
         }
         let first = self.journal.last() + 1;

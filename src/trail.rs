@@ -45,7 +45,12 @@ impl Trail {
         let names = File::create(directory.join("names"))?;
         let calls = File::create(directory.join("calls"))?;
         waiting::share(
-            &File::options().read(true).write(true).create(true).open(directory.join("waiting"))?,
+            &File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(directory.join("waiting"))?,
         )?;
         let mut trail = Self { names, calls, known_origins: 0 };
         let (outer, inner) = tables.slots.as_ref().map_or((0, 0), |slots| slots.starts());

@@ -75,13 +75,13 @@ impl Waiting {
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count.load(Relaxed) as usize
     }
 
     /// The origins of those that wait.
     pub fn origins(&self) -> impl ExactSizeIterator<Item = u32> {
-        self.origins[..self.len().min(MOST)].iter().map(|origin| origin.load(Relaxed))
+        self.origins[..self.count().min(MOST)].iter().map(|origin| origin.load(Relaxed))
     }
 
     /// All are in the journal, whose last call is `last`.
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!((list.add(7), list.add(9)), (Some(42), Some(43)));
         assert_eq!(list.origins().collect::<Vec<_>>(), [7, 9]);
         list.clear(43);
-        assert_eq!((list.len(), list.add(7)), (0, Some(44)));
+        assert_eq!((list.count(), list.add(7)), (0, Some(44)));
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
         let list = Waiting::empty();
         let numbers: Vec<_> = (0..MOST as u32).map(|origin| list.add(origin)).collect();
         assert_eq!(numbers.last(), Some(&Some(MOST as u64)));
-        assert_eq!((list.add(1), list.len()), (None, MOST));
+        assert_eq!((list.add(1), list.count()), (None, MOST));
     }
 
     #[test]
