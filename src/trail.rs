@@ -126,7 +126,11 @@ pub fn read(directory: &Path) -> io::Result<Option<Found>> {
         let Some(origin) = origins.get(id as usize) else { break };
         journal.begin(*origin);
     }
-    let (first, waiting) = Waiting::left_in(&std::fs::read(directory.join("waiting"))?);
+    let waiting = match std::fs::read(directory.join("waiting")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        waiting => waiting?,
+    };
+    let (first, waiting) = Waiting::left_in(&waiting);
     for (call, id) in (first..).zip(waiting) {
         // A process may end between writing them down and taking them off the list.
         if call == journal.last() + 1
