@@ -603,7 +603,7 @@ def directed(tmp_path_factory, build):
 
 
 def test_inspect_shows_classes_and_other_names(directed):
-    ran = pythy_command("inspect", "directed.h", "./libdirected.so", cwd=directed)
+    ran = pythy_command("inspect", "directed.h", "./libdirected.so", cwd=directed, COLUMNS="")
     text = ran.stdout.split("skipped\n")[0]
     assert "  directed.h:33  int crate_count(void) as crate_count, count\n" not in text
     assert "  directed.h:33  int crate_count(void) as count\n" in text

@@ -253,7 +253,7 @@ def test_what_cannot_be_run(pythy_run, tmp_path, built):
     assert refused() == (2, "pythy run: error: give a script, or -m and a module")
     assert refused("--report", "xml", "x.py") == (
         2,
-        "pythy run: error: argument --report: 'xml' is no type of report: term or json",
+        "pythy run: error: argument --report: 'xml' is no type of report: json or term",
     )
     (tmp_path / "plain.py").write_text("print(1)\n")
     assert refused("--report", "json:nowhere/report.json", "plain.py") == (
