@@ -223,6 +223,11 @@ impl Isolation {
         }
     }
 
+    /// Ends a call that the worker was never asked for.
+    pub fn withdraw(&mut self, entered: &Entered) {
+        self.streams[entered.stream].end_call(entered.call);
+    }
+
     /// Ends a call that did not return: its worker ended, or was ended.
     pub fn fail(
         &mut self,

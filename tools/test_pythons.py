@@ -10,6 +10,7 @@ build/logs and is shown when it failed.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -77,8 +78,10 @@ def test_elsewhere(interpreter: dict, wheel: Path, arguments: list[str]) -> tupl
 
 
 def closing_line(lines: list[str]) -> str:
-    """pytest's last word, or whatever came last."""
-    return next((line.strip("= \n") for line in reversed(lines) if line.strip()), "no output")
+    """pytest's last word, or whatever came last. pythy's own report may stand behind pytest's."""
+    said = [line.strip("= \n") for line in lines if line.strip()]
+    counts = [line for line in said if re.search(r"\b\d+ (passed|failed|errors?)\b.* in [\d.]+s", line)]
+    return next(reversed(counts or said), "no output")
 
 
 def version(interpreter: dict) -> str:

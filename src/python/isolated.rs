@@ -117,7 +117,8 @@ pub unsafe extern "C" fn isolated(
             if !enough {
                 return Ok(bad_count(callable, count, false));
             }
-            Call { py, callable, there, arguments, count: count as usize }.make(timeout.or(there.timeout))
+            Call { py, callable, there, arguments, count: count as usize }
+                .make(timeout.or(there.timeout), TRIES)
         });
         called.unwrap_or_else(|error| {
             error.restore(py);
@@ -203,10 +204,13 @@ impl Arguments {
     }
 }
 
+/// How many workers a call waits for at most, when other threads' calls end one after the other.
+const TRIES: u32 = 100;
+
 impl Call<'_, '_> {
     /// # Safety
     /// The GIL is held and the arguments are live.
-    unsafe fn make(&self, timeout: Option<Duration>) -> PyResult<Object> {
+    unsafe fn make(&self, timeout: Option<Duration>, tries: u32) -> PyResult<Object> {
         let (client, function) = self.there.find()?;
         let home = Home::There(client.clone());
         let mut views = Views::of(home.clone());
@@ -257,13 +261,24 @@ impl Call<'_, '_> {
             timeout,
         };
         // SAFETY: the GIL is held, and the client touches no Python object.
-        let (returned, raised) =
-            unsafe { Attendance::during(false, |attendance| client.call(&mut request, attendance)) };
+        let ((asked, returned), raised) =
+            unsafe { Attendance::during(false, |attendance| client.attempt(&mut request, attendance)) };
+        if !asked {
+            isolation::begin().withdraw(&entered);
+        }
         let blocks: Vec<_> = copies.iter().zip(&lent).map(|(copy, lent)| (copy.address, lent)).collect();
         // SAFETY: as the caller vouches.
         let given = || unsafe { (self.show(), self.blocks(&blocks)) };
         let returned = match returned {
             Ok(returned) => returned,
+            // Another thread's call has ended the worker while this one waited for it: it is for the next.
+            Err(Error::WorkerCrashed { .. } | Error::WorkerGone { .. })
+                if !asked && raised.is_none() && tries > 1 && !self.there.find()?.0.is(&client) =>
+            {
+                // SAFETY: as the caller vouches.
+                return unsafe { self.make(timeout, tries - 1) };
+            }
+            Err(error) if !asked => return Err(raised.unwrap_or_else(|| error.into())),
             Err(error) => {
                 let failed = self.failed(&entered, &client, error, given());
                 return Err(raised.unwrap_or(failed));

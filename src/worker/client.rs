@@ -252,7 +252,6 @@ impl Client {
         let mut waiting = Waiting::new(self, &mut patient, None);
         let write = |frame: &mut Frame<'_>| frame.put(&Request::LeakCheck);
         let answer = self.exchange_in(&mut turn, &mut waiting, write, checked);
-        drop(turn);
         answer.unwrap_or_else(|broken| Err(self.give_up(broken))).map(Some)
     }
 
@@ -263,9 +262,18 @@ impl Client {
 
     /// Calls a function.
     pub fn call(&self, call: &mut CallRequest<'_, '_>, hooks: &mut dyn Hooks) -> Result<Returned> {
+        self.attempt(call, hooks).1
+    }
+
+    /// Calls a function, and tells whether the worker was asked at all: it may have ended while another thread had it.
+    pub fn attempt(&self, call: &mut CallRequest<'_, '_>, hooks: &mut dyn Hooks) -> (bool, Result<Returned>) {
         let timeout = call.timeout;
         let call = std::cell::RefCell::new(call);
-        let write = |frame: &mut Frame<'_>| call.borrow().write(frame);
+        let asked = std::cell::Cell::new(false);
+        let write = |frame: &mut Frame<'_>| {
+            asked.set(true);
+            call.borrow().write(frame)
+        };
         let read = |reply, parts: &mut Parts<'_>| match reply {
             Reply::Returned(head) => call.borrow_mut().read(head, parts).map(Ok),
             Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size })),
@@ -274,7 +282,7 @@ impl Client {
         self.inner.calls.fetch_add(1, Ordering::AcqRel);
         let returned = self.converse(hooks, timeout, write, read);
         self.inner.calls.fetch_sub(1, Ordering::AcqRel);
-        returned
+        (asked.get(), returned)
     }
 
     /// Whether a call is under way.
@@ -500,7 +508,9 @@ impl Client {
             return Ok(Err(refused));
         }
         let mut turn = self.conversation().turn(waiting)?;
-        self.exchange_in(&mut turn, waiting, write, read)
+        let answer = self.exchange_in(&mut turn, waiting, write, read);
+        // Before the turn is given back, or the next would ask a worker that is about to be ended.
+        Ok(answer.unwrap_or_else(|broken| Err(self.give_up(broken))))
     }
 
     /// That this thread does not itself wait for an answer, in the middle of which a signal came.

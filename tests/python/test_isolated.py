@@ -696,6 +696,38 @@ def test_a_callback_may_call_again_and_again(lib):
     assert lib.apply(down, 20, 0) == 20
 
 
+def test_calls_that_wait_for_a_worker_which_another_one_ends_are_for_the_next(built, natively):
+    run = natively(f"""
+        import threading, pythy
+
+        lib = pythy.create_interface(
+            {str(built.header)!r}, {str(built.library)!r}, backend="isolated", checker="none"
+        )
+
+        def hang():
+            try:
+                lib.wait_for_ever(timeout=0.5)
+            except TimeoutError:
+                print("too long")
+
+        def begin(function):
+            before, thread = pythy._native.calls(), threading.Thread(target=function)
+            thread.start()
+            while pythy._native.calls() == before:
+                pass
+            return thread
+
+        sums = []
+        threads = [begin(hang), *(begin(lambda: sums.append(lib.add(1, 2))) for _ in range(3))]
+        for thread in threads:
+            thread.join()
+        findings = pythy.memory_report().findings
+        print(sums, [(finding.kind, finding.call.declaration.name) for finding in findings])
+        pythy._native.tell_at_exit(False)
+    """)
+    assert (run.stdout, run.stderr) == ("too long\n[3, 3, 3] [('timeout', 'wait_for_ever')]\n", "")
+
+
 def test_a_callback_may_hand_work_to_another_thread(lib):
     def elsewhere(a, b):
         results = []

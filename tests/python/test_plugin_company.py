@@ -238,6 +238,42 @@ def test_a_line_that_errs_in_a_loop_is_shown_once(plugin, pytester):
     ]
 
 
+def test_quiet_runs_tell_what_no_test_did_and_markers_have_limits_of_their_own(plugin, pytester):
+    pytester.makepyfile(
+        test_quiet=LIBRARY
+        + """
+    import pytest
+
+    @pytest.fixture(scope="module")
+    def losing():
+        lib.lose(7)
+
+    def test_uses_it(losing):
+        lib.add(1, 2)
+
+    @pytest.mark.pythy_allow_leak(max_bytes=3)
+    @pytest.mark.pythy_allow_leak(function="make")
+    def test_is_allowed_both():
+        lib.make(5)
+        lib.lose(3)
+
+    @pytest.mark.pythy_allow_leak(max_bytes=3)
+    def test_loses_too_much():
+        lib.lose(4)
+        """
+    )
+    ran = plugin("--pythy=isolated", "-q", "--tb=no")
+    assert ran.outlines[0].split() == ["..M", "[100%]"]
+    told = [
+        line.partition(" (Valgrind")[0] for line in ran.outlines if line.startswith(("no test: ", "pythy: "))
+    ]
+    assert told == [
+        "no test: module fixture 'losing' of test_quiet.py: Leak_DefinitelyLost: "
+        "7 bytes in 1 block is definitely lost: lose() at test_quiet.py:9",
+        "pythy: 2 findings in 5 calls, 11 bytes leaked in 2 blocks, 2 allowed",
+    ]
+
+
 def test_odd_ids_selection_and_the_failed_ones_again(plugin, pytester, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     pytester.makepyfile(

@@ -66,8 +66,11 @@ class Allowances:
         allowed: list[tuple[dict[str, Any], str | None]] = []
         for mark in self.errors:
             allowed += [(f, mark.reason) for f in report["findings"] if mark.fits(f, report)]
-        for leak in self.leaks:
-            fitting = [finding for finding in report["findings"] if leak.fits(finding, report)]
+        # What is allowed without a limit counts for no other's.
+        for leak in sorted(self.leaks, key=lambda leak: leak.max_bytes is not None):
+            known = {finding["id"] for finding, _ in allowed}
+            others = [finding for finding in report["findings"] if finding["id"] not in known]
+            fitting = [finding for finding in others if leak.fits(finding, report)]
             size = sum(f["leaked"]["bytes"] + f["leaked"]["indirect_bytes"] for f in fitting)
             if leak.max_bytes is None or size <= leak.max_bytes:
                 allowed += [(finding, leak.reason) for finding in fitting]
