@@ -6,6 +6,7 @@ Only the library runs under Valgrind here, where the mode does not matter: then 
 import json
 import re
 import shutil
+import signal
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -271,6 +272,28 @@ def test_quiet_runs_tell_what_no_test_did_and_markers_have_limits_of_their_own(p
         "no test: module fixture 'losing' of test_quiet.py: Leak_DefinitelyLost: "
         "7 bytes in 1 block is definitely lost: lose() at test_quiet.py:9",
         "pythy: 2 findings in 5 calls, 11 bytes leaked in 2 blocks, 2 allowed",
+    ]
+
+
+def test_a_crash_in_process_leaves_the_report_of_what_came_before(plugin, pytester):
+    pytester.makepyfile(
+        test_crash=LIBRARY
+        + """
+    def test_writes():
+        lib.put(bytearray(1), 1, b"x")
+
+    def test_crashes():
+        lib.put(None, 0, b"x")
+        """
+    )
+    ran = plugin("--pythy=inprocess", "--pythy-report=json:report.json")
+    assert ran.ret == 128 + signal.SIGSEGV
+    assert "pythy: pytest was ended by SIGSEGV" in ran.errlines
+    report = json.loads((pytester.path / "report.json").read_text())
+    assert list(found(report)) == [
+        ("InvalidWrite", "test_writes", 6),
+        ("InvalidWrite", "test_crashes", 9),
+        ("SIGSEGV", "test_crashes", 9),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from pythy import launch, valgrind_version
+from pythy import Report, launch, reports, valgrind_version
 from pythy._pytest import mode
 
 
@@ -25,7 +25,10 @@ def under_valgrind(config: pytest.Config) -> NoReturn:
         print(f"pythy: starting pytest under Valgrind {valgrind_version()} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
         ended = launch.run(valgrind, sys.orig_argv[1:], Path(directory), {mode.RESTARTED: "1"})
-    raise SystemExit(_code(ended))
+    code = _code(ended)
+    if ended.crash is not None:
+        _tell_of_crash(config, ended.crash)
+    raise SystemExit(code)
 
 
 def _refuse_what_cannot_be() -> None:
@@ -47,11 +50,22 @@ def _frames():
         frame = frame.f_back
 
 
+def _tell_of_crash(config: pytest.Config, report: Report) -> None:
+    """What pytest itself would have written at its end."""
+    sys.stderr.write(report.table("stderr"))
+    for text in config.known_args_namespace.pythy_report or config.getini("pythy_report"):
+        kind, file = reports.destination(text)
+        if file is None:
+            continue
+        try:
+            reports.write(report, kind, file, reports.Terminal("stderr", sys.stderr.write))
+        except OSError as error:
+            print(f"pythy: the report cannot be written: {error}", file=sys.stderr)
+
+
 def _code(ended: launch.Ended) -> int:
     if ended.code < 0:
         print(f"pythy: pytest was ended by {signal.Signals(-ended.code).name}", file=sys.stderr)
-        if ended.crash is not None:
-            sys.stderr.write(ended.crash.table("stderr"))
         return 128 - ended.code
     if not ended.started:
         print(f"pythy: Valgrind did not start pytest: {ended.said}", file=sys.stderr)
