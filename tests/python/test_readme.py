@@ -65,8 +65,9 @@ def runner_in(directory, page):
         given = shlex.split(command.replace("python -m pytest", "pytest"))
         words = [part for word in given for part in programs.get(word, [word])]
         environment = {**os.environ, "DEBUGINFOD_URLS": "", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
-        # What these tests are run with is not for those of the examples, which know pythy's plugin alone.
-        for name in ("COLUMNS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        # What these tests are run with is not for those of the examples, which know pythy's plugin alone;
+        # and on a CI machine pytest does not cut its lines to the width of a terminal.
+        for name in ("COLUMNS", "CI", "BUILD_NUMBER", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
             environment.pop(name, None)
         environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p pythy.pytest_plugin"}
         ran = subprocess.run(
