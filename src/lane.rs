@@ -5,13 +5,13 @@
 //! Whoever uses this holds the GIL, which is the lock. The atomics are there so that it is safe Rust, and are relaxed
 //! throughout: to the processor these are plain loads and stores.
 
-use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
 use crate::bracket;
 use crate::journal::CallNumber;
-use crate::{valgrind, waiting};
+use crate::thread::{Local, local};
+use crate::waiting;
 
 /// How many places' origins are found without a search.
 const PLACES: usize = 1024;
@@ -27,8 +27,6 @@ pub struct Place {
     pub instruction: i32,
     /// The id of the declaration that is called.
     pub declaration: u32,
-    /// How often the test that runs had changed.
-    pub change: u32,
 }
 
 impl Place {
@@ -48,7 +46,6 @@ impl Place {
 struct Known {
     code: AtomicUsize,
     in_code: AtomicU64,
-    change: AtomicU32,
     thread: AtomicU32,
     origin: AtomicU32,
 }
@@ -58,41 +55,16 @@ impl Known {
         Self {
             code: AtomicUsize::new(usize::MAX),
             in_code: AtomicU64::new(0),
-            change: AtomicU32::new(0),
             thread: AtomicU32::new(0),
             origin: AtomicU32::new(0),
         }
     }
 
+    /// 0 where this is the place.
     #[inline(always)]
-    fn is(&self, place: &Place) -> bool {
-        self.code.load(Relaxed) == place.code
-            && self.in_code.load(Relaxed) == place.in_code()
-            && self.change.load(Relaxed) == place.change
+    fn differs_from(&self, place: &Place) -> u64 {
+        (self.code.load(Relaxed) ^ place.code) as u64 | self.in_code.load(Relaxed) ^ place.in_code()
     }
-}
-
-/// The calls that run on a thread.
-#[derive(Debug)]
-pub struct Running {
-    /// How many, one in the other.
-    pub depth: Cell<u32>,
-    /// Errors of the calls nested in the innermost.
-    pub nested_errors: Cell<u64>,
-    /// Whether this thread has made calls: the short way is open as long as one thread has.
-    calls: Cell<bool>,
-}
-
-thread_local! {
-    // One variable, because each one's address is a function call.
-    static RUNNING: Running =
-        const { Running { depth: Cell::new(0), nested_errors: Cell::new(0), calls: Cell::new(false) } };
-}
-
-/// What runs on this thread.
-#[inline(always)]
-pub fn on_this_thread<T>(with: impl FnOnce(&Running) -> T) -> T {
-    RUNNING.with(with)
 }
 
 /// Valgrind's error count when its log was last read.
@@ -153,20 +125,24 @@ pub fn open(open: bool) {
 /// The id of the origin of calls from this place on this thread, if it is among the latest that were made known.
 pub fn origin_at(place: &Place, thread: u32) -> Option<u32> {
     let known = &ORIGINS[place.index()];
-    let same = known.is(place) && known.thread.load(Relaxed) == thread;
+    let same = known.differs_from(place) == 0 && known.thread.load(Relaxed) == thread;
     same.then(|| known.origin.load(Relaxed) & !FREQUENT)
 }
 
 /// Makes known which origin calls from this place on this thread, which is the caller's, have, and whether it is a
 /// frequent one.
 pub fn set_origin_at(place: &Place, thread: u32, origin: u32, frequent: bool) {
-    RUNNING.with(|running| running.calls.set(true));
+    local(|local| local.has_called.set(true));
     let known = &ORIGINS[place.index()];
     known.code.store(place.code, Relaxed);
     known.in_code.store(place.in_code(), Relaxed);
-    known.change.store(place.change, Relaxed);
     known.thread.store(thread, Relaxed);
     known.origin.store(if frequent { origin | FREQUENT } else { origin }, Relaxed);
+}
+
+/// Another test runs, so that calls from the same places have other origins.
+pub fn forget_origins() {
+    ORIGINS.iter().for_each(|known| known.code.store(usize::MAX, Relaxed));
 }
 
 /// Calls of this origin go the short way no more.
@@ -175,35 +151,38 @@ pub fn set_frequent(origin: u32) {
     ORIGINS.iter().filter(same).for_each(|known| known.origin.store(origin | FREQUENT, Relaxed));
 }
 
-/// Begins a call the short way: its number and Valgrind's count. `None` if there may be more to do: it is nested in another,
-/// from a place that is not known, or Valgrind has counted something since the last call.
+/// Begins a call the short way: its number and Valgrind's count. `None` if there may be more to do: the call is not a plain
+/// one, is nested in another, or from a place that is not known, or Valgrind has counted something since the last call.
 #[inline(always)]
-pub fn enter(running: &Running, place: &Place) -> Option<(CallNumber, u64)> {
+pub fn enter(place: &Place, plain: bool) -> Option<(CallNumber, u64)> {
     let known = &ORIGINS[place.index()];
     let origin = known.origin.load(Relaxed);
-    let plain = OPEN.load(Relaxed) && running.calls.get() && running.depth.get() == 0;
-    if !plain || !known.is(place) || origin & FREQUENT != 0 || valgrind::forks_known() {
-        return None;
-    }
-    let count = bracket::count_errors();
-    if count != COUNTED.load(Relaxed) {
-        return None;
-    }
-    let call = waiting::current().add(origin)?;
-    running.depth.set(1);
-    running.nested_errors.set(0);
-    // Nobody else's runs, as there is one thread alone.
-    OUTERMOST.store(1, Relaxed);
-    Some((call, count))
+    local(|local: &Local| {
+        // One condition, since Memcheck looks at what each depends on.
+        let other = known.differs_from(place)
+            | u64::from(origin & FREQUENT)
+            | u64::from(!plain)
+            | u64::from(!OPEN.load(Relaxed))
+            | u64::from(!local.has_called.get())
+            | u64::from(local.depth.get());
+        if other != 0 {
+            return None;
+        }
+        let count = bracket::count_errors();
+        if count != COUNTED.load(Relaxed) {
+            return None;
+        }
+        let call = waiting::current().add(origin)?;
+        local.depth.set(1);
+        // Nobody else's runs, as there is one thread alone.
+        OUTERMOST.store(1, Relaxed);
+        Some((call, count))
+    })
 }
 
-/// Ends a call that [`enter`] began, if Valgrind has counted nothing during it; else it must be left as any other.
+/// Ends a call that [`enter`] began, and of which there is nothing to tell.
 #[inline(always)]
-pub fn leave(running: &Running, before: u64, after: u64) -> bool {
-    if after != before {
-        return false;
-    }
-    running.depth.set(0);
+pub fn leave() {
+    local(|local| local.depth.set(0));
     end_outermost();
-    true
 }

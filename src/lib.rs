@@ -16,6 +16,7 @@ pub mod header;
 
 pub mod bracket;
 pub mod call;
+pub mod thread;
 
 pub mod attribution;
 

@@ -13,6 +13,7 @@ use crate::evidence::{self, Event, Format, Leaked, LogFile, LogLocation, Record,
 use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
 use crate::lane::{self, Place};
 use crate::report::{self, Report, Scope, Tool};
+use crate::thread::local;
 use crate::trail::{self, Found, Trail};
 use crate::valgrind::{self, Presence};
 use crate::{Error, Result, waiting};
@@ -141,8 +142,10 @@ pub fn current() -> Option<MutexGuard<'static, Session>> {
     Some(session)
 }
 
-/// Before the process forks: calls that wait would be told of by both.
+/// Before the process forks: calls that wait would be told of by both, and from now on the same log may have records
+/// of both.
 extern "C" fn before_fork() {
+    lane::open(false);
     let Some(session) = SESSION.get().and_then(Option::as_ref) else { return };
     if let Ok(mut session) = session.try_lock() {
         session.take_waiting();
@@ -176,17 +179,15 @@ pub struct Outside {
 
 /// A callback goes into Python: what goes wrong in there is not the calling function's doing.
 pub fn enter_python() -> Option<Outside> {
-    (valgrind::running() == Presence::Valgrind).then(|| Outside {
-        count: bracket::count_errors(),
-        nested: lane::on_this_thread(|running| running.nested_errors.get()),
-    })
+    (valgrind::running() == Presence::Valgrind)
+        .then(|| Outside { count: bracket::count_errors(), nested: local(|local| local.nested_errors.get()) })
 }
 
 /// The callback is back in C.
 pub fn leave_python(outside: Option<Outside>) {
     if let Some(Outside { count, nested }) = outside {
         let nested = nested + bracket::count_errors() - count;
-        lane::on_this_thread(|running| running.nested_errors.set(nested));
+        local(|local| local.nested_errors.set(nested));
     }
 }
 
@@ -286,7 +287,7 @@ impl Session {
         self.observed.clear();
         self.sums.clear();
         self.inherited = self.journal.last();
-        lane::set_outermost(lane::on_this_thread(|running| running.depth.get()).min(1));
+        lane::set_outermost(local(|local| local.depth.get()).min(1));
         if let Some(log) = &mut self.log
             && let Err(error) = log.poll()
         {
@@ -306,7 +307,7 @@ impl Session {
 
     /// Lets calls go the short way where nothing has to be done for each of them.
     fn open_lane(&self) {
-        let plain = self.pinpoint.is_none() && self.tables.slots.is_some();
+        let plain = self.pinpoint.is_none() && self.tables.slots.is_some() && !valgrind::has_forked();
         lane::open(plain && self.journal.threads() == 1);
     }
 
@@ -350,10 +351,10 @@ impl Session {
     #[inline]
     pub fn enter(&mut self, origin: u32, leaks: LeakCheck) -> Entered {
         let leaks = self.wanted(leaks);
-        let (outermost, outer_errors) = lane::on_this_thread(|running| {
-            let depth = running.depth.get();
-            running.depth.set(depth + 1);
-            (depth == 0, running.nested_errors.replace(0))
+        let (outermost, outer_errors) = local(|local| {
+            let depth = local.depth.get();
+            local.depth.set(depth + 1);
+            (depth == 0, local.nested_errors.replace(0))
         });
         if leaks == LeakCheck::Call && outermost && lane::outermost() == 0 && bracket::take_released() {
             self.check_leaks();
@@ -392,10 +393,10 @@ impl Session {
     #[inline]
     pub fn leave(&mut self, entered: &Entered, count: u64, given: Option<Given>) -> bool {
         let errors = count - entered.count;
-        let own = lane::on_this_thread(|running| {
-            let own = errors.saturating_sub(running.nested_errors.get());
-            running.nested_errors.set(entered.outer_errors + errors);
-            running.depth.set(running.depth.get() - 1);
+        let own = local(|local| {
+            let own = errors.saturating_sub(local.nested_errors.get());
+            local.nested_errors.set(if entered.outermost { 0 } else { entered.outer_errors + errors });
+            local.depth.set(local.depth.get() - 1);
             own
         });
         if entered.outermost {
@@ -529,7 +530,7 @@ impl Session {
 
     /// When to look for leaks at the call that begins now.
     fn wanted(&mut self, leaks: LeakCheck) -> LeakCheck {
-        let outermost = || lane::on_this_thread(|running| running.depth.get()) == 0;
+        let outermost = || local(|local| local.depth.get()) == 0;
         let Some(pinpoint) = self.pinpoint.filter(|_| leaks != LeakCheck::Off && outermost()) else {
             return leaks;
         };

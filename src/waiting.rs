@@ -3,9 +3,8 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 
@@ -25,33 +24,34 @@ pub struct Waiting {
 }
 
 static PRIVATE: Waiting = Waiting::empty();
-static SHARED: OnceLock<&'static Waiting> = OnceLock::new();
-static IN_FILE: AtomicBool = AtomicBool::new(false);
+/// Where calls wait: in `PRIVATE`, or in a mapping that stays.
+static CURRENT: AtomicPtr<Waiting> = AtomicPtr::new((&raw const PRIVATE).cast_mut());
 
 /// The list of this process.
 #[inline(always)]
 pub fn current() -> &'static Waiting {
-    if IN_FILE.load(Relaxed) { SHARED.get().copied().unwrap_or(&PRIVATE) } else { &PRIVATE }
+    // SAFETY: both are there as long as the process, and of atomics alone.
+    unsafe { &*CURRENT.load(Relaxed) }
 }
 
 /// From now on calls wait in this file, of which there is one in the life of a process. None waits now.
 pub fn share(file: &File) -> io::Result<()> {
     let size = size_of::<Waiting>();
     file.set_len(size as u64)?;
-    // SAFETY: a new mapping of a file that is as long, and is never unmapped.
+    // SAFETY: a new mapping of a file that is as long, and is never unmapped: zeroed memory is such a list.
     let mapped = unsafe {
         mmap(std::ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)?
     };
-    // SAFETY: page-aligned, zeroed memory is such a list, of atomics alone.
-    let list = unsafe { &*mapped.cast::<Waiting>() };
-    list.last.store(PRIVATE.last.load(Relaxed), Relaxed);
-    IN_FILE.store(SHARED.set(list).is_ok(), Relaxed);
+    let last = current().last.load(Relaxed);
+    CURRENT.store(mapped.cast(), Relaxed);
+    current().last.store(last, Relaxed);
     Ok(())
 }
 
 /// In a process that was forked off, whose parent has the file.
 pub fn unshare() {
-    if IN_FILE.swap(false, Relaxed) {
+    let private = (&raw const PRIVATE).cast_mut();
+    if CURRENT.swap(private, Relaxed) != private {
         PRIVATE.count.store(0, Relaxed);
     }
 }

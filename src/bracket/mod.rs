@@ -11,5 +11,5 @@ pub use requests::{
     leak_check_added, make_defined, print_line,
 };
 pub use roots::{Root, note_release, take_released};
-pub use slots::{HAS_SLOTS, Slot, Slots, dispatch, own_object};
+pub use slots::{HAS_SLOTS, Returned, Slot, Slots, dispatch, dispatch_two, dispatch_words, own_object};
 pub use unfollowed::{Unfollowed, unfollowed};

@@ -4,7 +4,33 @@
 use std::ffi::{CString, c_void};
 
 /// `VALGRIND_COUNT_ERRORS`: every occurrence so far, duplicates included, suppressed ones not.
+///
+/// Made twice for each call, so not by the function of crabgrind's that makes all the others: handing that seven words
+/// takes as long as the request itself. The instructions are those of valgrind.h.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[inline(always)]
+pub fn count_errors() -> u64 {
+    /// `VG_USERREQ__COUNT_ERRORS`, and no arguments.
+    static REQUEST: [u64; 6] = [0x1201, 0, 0, 0, 0, 0];
+    let count;
+    // SAFETY: outside Valgrind these instructions change nothing; Valgrind reads the request, and puts its answer into rdx.
+    unsafe {
+        std::arch::asm!(
+            "rol rdi, 3",
+            "rol rdi, 13",
+            "rol rdi, 61",
+            "rol rdi, 51",
+            "xchg rbx, rbx",
+            in("rax") &raw const REQUEST,
+            inlateout("rdx") 0_u64 => count,
+            options(nostack),
+        );
+    }
+    count
+}
+
+/// The same where Valgrind is asked in another way.
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 pub fn count_errors() -> u64 {
     crabgrind::valgrind::count_errors() as u64
 }

@@ -8,15 +8,15 @@
 use std::ffi::c_void;
 use std::ops::Range;
 
-use crate::call::Frame;
+use crate::call::{Frame, Words};
 
 /// How many slots each table has; two digits count to its square.
 const SLOTS: u64 = 4096;
 /// How many addresses each has: a return address and the byte before it, as which Valgrind shows it, are of
 /// the same slot.
 const SLOT_SIZE: u64 = 8;
-/// How many bytes before the inner slots the dispatcher makes its calls in.
-const CALL_SIZE: u64 = 16;
+/// How many bytes before the inner slots the dispatchers make their calls in.
+const CALL_SIZE: u64 = 32;
 
 /// Whether this platform has a dispatcher.
 pub const HAS_SLOTS: bool = cfg!(all(target_arch = "x86_64", target_os = "linux"));
@@ -105,7 +105,9 @@ mod imp {
     // The frames of the two digits are never run: the dispatcher pushes their return addresses between
     // its own frame and its caller's. So there is one piece of code for all calls, which Valgrind
     // translates once, not once for each slot. All of it, slots included, has rbp frames and one FDE, so that
-    // unwinders pass through. The call itself is in the 16 bytes before the first inner slot.
+    // unwinders pass through. The calls themselves are in the 32 bytes before the first inner slot.
+    //
+    // The first dispatcher makes every call, the second those whose arguments are in the registers already.
     std::arch::global_asm!(
         ".pushsection .text.pythy_dispatch,\"ax\",@progbits",
         ".p2align 4",
@@ -160,7 +162,32 @@ mod imp {
         "mov r8, [r10 + {integers} + 32]",
         "mov r9, [r10 + {integers} + 40]",
         "mov r11, [r10]",
+        "jmp 5f",
         ".p2align 4",
+        ".globl pythy_dispatch_registers",
+        ".hidden pythy_dispatch_registers",
+        ".type pythy_dispatch_registers,@function",
+        "pythy_dispatch_registers:", // r11: the function, r10 and rax: outer and inner return address
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        // The same as four pushes, in one change of rsp: Memcheck follows each, and this size at once.
+        "sub rsp, 32",
+        "mov [rsp + 24], r10",
+        "mov [rsp + 16], rbp",
+        "lea rbp, [rsp + 16]",
+        "mov [rsp + 8], rax",
+        "mov [rsp], rbp",
+        "mov rbp, rsp",
+        ".p2align 5",
+        "call r11",
+        "jmp 6f",
+        ".p2align 4",
+        "5:",
         "call r11",
         "jmp 9f",
         ".p2align 4",
@@ -188,6 +215,13 @@ mod imp {
         "8:",
         "lea rsp, [rbp + 32]",
         "pop rbp",
+        ".cfi_remember_state",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        "6:",
+        ".cfi_restore_state",
+        "add rsp, 32",
+        "pop rbp",
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
@@ -210,6 +244,7 @@ mod imp {
 
     unsafe extern "C" {
         fn pythy_dispatch(frame: *mut c_void, outer: u64, inner: u64);
+        fn pythy_dispatch_registers();
         static pythy_outer_slots: c_void;
         static pythy_inner_slots: c_void;
     }
@@ -228,13 +263,82 @@ mod imp {
     /// `frame` holds the address of a function and the arguments of its signature.
     #[inline(always)]
     pub unsafe fn dispatch(frame: &mut Frame, slot: Slot) {
+        let (outer, inner) = return_addresses(slot);
+        // SAFETY: the caller vouches for the frame; both addresses lie within their tables.
+        unsafe { pythy_dispatch((&raw mut *frame).cast(), outer, inner) };
+    }
+
+    /// Calls a function with these registers through its slots; gives rax and xmm0.
+    macro_rules! dispatch_registers {
+        ($function:expr, $slot:expr, xmm0 = $first:expr, $($register:tt = $word:expr),*) => {{
+            let (outer, inner) = return_addresses($slot);
+            let (integer, float);
+            // SAFETY: the caller vouches for the function and its arguments; as a function, the dispatcher keeps all other
+            // registers.
+            unsafe {
+                std::arch::asm!(
+                    "call {dispatch}",
+                    dispatch = sym pythy_dispatch_registers,
+                    in("r11") $function,
+                    in("r10") outer,
+                    inlateout("rax") inner => integer,
+                    inlateout("xmm0") $first => float,
+                    $(in($register) $word,)*
+                    clobber_abi("C"),
+                );
+            }
+            Returned { integer, float }
+        }};
+    }
+
+    /// Calls a function through its slots with at most two arguments: the integers among them, and the floating-point
+    /// numbers, in their order.
+    ///
+    /// # Safety
+    /// They are the arguments of the function's signature.
+    #[inline(always)]
+    pub unsafe fn dispatch_two(
+        function: *const c_void,
+        ([a, b], [s, t]): ([u64; 2], [f64; 2]),
+        slot: Slot,
+    ) -> Returned {
+        dispatch_registers!(function, slot, xmm0 = s, "xmm1" = t, "rdi" = a, "rsi" = b)
+    }
+
+    /// Calls a function through its slots with all its arguments in registers.
+    ///
+    /// # Safety
+    /// They are the arguments of the function's signature.
+    #[inline(always)]
+    pub unsafe fn dispatch_words(function: *const c_void, words: &Words, slot: Slot) -> Returned {
+        let Words { integers: [a, b, c, d, e, f], floats } = *words;
+        let [s, t, u, v, w, x, y, z] = floats;
+        dispatch_registers!(
+            function,
+            slot,
+            xmm0 = s,
+            "xmm1" = t,
+            "xmm2" = u,
+            "xmm3" = v,
+            "xmm4" = w,
+            "xmm5" = x,
+            "xmm6" = y,
+            "xmm7" = z,
+            "rdi" = a,
+            "rsi" = b,
+            "rdx" = c,
+            "rcx" = d,
+            "r8" = e,
+            "r9" = f
+        )
+    }
+
+    #[inline(always)]
+    fn return_addresses(slot: Slot) -> (u64, u64) {
         let (outer, inner) = slot.digits();
         let (outers, inners) = (&raw const pythy_outer_slots as u64, &raw const pythy_inner_slots as u64);
         let within = SLOT_SIZE / 2;
-        let outer = outers + outer * SLOT_SIZE + within;
-        let inner = inners + inner * SLOT_SIZE + within;
-        // SAFETY: the caller vouches for the frame; both addresses lie within their tables.
-        unsafe { pythy_dispatch((&raw mut *frame).cast(), outer, inner) };
+        (outers + outer * SLOT_SIZE + within, inners + inner * SLOT_SIZE + within)
     }
 }
 
@@ -254,9 +358,38 @@ mod imp {
     /// # Safety
     /// Never called.
     pub unsafe fn dispatch(_frame: &mut Frame, _slot: Slot) {}
+
+    /// Likewise.
+    ///
+    /// # Safety
+    /// Never called.
+    pub unsafe fn dispatch_two(
+        _function: *const c_void,
+        _words: ([u64; 2], [f64; 2]),
+        _slot: Slot,
+    ) -> Returned {
+        Returned { integer: 0, float: 0.0 }
+    }
+
+    /// Likewise.
+    ///
+    /// # Safety
+    /// Never called.
+    pub unsafe fn dispatch_words(_function: *const c_void, _words: &Words, _slot: Slot) -> Returned {
+        Returned { integer: 0, float: 0.0 }
+    }
 }
 
-pub use imp::dispatch;
+/// What a function has left in the registers of its result, of which one may be it.
+#[derive(Clone, Copy, Debug)]
+pub struct Returned {
+    /// rax
+    pub integer: u64,
+    /// xmm0
+    pub float: f64,
+}
+
+pub use imp::{dispatch, dispatch_two, dispatch_words};
 
 /// The file that this code is in, as Valgrind names it; `None` where the loader does not tell.
 pub fn own_object() -> Option<String> {

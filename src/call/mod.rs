@@ -11,9 +11,11 @@ mod libffi;
 mod memory;
 pub mod stack;
 pub mod wide;
+mod words;
 
 pub use block::Block;
 pub use direct::{call_for_float, call_for_integer};
 pub use frame::{Arguments, Frame};
 pub use libffi::{Libffi, ffi_parameter, ffi_result};
 pub use memory::{Here, Memory};
+pub use words::Words;

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -33,23 +33,15 @@ static CHANGES: AtomicU32 = AtomicU32::new(0);
 pub fn set_test(name: Option<String>) {
     *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = name;
     CHANGES.fetch_add(1, Ordering::Release);
+    lane::forget_origins();
 }
 
-/// Begins a call of which there is likely nothing to tell, the short way, on this thread: its number and Valgrind's
-/// count. The GIL is held.
+/// Begins a call of which there is likely nothing to tell, the short way: its number and Valgrind's count. The GIL is
+/// held.
 #[inline(always)]
-pub fn enter_shortly(
-    running: &lane::Running,
-    declaration: u32,
-    leaks: LeakCheck,
-) -> Option<(CallNumber, u64)> {
-    if matches!(leaks, LeakCheck::Call) {
-        return None;
-    }
+pub fn enter_shortly(declaration: u32, plain: bool) -> Option<(CallNumber, u64)> {
     let Running { code, instruction, .. } = Running::now();
-    let change = CHANGES.load(Ordering::Acquire);
-    let place = Place { code: code as usize, instruction, declaration, change };
-    lane::enter(running, &place)
+    lane::enter(&Place { code: code as usize, instruction, declaration }, plain)
 }
 
 /// Enters a call that is made now in the session; `None` with an exception set, or without a session. The
@@ -64,8 +56,7 @@ pub fn enter(declaration: u32, leaks: LeakCheck) -> Option<Entered> {
         None => thread(py).map_err(|error| error.restore(py)).ok()?,
     };
     let Running { code, instruction, .. } = frame;
-    let change = CHANGES.load(Ordering::Acquire);
-    let place = Place { code: code as usize, instruction, declaration, change };
+    let place = Place { code: code as usize, instruction, declaration };
     if let Some(origin) = lane::origin_at(&place, thread) {
         return Some(session::current()?.enter(origin, leaks));
     }
@@ -112,48 +103,16 @@ struct Running {
 impl Running {
     #[inline(always)]
     fn now() -> Self {
-        // SAFETY: the GIL is held; the frame is borrowed and runs, and keeps its code.
+        // SAFETY: the GIL is held; the frame is borrowed and runs.
         unsafe {
-            let frame = ffi::PyEval_GetFrame();
-            if frame.is_null() {
-                return Self { frame, code: std::ptr::null_mut(), instruction: 0 };
-            }
-            let code = ffi::PyFrame_GetCode(frame).cast();
-            ffi::Py_DECREF(code);
-            let running = Self { frame, code, instruction: instruction()(frame) };
-            if ANY_STEPPED_OVER.load(Ordering::Relaxed) { running.outside() } else { running }
-        }
-    }
-
-    /// The innermost one around it that is not stepped over; this one where there is none.
-    #[cold]
-    fn outside(self) -> Self {
-        let all = STEPPED_OVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_over =
-            |code: *mut ffi::PyObject| all.as_ref().is_some_and(|all| all.contains(&(code as usize)));
-        if !is_over(self.code) {
-            return self;
-        }
-        // SAFETY: the GIL is held; a frame keeps the one around it, both run, and each keeps its code.
-        unsafe {
-            let mut frame = self.frame;
-            loop {
-                let around = ffi::PyObject_GetAttrString(frame.cast(), c"f_back".as_ptr());
-                if around.is_null() {
-                    ffi::PyErr_Clear();
-                    return self;
-                }
-                ffi::Py_DECREF(around);
-                if around == ffi::Py_None() {
-                    return self;
-                }
-                frame = around.cast();
-                let code = ffi::PyFrame_GetCode(frame).cast();
-                ffi::Py_DECREF(code);
-                if !is_over(code) {
-                    return Self { frame, code, instruction: instruction()(frame) };
+            let mut frame = ffi::PyEval_GetFrame();
+            if frame.is_null() | ANY_STEPPED_OVER.load(Ordering::Relaxed) {
+                frame = stepped_over(frame);
+                if frame.is_null() {
+                    return Self { frame, code: std::ptr::null_mut(), instruction: 0 };
                 }
             }
+            Self { frame, code: code_of(frame), instruction: instruction()(frame) }
         }
     }
 
@@ -169,22 +128,63 @@ impl Running {
     }
 }
 
+/// # Safety
+/// The GIL is held, and the frame runs: it keeps its code.
+#[inline(always)]
+unsafe fn code_of(frame: *mut ffi::PyFrameObject) -> *mut ffi::PyObject {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        let code = ffi::PyFrame_GetCode(frame).cast();
+        ffi::Py_DECREF(code);
+        code
+    }
+}
+
+/// The innermost frame, of this one and those around it, that is not stepped over; this one where there is none.
+///
+/// # Safety
+/// The GIL is held, and the frame runs, if there is one.
+#[cold]
+unsafe fn stepped_over(innermost: *mut ffi::PyFrameObject) -> *mut ffi::PyFrameObject {
+    let all = STEPPED_OVER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut frame = innermost;
+    // SAFETY: as the caller vouches; a frame keeps the one around it, and both run.
+    unsafe {
+        while !frame.is_null() {
+            let code = code_of(frame) as usize;
+            if !all.as_ref().is_some_and(|all| all.contains(&code)) {
+                return frame;
+            }
+            let around = ffi::PyObject_GetAttrString(frame.cast(), c"f_back".as_ptr());
+            if around.is_null() {
+                ffi::PyErr_Clear();
+                return innermost;
+            }
+            ffi::Py_DECREF(around);
+            frame = if around == ffi::Py_None() { std::ptr::null_mut() } else { around.cast() };
+        }
+    }
+    innermost
+}
+
 type Instruction = unsafe extern "C" fn(*mut ffi::PyFrameObject) -> c_int;
 
 /// What tells one call of a code object from another: the instruction, which is known at once, where this
 /// CPython (3.11) tells it; else the line, which CPython has to count.
+static INSTRUCTION: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Finds out what this CPython tells. Done when the module is made, before any call.
+pub fn find_instruction() {
+    // SAFETY: asks the loader for a name.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyFrame_GetLasti".as_ptr()) };
+    let line: Instruction = ffi::PyFrame_GetLineNumber;
+    INSTRUCTION.store(if found.is_null() { line as *mut c_void } else { found }, Ordering::Relaxed);
+}
+
 #[inline(always)]
 fn instruction() -> Instruction {
-    static INSTRUCTION: OnceLock<Instruction> = OnceLock::new();
-    *INSTRUCTION.get_or_init(|| {
-        // SAFETY: asks the loader for a name.
-        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyFrame_GetLasti".as_ptr()) };
-        if symbol.is_null() {
-            return ffi::PyFrame_GetLineNumber;
-        }
-        // SAFETY: CPython's function of this name takes a frame and returns an int.
-        unsafe { std::mem::transmute::<*mut c_void, Instruction>(symbol) }
-    })
+    // SAFETY: one of two functions of CPython's that take a frame and return an int.
+    unsafe { std::mem::transmute::<*mut c_void, Instruction>(INSTRUCTION.load(Ordering::Relaxed)) }
 }
 
 fn known_or_new(code: &Bound<'_, PyAny>, key: Line) -> PyResult<u32> {

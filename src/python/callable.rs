@@ -65,6 +65,8 @@ pub struct Callable {
     pub release_gil: bool,
     /// What is looked for after the call, under Valgrind.
     pub checks: Checks,
+    /// Whether nothing is to be done for each call, so that it may go the short way under Valgrind.
+    pub plain: bool,
     /// Whether the interface has been closed.
     closed: Arc<AtomicBool>,
     /// The C name.
@@ -122,6 +124,7 @@ impl Callable {
         face: Face,
     ) -> Box<Self> {
         let registers = signature.registers();
+        let plain = ownership.is_none() && checks.leaks != LeakCheck::Call;
         let mut callable = Box::new(Self {
             address,
             parameters,
@@ -138,6 +141,7 @@ impl Callable {
             ownership,
             release_gil,
             checks,
+            plain,
             closed,
             name,
             prototype,
@@ -211,6 +215,18 @@ impl Callable {
                 (_, _, Some(enumeration)) => enumeration.give(word),
                 (result, ..) => to_python(result, word),
             }
+        }
+    }
+
+    /// Calls the function by libffi, where it has that.
+    ///
+    /// # Safety
+    /// The words are arguments of its signature.
+    pub unsafe fn call_by_libffi(&self, words: &[u64]) -> u64 {
+        match &self.libffi {
+            // SAFETY: as the caller vouches.
+            Some(libffi) => unsafe { libffi.call(self.address, words) },
+            None => 0,
         }
     }
 

@@ -454,7 +454,13 @@ impl Data {
 /// Whether some call has to raise what a callback raised.
 #[inline(always)]
 pub fn any_pending() -> bool {
-    PENDING.load(Ordering::Relaxed) != 0
+    pending() != 0
+}
+
+/// How many threads' calls have to.
+#[inline(always)]
+pub fn pending() -> u64 {
+    PENDING.load(Ordering::Relaxed) as u64
 }
 
 /// Takes this thread's exception, if a callback left one.

@@ -13,7 +13,6 @@ use super::callable::{Callable, Checks, Face, General, c_string};
 use super::ctype::{Calls, InWorker, Pointee, Types};
 use super::defaults;
 use super::directives;
-use super::entry;
 use super::exceptions;
 use super::failure::type_name;
 use super::functions::Functions;
@@ -23,6 +22,7 @@ use super::isolated::{self, There};
 use super::names::{Names, python_name};
 use super::ownership::Ownership;
 use super::plan::{Parameter, Plan, ResultPlan};
+use super::{checked, entry, general};
 use crate::binding::{
     self, Bindings, BoundFunction, CallShape, Library, Loader, Route, Scalar, Signature, Skipped,
 };
@@ -431,7 +431,7 @@ impl Making<'_> {
             })
             .collect();
         let result = ResultPlan::of(&declaration.result, self.types.decode);
-        let bracketed = self.types.homes.are_checked() && entry::brackets_wanted();
+        let bracketed = self.types.homes.are_checked() && checked::brackets_wanted();
         let release = self.calls.release_gil;
         let there = self.calls.there.as_ref().map(|worker| {
             let name = || declaration.symbol.clone().unwrap_or_else(|| declaration.name.clone());
@@ -445,7 +445,9 @@ impl Making<'_> {
         let (signature, general, libffi, entry) = match shape {
             CallShape::Scalars(signature) if bracketed => {
                 let libffi = (!HAS_SLOTS).then(|| Libffi::new(signature.clone()));
-                (signature, None, libffi, entry::checked(&parameters, result, self.calls.checks))
+                let entry =
+                    checked::entry((&parameters, result), signature.route(), (self.calls.checks, release));
+                (signature, None, libffi, entry)
             }
             CallShape::Scalars(signature) => {
                 let route = signature.route();
@@ -457,7 +459,7 @@ impl Making<'_> {
                 let result = result.then(|| self.types.get(&declaration.result));
                 let general = General { convention, result, types: self.types.clone() };
                 let signature = Signature { parameters: Vec::new(), result: Scalar::Void };
-                (signature, Some(general), None, entry::general(release, bracketed))
+                (signature, Some(general), None, general::entry(release, bracketed))
             }
         };
         let entry = if there.is_some() { isolated::isolated } else { entry };

@@ -2,14 +2,18 @@
 
 mod array;
 mod backend;
+mod bracketing;
 mod buffer;
 mod call_site;
 mod callable;
 mod callback;
+mod checked;
 mod convert;
+mod copies;
 mod create;
 mod ctype;
 mod defaults;
+mod definedness;
 mod describe;
 mod directives;
 mod entry;
@@ -18,6 +22,7 @@ mod errno;
 mod exceptions;
 mod failure;
 mod functions;
+mod general;
 mod handle;
 mod holder;
 mod home;
@@ -40,12 +45,14 @@ mod summons;
 mod type_object;
 mod types;
 mod value;
+mod words;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     exceptions::register(module)?;
+    call_site::find_instruction();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<interface::Interface>()?;
     module.add_class::<pointer::Pointer>()?;

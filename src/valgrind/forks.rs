@@ -21,12 +21,6 @@ pub fn has_forked() -> bool {
     HAS_CHILDREN.load(Ordering::Relaxed)
 }
 
-/// Whether either is so.
-#[inline(always)]
-pub fn forks_known() -> bool {
-    FORKED.load(Ordering::Relaxed) | HAS_CHILDREN.load(Ordering::Relaxed)
-}
-
 extern "C" fn note_child() {
     HAS_CHILDREN.store(true, Ordering::Relaxed);
 }

@@ -7,7 +7,7 @@ mod presence;
 mod suppressions;
 mod version;
 
-pub use forks::{forks_known, has_forked, note_forks, take_forked};
+pub use forks::{has_forked, note_forks, take_forked};
 pub use installed::{Valgrind, find};
 pub use options::option;
 pub use presence::{Presence, left_behind, running};
