@@ -580,7 +580,7 @@ impl Join<'_> {
     }
 
     /// Where an address is, as seen from the argument that gave C the block:
-    /// `1 byte after argument 'out' (16 bytes) of fill()`.
+    /// `0 bytes after argument 'out' (16 bytes) of fill()`, with Valgrind's own figure.
     fn argument_label(&self, stack: &Stack, call: Option<CallNumber>) -> Option<String> {
         let (address, position) = position(stack.label.as_deref()?)?;
         let call = call?;
@@ -591,7 +591,7 @@ impl Join<'_> {
         };
         let block = self.journal.noted(call)?.blocks.iter().find(fits)?;
         let (distance, side) = match position {
-            Position::After(distance) => (distance + 1, "after"),
+            Position::After(distance) => (distance, "after"),
             Position::Before(distance) => (distance, "before"),
             Position::Inside(distance) => (distance, "inside"),
         };
