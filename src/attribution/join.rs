@@ -619,7 +619,8 @@ impl Join<'_> {
 }
 
 fn is_on_stack(stack: &Stack) -> bool {
-    stack.frames.is_empty() && stack.label.as_ref().is_some_and(|label| label.contains(" is on thread "))
+    let on_stack = |label: &String| label.contains(" is on thread ") || label.starts_with("in frame #");
+    stack.frames.is_empty() && stack.label.as_ref().is_some_and(on_stack)
 }
 
 /// Why a block was lost when no call was made.
