@@ -627,7 +627,7 @@ fn is_on_stack(stack: &Stack) -> bool {
 const DROPPED: &str = "no call was made since the last check, so Python dropped the last handle";
 
 /// The kind of errors that were counted and could not be read.
-const UNREAD: &str = "Unread";
+pub const UNREAD: &str = "Unread";
 
 /// The latest call up to `last` whose number has this residue.
 fn latest(residue: CallNumber, last: CallNumber) -> Option<CallNumber> {

@@ -48,6 +48,12 @@ pub fn session_report(py: Python<'_>) -> Option<Report> {
     Some(finished(py, data))
 }
 
+/// The names of what can be found: "InvalidRead", "Leak_DefinitelyLost".
+#[pyfunction]
+pub fn kinds() -> Vec<&'static str> {
+    crate::report::kinds().collect()
+}
+
 /// Looks for lost blocks, if one can have been lost since that was done last.
 #[pyfunction]
 pub fn check_leaks() {
