@@ -13,10 +13,10 @@ use super::call_site;
 use super::callable::{Callable, Checks, Entry, callable};
 use super::callback::{self, any_pending, take_exception};
 use super::convert::{self, text_object, to_c, variadic_to_c, wide_object};
-use super::failure::{bad_argument, bad_count, no_memory, refuse_closed, short_repr};
+use super::failure::{bad_argument, bad_count, no_memory, refuse_closed};
 use super::home::Home;
 use super::ownership::stored;
-use super::place::{Place, owned_block};
+use super::place::{Place, owned_block, told};
 use super::plan::{Argument, Failure, Parameter, Plan, ResultPlan};
 use super::reference::Ref;
 use super::report;
@@ -439,7 +439,7 @@ unsafe fn leave_call(
 ) -> bool {
     // SAFETY: as the caller vouches.
     let shown = (errors_after > entered.count && !entered.frequent)
-        .then(|| unsafe { session::Given { arguments: show(given), blocks: blocks(callable, given) } });
+        .then(|| unsafe { session::Given { arguments: show(callable, given), blocks: blocks(callable, given) } });
     let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));
     if callable.ownership.is_some() {
         // SAFETY: as the caller vouches.
@@ -598,9 +598,10 @@ unsafe fn check(
 
 /// # Safety
 /// The arguments are live and the GIL is held.
-unsafe fn show(given: &Given<'_>) -> Vec<String> {
+unsafe fn show(callable: &Callable, given: &Given<'_>) -> Vec<String> {
+    let plan = |index: usize| callable.parameters.get(index).map(|parameter| &parameter.plan);
     // SAFETY: as the caller vouches.
-    unsafe { given.objects().map(|object| short_repr(&object)).collect() }
+    unsafe { given.objects().enumerate().map(|(index, object)| told(&object, plan(index))).collect() }
 }
 
 /// The memory that C knew by each argument.

@@ -121,3 +121,48 @@ def test_kinds_in_markers_may_be_patterns_and_name_leaks_and_crashes(plugin, pyt
         "test_a_crash_that_is_expected": ["PASSED"],
         "test_a_crash_that_is_not": ["MEMORY"],
     }
+
+
+def test_arguments_are_told_as_they_were_given(plugin, pytester):
+    pytester.makepyfile(
+        test_given=LIBRARY
+        + """
+    def test_changed_by_the_call():
+        line = bytearray(b"ab")
+        lib.fill(line, 3)
+        assert line == b"--"
+
+    def test_memory_of_c():
+        lib.swap(lib.new("struct pair", a=1, b=2), 1)
+        """
+    )
+    ran = plugin("--pythy=isolated", "--pythy-report=json:report.json")
+    ran.assert_outcomes(failed=2)
+    report = json.loads((pytester.path / "report.json").read_text())
+    assert [finding["call"]["arguments"] for finding in report["findings"]] == [
+        ["bytearray(b'ab')", "3"],
+        ["<struct pair a=2 b=1> after the call", "1"],
+    ]
+
+
+def test_an_uninitialised_result_is_told_without_what_pythy_did_to_see_it(plugin, pytester):
+    pytester.makepyfile(
+        test_checked="""
+        import pythy
+
+        lib = pythy.create_interface("lib.h", "./lib.so", check_results=True)
+
+        def test_result():
+            lib.unset()
+        """
+    )
+    ran = plugin("--pythy=isolated")
+    assert failures(ran.outlines)[1:] == [
+        "",
+        "    def test_result():",
+        ">       lib.unset()",
+        "M       ClientCheck: returned uninitialised data",
+        "",
+        "test_checked.py:6: in test_result",
+        "lib.h:20: int unset(void)",
+    ]
