@@ -715,11 +715,7 @@ pub fn report_on_crash(trail: &Path, log: &Path, tool: Tool) -> Result<Option<Re
 
 /// What a log has told, each record as it was seen then: those of a leak check by that, and those behind a signal,
 /// after which Valgrind makes one of its own, by the calls since the last.
-fn observed(
-    events: Vec<Event>,
-    checks: &[Check],
-    unchecked: (CallNumber, CallNumber),
-) -> Vec<Observed> {
+fn observed(events: Vec<Event>, checks: &[Check], unchecked: (CallNumber, CallNumber)) -> Vec<Observed> {
     let (mut observed, mut index, mut checks) = (Vec::new(), 0, checks.iter().peekable());
     let mut otherwise = Seen::Outside;
     for event in events {

@@ -618,6 +618,7 @@ impl Join<'_> {
     }
 }
 
+/// Whether this tells where on the stack of a thread an address is, or in which function's part of it.
 fn is_on_stack(stack: &Stack) -> bool {
     let on_stack = |label: &String| label.contains(" is on thread ") || label.starts_with("in frame #");
     stack.frames.is_empty() && stack.label.as_ref().is_some_and(on_stack)

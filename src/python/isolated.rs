@@ -252,8 +252,7 @@ impl Call<'_, '_> {
                 // SAFETY: the views keep this memory in place until the call is over; Python threads may change
                 // it as they like.
                 let given = unsafe { lent.bytes() };
-                let memory =
-                    if left.is_empty() { CopyOf::In(given) } else { CopyOf::Apart { given, left } };
+                let memory = if left.is_empty() { CopyOf::In(given) } else { CopyOf::Apart { given, left } };
                 Copy { memory, address: 0 }
             })
             .collect();

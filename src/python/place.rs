@@ -741,7 +741,8 @@ pub fn owned_block(object: &Bound<'_, PyAny>) -> Option<(usize, usize)> {
 pub fn told(object: &Bound<'_, PyAny>, plan: Option<&Plan>) -> String {
     let by_pointer = !matches!(plan, Some(Plan::Record(_)));
     let may_write = !matches!(plan, Some(Plan::Text(target) | Plan::Pointer(target)) if target.is_const);
-    let after = if by_pointer && may_write && object.cast::<Record>().is_ok() { " after the call" } else { "" };
+    let after =
+        if by_pointer && may_write && object.cast::<Record>().is_ok() { " after the call" } else { "" };
     format!("{}{after}", short_repr(object))
 }
 
