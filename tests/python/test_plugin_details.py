@@ -123,6 +123,198 @@ def test_kinds_in_markers_may_be_patterns_and_name_leaks_and_crashes(plugin, pyt
     }
 
 
+def test_junit_has_an_entry_for_what_no_test_has_done(plugin, pytester):
+    pytester.makepyfile(
+        test_outside=LIBRARY
+        + """
+    lib.lose(9)
+
+    @pytest.fixture(scope="module")
+    def losing():
+        lib.lose(7)
+        yield
+        lib.put(bytearray(1), 1, b"x")
+
+    class TestInClass:
+        @pytest.fixture(scope="class", autouse=True)
+        @classmethod
+        def of_class(cls):
+            lib.lose(8)
+
+        def test_good(self, losing):
+            lib.add(1, 2)
+        """
+    )
+    ran = plugin("--pythy=isolated", "--junitxml=junit.xml", "-v")
+    assert outcomes(ran.outlines) == {"TestInClass::test_good": ["PASSED", "MEMORY"]}
+    junit = ElementTree.parse(pytester.path / "junit.xml").getroot()
+    (suite,) = junit
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "3", "1")
+    entries = {(case.get("classname"), case.get("name")): case for case in junit.iter("testcase")}
+    lost = "bytes in 1 block is definitely lost"
+    told = {
+        name: [
+            (end.get("message"), [one.get("value") for one in case.iter("property")])
+            for end in case.iter("failure")
+        ]
+        for name, case in entries.items()
+    }
+    assert told == {
+        ("test_outside.TestInClass", "test_good"): [],
+        ("pythy", "while tests were collected"): [
+            (
+                f"Leak_DefinitelyLost: 9 {lost}",
+                [f"Leak_DefinitelyLost: 9 {lost}: lose() called at test_outside.py:6"],
+            )
+        ],
+        ("pythy", "module fixture 'losing' of test_outside.py"): [
+            (
+                f"Leak_DefinitelyLost: 7 {lost}",
+                [f"Leak_DefinitelyLost: 7 {lost}: lose() called at test_outside.py:10"],
+            )
+        ],
+        ("pythy", "class fixture 'of_class' of test_outside.py.TestInClass"): [
+            (
+                f"Leak_DefinitelyLost: 8 {lost}",
+                [f"Leak_DefinitelyLost: 8 {lost}: lose() called at test_outside.py:18"],
+            )
+        ],
+    }
+    text = entries["pythy", "while tests were collected"].find("failure").text
+    assert ">   lib.lose(9)\nM       Leak_DefinitelyLost: 9 bytes in 1 block is definitely lost\n" in text
+
+
+def test_a_debugger_stops_at_the_line_of_the_call(plugin, pytester, monkeypatch):
+    pytester.makepyfile(
+        test_debugged=LIBRARY
+        + """
+    def test_writes():
+        line = bytearray(1)
+        lib.put(line, 1, b"x")
+        lib.add(1, 2)
+        """
+    )
+    pytester.makepyfile(
+        batch="""
+        import sys
+
+        class Debugger:
+            '''Says where it is, and whether it has the module's names.'''
+
+            def __init__(self, **options):
+                pass
+
+            def __getattr__(self, name):
+                return lambda *arguments, **options: None
+
+            def reset(self):
+                pass
+
+            def interaction(self, frame, traceback):
+                while traceback.tb_next is not None:
+                    traceback = traceback.tb_next
+                code = traceback.tb_frame.f_code
+                there = "lib" in traceback.tb_frame.f_globals
+                sys.__stdout__.write(f"stopped at {traceback.tb_lineno} in {code.co_name}, lib: {there}\\n")
+        """
+    )
+    ran = plugin("--pythy=isolated", "--pdb", "--pdbcls=batch:Debugger", "-s")
+    assert "stopped at 8 in test_writes, lib: True" in [line.strip() for line in ran.outlines]
+    assert (
+        "The test has ended by now: a debugger shows this line, and not the test's variables." in ran.outlines
+    )
+
+
+def test_a_failure_that_unittest_expects_may_be_a_finding(plugin, pytester):
+    pytester.makepyfile(
+        test_expected=LIBRARY
+        + """
+    import unittest
+
+    class TestUnit(unittest.TestCase):
+        @unittest.expectedFailure
+        def test_leak(self):
+            lib.lose(3)
+
+        @unittest.expectedFailure
+        def test_leak_and_failure(self):
+            lib.lose(3)
+            self.assertEqual(1, 2)
+
+        @unittest.expectedFailure
+        def test_neither(self):
+            lib.add(1, 2)
+        """
+    )
+    ran = plugin("--pythy=isolated", "-v")
+    assert outcomes(ran.outlines) == {
+        "TestUnit::test_leak": ["XFAIL"],
+        "TestUnit::test_leak_and_failure": ["XFAIL"],
+        "TestUnit::test_neither": ["FAILED"],
+    }
+
+
+def test_a_crash_is_short_where_lines_are_asked_for(plugin, pytester):
+    pytester.makepyfile(
+        test_short=LIBRARY
+        + """
+    def test_crash():
+        lib.first(None)
+        """
+    )
+    ran = plugin("--pythy=isolated", "--tb=line")
+    assert failures(ran.outlines) == [
+        "M       InvalidRead: Invalid read of size 4",
+        "M       SIGSEGV: Access not within mapped region at address 0x0",
+        f"{pytester.path}/test_short.py:7: pythy.WorkerCrashed: the C code ended the worker: SIGSEGV",
+    ]
+
+
+def test_two_runs_in_one_process_are_told_apart(plugin, pytester):
+    pytester.makepyfile(
+        test_twice=LIBRARY
+        + """
+    def test_leak():
+        lib.lose(3)
+        """
+    )
+    twice = pytester.makepyfile(
+        twice="""
+        import pytest
+
+        for name in ("first", "second"):
+            options = ["--pythy=isolated", f"--pythy-report=json:{name}.json", "test_twice.py"]
+            assert pytest.main(["-p", "pythy.pytest_plugin", *options]) == 1
+        """
+    )
+    ran = pytester.runpython(twice)
+    assert ran.ret == 0
+    for name in ("first", "second"):
+        report = json.loads((pytester.path / f"{name}.json").read_text())
+        assert report["totals"] == {
+            "calls": 1,
+            "errors": 0,
+            "leaked_bytes": 3,
+            "leaked_blocks": 1,
+            "crashes": 0,
+        }
+        assert len(report["findings"]) == 1
+
+
+def test_without_pytests_terminal_reports_are_written(plugin, pytester):
+    pytester.makepyfile(
+        test_silent=LIBRARY
+        + """
+    def test_leak():
+        lib.lose(3)
+        """
+    )
+    ran = plugin("--pythy=isolated", "-p", "no:terminal", "--pythy-report=json:report.json")
+    assert (ran.ret, ran.outlines, ran.errlines) == (1, [], [])
+    report = json.loads((pytester.path / "report.json").read_text())
+    assert [finding["leaked"]["bytes"] for finding in report["findings"]] == [3]
+
+
 def test_arguments_are_told_as_they_were_given(plugin, pytester):
     pytester.makepyfile(
         test_given=LIBRARY

@@ -269,7 +269,8 @@ def test_text_is_str_where_the_interface_has_an_encoding(build):
         ),
         (
             lambda lib: strategies(lib.scalars, null=["s"]),
-            "argument 's' (signed char) of scalars() is no pointer, so it cannot be NULL: leave it out of null",
+            "argument 's' (signed char) of scalars() is no pointer, so it cannot be NULL: "
+            "leave it out of null",
         ),
     ],
 )

@@ -20,6 +20,9 @@ def activate(config: pytest.Config) -> None:
         _needs_valgrind()
     os.environ.pop(mode.RESTARTED, None)
     collector = None if mode.is_worker() else Collector(config, active)
+    if collector is not None:
+        # First, so that what is last to be known is known when its hooks run.
+        config.pluginmanager.register(collector, "pythy-collector")
     if mode.distributes(config):
         from pythy._pytest.xdist import Workers
 
@@ -27,8 +30,6 @@ def activate(config: pytest.Config) -> None:
     else:
         _prepare(active, options)
         config.pluginmanager.register(Runner(config, options, active, collector), "pythy-runner")
-    if collector is not None:
-        config.pluginmanager.register(collector, "pythy-collector")
 
 
 def _needs_valgrind() -> None:

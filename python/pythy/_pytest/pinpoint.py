@@ -10,7 +10,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pythy import _native
-from pythy._pytest import pieces, section
+from pythy._pytest import options, pieces, section
 
 # A check takes 0.1 to 0.5 seconds: a test that calls more often keeps what is known of it.
 MOST_CALLS = 500
@@ -85,7 +85,7 @@ class Pinpoint:
 
     def _progress(self, text: str) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None and self.config.option.verbose >= 0:
+        if terminal is not None and options.verbosity(self.config) >= 0:
             terminal.ensure_newline()
             terminal.write_line(text)
 
