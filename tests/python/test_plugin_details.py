@@ -358,3 +358,53 @@ def test_an_uninitialised_result_is_told_without_what_pythy_did_to_see_it(plugin
         "test_checked.py:6: in test_result",
         "lib.h:20: int unset(void)",
     ]
+
+
+def test_an_example_in_a_docstring_is_told_by_its_line(plugin, pytester):
+    pytester.makepyfile(
+        documented="""
+        import pythy
+
+        lib = pythy.create_interface("lib.h", "./lib.so")
+
+        def careless():
+            '''Loses something.
+
+            >>> lib.add(1, 2)
+            3
+            >>> for size in (3,):
+            ...     lib.lose(size)
+            '''
+        """
+    )
+    ran = plugin("--pythy=isolated", "--doctest-modules", "documented.py")
+    assert failures(ran.outlines)[:7] == [
+        "________________________ [doctest] documented.careless _________________________",
+        "",
+        "    def careless():",
+        "        '''Loses something.",
+        "",
+        "        >>> lib.add(1, 2)",
+        "        3",
+    ]
+    assert "documented.py:11: in documented.careless" in ran.outlines
+
+
+def test_a_wrong_marker_is_told_by_its_test_where_workers_run_it(plugin, pytester):
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    pytester.makepyfile(
+        test_wrong="""
+        import pytest
+
+        @pytest.mark.pythy_known_error(kind="InvalidRaed")
+        def test_marked():
+            pass
+
+        def test_good():
+            pass
+        """
+    )
+    ran = plugin("-p", "xdist", "-n", "1", "--pythy=isolated")
+    ran.assert_outcomes(passed=1, errors=1)
+    message = "'InvalidRaed' is no kind of error: did you mean 'InvalidRead'?"
+    assert f"test_wrong.py::test_marked: pythy_known_error: {message}" in ran.outlines

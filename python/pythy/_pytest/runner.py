@@ -9,7 +9,7 @@ import pytest
 
 import pythy
 from pythy import MemoryCheckError, _native
-from pythy._pytest import blame, examples, fixtures, header, pieces, section
+from pythy._pytest import blame, doctests, examples, fixtures, header, mode, pieces, section
 from pythy._pytest.collector import Collector
 from pythy._pytest.markers import Allowances
 from pythy._pytest.options import Options
@@ -56,6 +56,14 @@ class Runner:
         self._note_outside(f"before {item.nodeid}")
         self.first_call = _native.calls() + 1
         return (yield from self._phase(item, "setup"))
+
+    @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_setup")
+    def pytest_runtest_setup_of_marked(self, item: pytest.Item) -> None:
+        """In a worker of pytest-xdist, of which an error of usage would be an internal one."""
+        try:
+            Allowances.of(item)
+        except pytest.UsageError as error:
+            pytest.fail(str(error), pytrace=False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item):
@@ -107,7 +115,7 @@ class Runner:
     def _show(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, found: dict[str, Any]
     ) -> None:
-        """Has the report of a phase show what was found in it: instead of a traceback of ours, or beside it."""
+        """Has the report of a phase show what was found: instead of a traceback of ours, or beside it."""
         error = None if call.excinfo is None else call.excinfo.value
         if report.failed and _is_made_of(error, Found):
             found["text"] += [(line, "") for line in examples.notes(error)]
@@ -162,7 +170,7 @@ class Runner:
         self.between = Phase(None)
         if report is None or (self.pinpoint is not None and self.pinpoint.running):
             return None
-        own, of_fixtures, allowed = self._sifted(item, report)
+        own, of_fixtures, allowed = self._sifted(item, doctests.placed(report, item))
         if not own["findings"] and not of_fixtures and not allowed:
             return None
         if self.pinpoint is not None and not examples.has_examples(item):
@@ -240,7 +248,7 @@ class Runner:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
+        for item in items if not mode.is_worker() else ():
             Allowances.of(item)
 
     @pytest.hookimpl(wrapper=True)
