@@ -141,8 +141,9 @@ impl Journal {
 
     /// Keeps what a call left behind.
     pub fn note(&mut self, call: CallNumber, noted: Noted) {
+        let erred = noted.errors > 0;
         self.noted.insert(call, noted);
-        if let Some(origin) = self.origin_id(call) {
+        if erred && let Some(origin) = self.origin_id(call) {
             let notes = self.notes.entry(origin).or_default();
             *notes += 1;
             if *notes == FREQUENT {

@@ -116,6 +116,14 @@ pub struct Entered {
     overlaps: u64,
 }
 
+impl Entered {
+    /// Whether there may be something to tell of the call, after which Valgrind's count was this: it has erred, or a
+    /// leak check follows.
+    pub fn is_described(&self, count: u64) -> bool {
+        (count > self.count || self.leaks == LeakCheck::Call) && !self.frequent
+    }
+}
+
 /// What a call was given, for what is told of it.
 #[derive(Debug, Default)]
 pub struct Given {
@@ -391,9 +399,9 @@ impl Session {
 
     /// Ends a call after which Valgrind's count was `count`; tells whether there is news of it: errors of
     /// its own, or a leak check that followed it and has seen something. What it was given is told of a call
-    /// whose count has risen.
+    /// whose count has risen, or that has lost something.
     #[inline]
-    pub fn leave(&mut self, entered: &Entered, count: u64, given: Option<Given>) -> bool {
+    pub fn leave(&mut self, entered: &Entered, count: u64, mut given: Option<Given>) -> bool {
         let errors = count - entered.count;
         let own = lane::on_this_thread(|running| {
             let own = errors.saturating_sub(running.nested_errors.get());
@@ -410,7 +418,7 @@ impl Session {
         }
         let alone = entered.alone && entered.overlaps == lane::overlaps();
         if news {
-            self.take_errors(entered, own, alone, given);
+            self.take_errors(entered, own, alone, &mut given);
         }
         if !(entered.leaks == LeakCheck::Call && entered.outermost && alone) {
             return own > 0;
@@ -418,7 +426,11 @@ impl Session {
         let before = self.observed.len();
         self.check_leaks();
         self.count_losses(self.observed.len() - before);
-        own > 0 || self.observed.len() > before
+        let lost = self.observed.len() > before;
+        if lost && let Some(given) = given {
+            self.note(entered, 0, given);
+        }
+        own > 0 || lost
     }
 
     /// Writes the trail, if there is one.
@@ -431,7 +443,7 @@ impl Session {
     }
 
     #[cold]
-    fn take_errors(&mut self, entered: &Entered, own: u64, alone: bool, given: Option<Given>) {
+    fn take_errors(&mut self, entered: &Entered, own: u64, alone: bool, given: &mut Option<Given>) {
         let seen = if alone { Seen::During(entered.call) } else { Seen::Outside };
         let read = self.read(seen);
         if own > 0 && alone {
@@ -442,10 +454,7 @@ impl Session {
                 self.count(entered, own - read, seen);
             }
             if !entered.frequent {
-                let Given { arguments, blocks } = given.unwrap_or_default();
-                let noted = Noted { errors: own, arguments, blocks };
-                self.follow(|trail, _| trail.add_noted(entered.call, &noted));
-                self.journal.note(entered.call, noted);
+                self.note(entered, own, given.take().unwrap_or_default());
                 if let Some(origin) = self.journal.origin_id(entered.call)
                     && self.journal.is_frequent(origin)
                 {
@@ -453,6 +462,13 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Keeps what a call was given that has erred, or lost something.
+    fn note(&mut self, entered: &Entered, errors: u64, Given { arguments, blocks }: Given) {
+        let noted = Noted { errors, arguments, blocks };
+        self.follow(|trail, _| trail.add_noted(entered.call, &noted));
+        self.journal.note(entered.call, noted);
     }
 
     /// A line for Valgrind's output, beside what nobody else can read.

@@ -438,7 +438,7 @@ unsafe fn leave_call(
     (errors_after, word): (u64, u64),
 ) -> bool {
     // SAFETY: as the caller vouches.
-    let shown = (errors_after > entered.count && !entered.frequent).then(|| unsafe {
+    let shown = entered.is_described(errors_after).then(|| unsafe {
         session::Given { arguments: show(callable, given), blocks: blocks(callable, given) }
     });
     let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));

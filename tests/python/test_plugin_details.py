@@ -281,10 +281,15 @@ def test_two_runs_in_one_process_are_told_apart(plugin, pytester):
     twice = pytester.makepyfile(
         twice="""
         import pytest
+        import pythy
 
         for name in ("first", "second"):
             options = ["--pythy=isolated", f"--pythy-report=json:{name}.json", "test_twice.py"]
             assert pytest.main(["-p", "pythy.pytest_plugin", *options]) == 1
+
+        # What comes after them is isolated no more.
+        with pytest.raises(ValueError, match="checker is for backend='isolated' only"):
+            pythy.create_interface("lib.h", "./lib.so", checker="none")
         """
     )
     ran = pytester.runpython(twice)
@@ -408,3 +413,18 @@ def test_a_wrong_marker_is_told_by_its_test_where_workers_run_it(plugin, pyteste
     ran.assert_outcomes(passed=1, errors=1)
     message = "'InvalidRaed' is no kind of error: did you mean 'InvalidRead'?"
     assert f"test_wrong.py::test_marked: pythy_known_error: {message}" in ran.outlines
+
+
+def test_a_leak_is_told_with_the_arguments_of_its_call(plugin, pytester):
+    pytester.makepyfile(
+        test_lost=LIBRARY
+        + """
+    def test_loses():
+        for size in range(20):
+            lib.lose(size) if size > 17 else lib.add(size, size)
+        """
+    )
+    ran = plugin("--pythy=isolated", "--pythy-report=json:report.json")
+    report = json.loads((pytester.path / "report.json").read_text())
+    assert [finding["call"]["arguments"] for finding in report["findings"]] == [["18"], ["19"]]
+    assert "    lose(18)" in ran.outlines

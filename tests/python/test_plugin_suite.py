@@ -284,6 +284,7 @@ def test_a_leak_is_told_with_both_ends(suite):
 M       Leak_DefinitelyLost: 10 bytes in 1 block is definitely lost
 
 test_phases.py:18: in test_leak
+    lose(10)
 lib.h:4: void lose(size_t size)
   allocated here:
     at malloc (in memcheck)

@@ -29,6 +29,8 @@ def activate(config: pytest.Config) -> None:
         config.pluginmanager.register(Workers(config, active, collector), "pythy-workers")
     else:
         _prepare(active, options)
+        # For what comes after this run in the same process.
+        config.add_cleanup(_native.set_defaults)
         config.pluginmanager.register(Runner(config, options, active, collector), "pythy-runner")
 
 
