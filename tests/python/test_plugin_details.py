@@ -56,6 +56,7 @@ def failures(lines):
             "pythy_allow_leak: 'posible' is no kind of leak: did you mean 'possible'?",
         ),
         ('pythy_allow_leak(max_bytes="20")', "pythy_allow_leak: max_bytes must be a number, not '20'"),
+        ("pythy_allow_leak(kinds=3)", "pythy_allow_leak: kinds must be names, not 3"),
         ("pythy_known_error(function=len)", "pythy_known_error: function must be a name, not {len}"),
     ],
 )
@@ -428,3 +429,19 @@ def test_a_leak_is_told_with_the_arguments_of_its_call(plugin, pytester):
     report = json.loads((pytester.path / "report.json").read_text())
     assert [finding["call"]["arguments"] for finding in report["findings"]] == [["18"], ["19"]]
     assert "    lose(18)" in ran.outlines
+
+
+def test_what_a_test_has_done_that_ends_the_run_is_told_with_its_name(plugin, pytester):
+    pytester.makepyfile(
+        test_ending=LIBRARY
+        + """
+    def test_exit():
+        lib.lose(8)
+        pytest.exit("enough")
+        """
+    )
+    ran = plugin("--pythy=isolated")
+    assert [line for line in ran.outlines if line.startswith("no test: ")] == [
+        "no test: after the last test: Leak_DefinitelyLost: 8 bytes in 1 block is definitely lost: "
+        "lose() at test_ending.py:7 [test_ending.py::test_exit]"
+    ]

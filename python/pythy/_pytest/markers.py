@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -100,6 +100,8 @@ def _leak(item: pytest.Item, mark: pytest.Mark) -> AllowedLeak:
     kinds: Any = made.kinds
     if isinstance(kinds, str):
         kinds = [kind.strip() for kind in kinds.split(",")]
+    elif not isinstance(kinds, Collection | None):
+        raise _wrong(item, mark, f"kinds must be names, not {kinds!r}")
     _check_kinds(item, mark, "leak", kinds or (), [*KINDS.values(), *KINDS])
     _check_type(item, mark, "function", made.function, str)
     _check_type(item, mark, "max_bytes", made.max_bytes, int)

@@ -70,7 +70,9 @@ class Summary:
             if call is not None:
                 site = part["piece"]["call_sites"][call["call_site"] - 1]
                 name = part["piece"]["declarations"][call["declaration"] - 1]["name"]
-                place = f": {name}() at {self.path(site['file'])}:{site['line']}"
+                # A test that has not ended, as by pytest.exit().
+                by = f" [{call['test']}]" if call["test"] not in (None, part["where"]) else ""
+                place = f": {name}() at {self.path(site['file'])}:{site['line']}{by}"
             workers = outside.workers(finding, part)
             shared = f" (in {workers} workers)" if workers > 1 else ""
             told = f"{part['where']}: {finding['kind']}: {finding['what']}{place}{shared}"
