@@ -340,7 +340,7 @@ def environment(monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(pythy.__file__).parent.parent))
     monkeypatch.setenv("DEBUGINFOD_URLS", "")
-    # Nor what these tests themselves are run with: pytest-xdist tells its workers so, and CI pytest its width.
+    # Nor what these tests themselves are run with: pytest-xdist tells its workers so, CI its width.
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "CI", "BUILD_NUMBER"):
         monkeypatch.delenv(name, raising=False)
 
