@@ -96,7 +96,7 @@ pub struct Entered {
 impl Entered {
     /// Whether a call that gave this is to be described.
     pub fn is_described(&self, returned: &Returned) -> bool {
-        returned.errors > 0 && !self.frequent
+        (returned.errors > 0 || returned.leaks > 0) && !self.frequent
     }
 }
 
@@ -193,7 +193,7 @@ impl Isolation {
     }
 
     /// Ends a call; tells whether there is news of it: errors of its own, or lost blocks. One that
-    /// [has erred](Entered::is_described) is to be described then.
+    /// [there is something to tell](Entered::is_described) of is to be described then.
     pub fn leave(&mut self, entered: &Entered, returned: &Returned) -> bool {
         let stream = &mut self.streams[entered.stream];
         let seen = Seen::During(entered.call);
@@ -210,7 +210,7 @@ impl Isolation {
         returned.errors > 0 || returned.leaks > 0
     }
 
-    /// Notes what a call that has erred was given.
+    /// Notes what a call was given that has erred, or lost something.
     pub fn describe(&mut self, entered: &Entered, errors: u64, given: (Vec<String>, Vec<ArgumentBlock>)) {
         let (arguments, blocks) = given;
         self.journal.note(entered.call, Noted { errors, arguments, blocks });

@@ -52,7 +52,7 @@ pub struct Origin {
 }
 
 /// What a call left behind that is worth telling.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
     /// The errors that Valgrind counted during it, those of nested calls excluded.
     pub errors: u64,
@@ -63,7 +63,7 @@ pub struct Noted {
 }
 
 /// A block that C knew by an argument.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArgumentBlock {
     /// The parameter's name.
     pub name: String,
@@ -141,8 +141,9 @@ impl Journal {
 
     /// Keeps what a call left behind.
     pub fn note(&mut self, call: CallNumber, noted: Noted) {
+        let erred = noted.errors > 0;
         self.noted.insert(call, noted);
-        if let Some(origin) = self.origin_id(call) {
+        if erred && let Some(origin) = self.origin_id(call) {
             let notes = self.notes.entry(origin).or_default();
             *notes += 1;
             if *notes == FREQUENT {

@@ -14,7 +14,7 @@ use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Ori
 use crate::lane::{self, Place};
 use crate::report::{self, Report, Scope, Tool};
 use crate::thread::local;
-use crate::trail::{self, Found, Trail};
+use crate::trail::{self, Check, Found, Trail};
 use crate::valgrind::{self, Presence};
 use crate::{Error, Result, waiting};
 
@@ -40,6 +40,8 @@ pub struct Session {
     trail: Option<Trail>,
     tables: Tables,
     log: Option<Tail>,
+    /// How many records have been read from it.
+    records: usize,
     notes: Vec<String>,
     observed: Vec<Observed>,
     /// The last call before the last leak check.
@@ -113,6 +115,14 @@ pub struct Entered {
     alone: bool,
     leaks: LeakCheck,
     overlaps: u64,
+}
+
+impl Entered {
+    /// Whether there may be something to tell of the call, after which Valgrind's count was this: it has erred, or a
+    /// leak check follows.
+    pub fn is_described(&self, count: u64) -> bool {
+        (count > self.count || self.leaks == LeakCheck::Call) && !self.frequent
+    }
 }
 
 /// What a call was given, for what is told of it.
@@ -267,6 +277,7 @@ impl Session {
             trail,
             tables,
             log,
+            records: 0,
             notes,
             observed: Vec::new(),
             checked: 0,
@@ -389,9 +400,9 @@ impl Session {
 
     /// Ends a call after which Valgrind's count was `count`; tells whether there is news of it: errors of
     /// its own, or a leak check that followed it and has seen something. What it was given is told of a call
-    /// whose count has risen.
+    /// whose count has risen, or that has lost something.
     #[inline]
-    pub fn leave(&mut self, entered: &Entered, count: u64, given: Option<Given>) -> bool {
+    pub fn leave(&mut self, entered: &Entered, count: u64, mut given: Option<Given>) -> bool {
         let errors = count - entered.count;
         let own = local(|local| {
             let own = errors.saturating_sub(local.nested_errors.get());
@@ -408,7 +419,7 @@ impl Session {
         }
         let alone = entered.alone && entered.overlaps == lane::overlaps();
         if news {
-            self.take_errors(entered, own, alone, given);
+            self.take_errors(entered, own, alone, &mut given);
         }
         if !(entered.leaks == LeakCheck::Call && entered.outermost && alone) {
             return own > 0;
@@ -416,7 +427,11 @@ impl Session {
         let before = self.observed.len();
         self.check_leaks();
         self.count_losses(self.observed.len() - before);
-        own > 0 || self.observed.len() > before
+        let lost = self.observed.len() > before;
+        if lost && let Some(given) = given {
+            self.note(entered, 0, given);
+        }
+        own > 0 || lost
     }
 
     /// Writes the trail, if there is one.
@@ -429,7 +444,7 @@ impl Session {
     }
 
     #[cold]
-    fn take_errors(&mut self, entered: &Entered, own: u64, alone: bool, given: Option<Given>) {
+    fn take_errors(&mut self, entered: &Entered, own: u64, alone: bool, given: &mut Option<Given>) {
         let seen = if alone { Seen::During(entered.call) } else { Seen::Outside };
         let read = self.read(seen);
         if own > 0 && alone {
@@ -440,8 +455,7 @@ impl Session {
                 self.count(entered, own - read, seen);
             }
             if !entered.frequent {
-                let Given { arguments, blocks } = given.unwrap_or_default();
-                self.journal.note(entered.call, Noted { errors: own, arguments, blocks });
+                self.note(entered, own, given.take().unwrap_or_default());
                 if let Some(origin) = self.journal.origin_id(entered.call)
                     && self.journal.is_frequent(origin)
                 {
@@ -449,6 +463,13 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Keeps what a call was given that has erred, or lost something.
+    fn note(&mut self, entered: &Entered, errors: u64, Given { arguments, blocks }: Given) {
+        let noted = Noted { errors, arguments, blocks };
+        self.follow(|trail, _| trail.add_noted(entered.call, &noted));
+        self.journal.note(entered.call, noted);
     }
 
     /// A line for Valgrind's output, beside what nobody else can read.
@@ -492,12 +513,15 @@ impl Session {
             return;
         }
         self.read(Seen::Outside);
-        let before = self.observed.len();
+        let (before, first) = (self.observed.len(), self.records);
         bracket::leak_check_added();
-        let seen = Seen::LeakCheck(self.checked + 1, self.journal.last());
+        let calls = (self.checked + 1, self.journal.last());
+        let seen = Seen::LeakCheck(calls.0, calls.1);
         self.read(seen);
         let lost = count_lost();
         let more = lost.less(std::mem::replace(&mut self.lost, lost));
+        let check = Check { calls, records: first..self.records, lost: (more.bytes, more.blocks) };
+        self.follow(|trail, _| trail.add_check(check));
         if self.log.is_none() {
             self.keep_lost(more, seen);
         } else if self.observed.len() > before {
@@ -636,12 +660,8 @@ impl Session {
     }
 
     fn findings(&self, since: usize) -> Vec<Finding> {
-        let mut findings = attribution::attribute(&self.journal, &self.observed, since, &self.tables);
-        findings.retain(|finding| {
-            let allocating = finding.allocated_by.and_then(|call| self.journal.origin(call));
-            allocating.is_none_or(|origin| self.journal.declaration(origin.declaration).leaks)
-        });
-        findings
+        let findings = attribution::attribute(&self.journal, &self.observed, since, &self.tables);
+        wanted(findings, &self.journal)
     }
 
     /// Takes what the log has gained; returns how many errors (not loss records) that was.
@@ -660,6 +680,7 @@ impl Session {
             self.notes.push(LIMIT.to_owned());
         }
         let mut records: Vec<_> = events.into_iter().filter_map(record).collect();
+        self.records += records.len();
         let errors = records.iter().filter(|record| !record.is_leak()).count() as u64;
         let risen = bracket::count_errors().saturating_sub(before);
         if errors > risen && valgrind::has_forked() {
@@ -689,22 +710,70 @@ fn no_trail(error: &io::Error) -> String {
 /// What is known of a process that crashed, from its trail and Valgrind's XML; `None` where it had no session.
 pub fn report_on_crash(trail: &Path, log: &Path, tool: Tool) -> Result<Option<Report>> {
     let unreadable = |source| Error::Log { path: trail.to_owned(), source };
-    let Some(Found { journal, tables }) = trail::read(trail).map_err(unreadable)? else { return Ok(None) };
-    let log = LogFile { path: log.to_owned(), format: Format::Xml, pid: 0 };
-    let evidence = |event| match event {
-        Event::Record(record) => Some(Evidence::Record(record)),
-        Event::FatalSignal(signal) => Some(Evidence::Crash(signal)),
-        _ => None,
+    let Some(Found { journal, tables, checks }) = trail::read(trail).map_err(unreadable)? else {
+        return Ok(None);
     };
-    let events = Tail::open(&log)?.finish()?.into_iter();
-    let observed = events.filter_map(evidence).map(|evidence| Observed { evidence, seen: Seen::Outside });
-    let observed: Vec<_> = observed.collect();
-    let findings = attribution::attribute(&journal, &observed, 0, &tables);
-    let notes = vec![
-        "the program crashed: leaks were not looked for, and repeats of errors are not counted".to_owned(),
-    ];
-    let scope = Scope { first: 1, last: journal.last() };
+    let log = LogFile { path: log.to_owned(), format: Format::Xml, pid: 0 };
+    let events = Tail::open(&log)?.finish()?;
+    let signalled = events.iter().any(|event| matches!(event, Event::FatalSignal(_)));
+    let (first, last) = (checks.last().map_or(0, |check| check.calls.1) + 1, journal.last());
+    let observed = observed(events, &checks, (first, last));
+    let findings = wanted(attribution::attribute(&journal, &observed, 0, &tables), &journal);
+    let unknown = match (signalled, first) {
+        // Valgrind has looked for them then.
+        (true, _) => "",
+        (false, 1) => "leaks were not looked for, and ",
+        (false, _) => "leaks were not looked for at last, and ",
+    };
+    let notes = vec![format!("the program crashed: {unknown}repeats of errors are not counted")];
+    let scope = Scope { first: 1, last };
     Ok(Some(report::build(tool, notes, Some((&journal, scope)), &findings)))
+}
+
+/// What a log has told, each record as it was seen then: those of a leak check by that, and those behind a signal,
+/// after which Valgrind makes one of its own, by the calls since the last.
+fn observed(events: Vec<Event>, checks: &[Check], unchecked: (CallNumber, CallNumber)) -> Vec<Observed> {
+    let (mut observed, mut index, mut checks) = (Vec::new(), 0, checks.iter().peekable());
+    let mut otherwise = Seen::Outside;
+    for event in events {
+        match event {
+            Event::Record(record) => {
+                while checks.peek().is_some_and(|check| check.records.end <= index) {
+                    observed.extend(checks.next().and_then(counted_by));
+                }
+                let seen = match checks.peek() {
+                    Some(Check { calls: (first, last), records, .. }) if records.contains(&index) => {
+                        Seen::LeakCheck(*first, *last)
+                    }
+                    _ => otherwise,
+                };
+                observed.push(Observed { evidence: Evidence::Record(record), seen });
+                index += 1;
+            }
+            Event::FatalSignal(signal) => {
+                observed.push(Observed { evidence: Evidence::Crash(signal), seen: Seen::Outside });
+                otherwise = Seen::LeakCheck(unchecked.0, unchecked.1);
+            }
+            _ => {}
+        }
+    }
+    observed.extend(checks.filter_map(counted_by));
+    observed
+}
+
+/// What a check has counted, behind its records.
+fn counted_by(check: &Check) -> Option<Observed> {
+    let seen = Seen::LeakCheck(check.calls.0, check.calls.1);
+    (!check.records.is_empty()).then(|| Observed { evidence: Evidence::Checked(check.lost()), seen })
+}
+
+/// Leaks of what a function allocates whose interface wants none told are left out.
+fn wanted(mut findings: Vec<Finding>, journal: &Journal) -> Vec<Finding> {
+    findings.retain(|finding| {
+        let allocating = finding.allocated_by.and_then(|call| journal.origin(call));
+        allocating.is_none_or(|origin| journal.declaration(origin.declaration).leaks)
+    });
+    findings
 }
 
 /// What the last leak check has found lost, directly or indirectly: Valgrind counts no more exactly.

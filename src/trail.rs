@@ -5,13 +5,15 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::attribution::Tables;
-use crate::journal::{CallNumber, CallSite, Declaration, Journal, Origin};
+use crate::evidence::Leaked;
+use crate::journal::{CallNumber, CallSite, Declaration, Journal, Noted, Origin};
 use crate::waiting::{self, Waiting};
 
 /// The files being written.
@@ -28,6 +30,27 @@ enum Line {
     Slots { outer: u64, inner: u64, own_object: Option<String>, num_callers: usize },
     Library(String),
     Origin { declaration: Declaration, call_site: CallSite, test: Option<String>, thread: String },
+    Noted(CallNumber, Noted),
+    Check(Check),
+}
+
+/// A leak check that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The calls since the one before, the first and the last.
+    pub calls: (CallNumber, CallNumber),
+    /// Which of the records in Valgrind's log are its own, by their index.
+    pub records: Range<usize>,
+    /// How much more it counted as lost than the one before: bytes and blocks.
+    pub lost: (u64, u64),
+}
+
+impl Check {
+    /// How much more it counted as lost than the one before.
+    pub fn lost(&self) -> Leaked {
+        let (bytes, blocks) = self.lost;
+        Leaked::new(bytes, blocks, 0)
+    }
 }
 
 /// What a trail tells.
@@ -37,6 +60,8 @@ pub struct Found {
     pub journal: Journal,
     /// What addresses meant in that process.
     pub tables: Tables,
+    /// The leak checks, in order.
+    pub checks: Vec<Check>,
 }
 
 impl Trail {
@@ -86,6 +111,16 @@ impl Trail {
         self.calls.write_all_at(&bytes, 4 * (first - 1))
     }
 
+    /// Notes what is to be told of a call.
+    pub fn add_noted(&mut self, call: CallNumber, noted: &Noted) -> io::Result<()> {
+        self.line(&Line::Noted(call, noted.clone()))
+    }
+
+    /// Notes a leak check.
+    pub fn add_check(&mut self, check: Check) -> io::Result<()> {
+        self.line(&Line::Check(check))
+    }
+
     fn line(&mut self, line: &Line) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
@@ -101,7 +136,7 @@ pub fn read(directory: &Path) -> io::Result<Option<Found>> {
     };
     let mut journal = Journal::default();
     let mut tables = Tables { slots: None, own_object: None, libraries: Vec::new(), num_callers: 12 };
-    let mut origins = Vec::new();
+    let (mut origins, mut noted, mut checks) = (Vec::new(), Vec::new(), Vec::new());
     // The last line may be cut off.
     for line in names.lines().map_while(|line| serde_json::from_str(line).ok()) {
         match line {
@@ -119,6 +154,8 @@ pub fn read(directory: &Path) -> io::Result<Option<Found>> {
                 };
                 origins.push(journal.add_origin(origin));
             }
+            Line::Noted(call, told) => noted.push((call, told)),
+            Line::Check(check) => checks.push(check),
         }
     }
     for id in std::fs::read(directory.join("calls"))?.chunks_exact(4) {
@@ -139,5 +176,8 @@ pub fn read(directory: &Path) -> io::Result<Option<Found>> {
             journal.begin(*origin);
         }
     }
-    Ok(Some(Found { journal, tables }))
+    for (call, told) in noted {
+        journal.note(call, told);
+    }
+    Ok(Some(Found { journal, tables, checks }))
 }

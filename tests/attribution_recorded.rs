@@ -174,9 +174,19 @@ fn a_recorded_crash_is_on_its_call() {
             "InvalidRead",
             "InvalidRead",
             "InvalidRead",
-            "SIGABRT"
+            "SIGABRT",
+            "Leak_DefinitelyLost",
+            "Leak_DefinitelyLost",
+            "Leak_DefinitelyLost"
         ]
     );
+    // What Valgrind looks for after a signal that ends the program.
+    let lost: Vec<_> = report.findings[7..]
+        .iter()
+        .map(|finding| (finding.allocated_by.as_ref().unwrap().number, finding.lost_between))
+        .collect();
+    assert_eq!(lost, [(10, Some((1, 21))), (14, Some((1, 21))), (17, Some((1, 21)))]);
+    assert_eq!(report.notes[0], "the program crashed: repeats of errors are not counted");
     assert_eq!(report.findings[6].call.as_ref().unwrap().number, 21);
     assert_eq!(report.totals.crashes, 1);
 }

@@ -371,8 +371,11 @@ def mark() -> Mark:
 def news(since: Mark) -> Report | None:
     """A report about what has been seen since the mark, without a leak check; None where that is nothing."""
 
-def session_report() -> Report | None:
-    """A report about this process, without a leak check; None where no interface was made."""
+def session_report(since: Mark) -> Report | None:
+    """A report about this process since the mark, without a leak check; None where no interface was made."""
+
+def kinds() -> list[str]:
+    """The names of what can be found: "InvalidRead", "Leak_DefinitelyLost"."""
 
 def check_leaks() -> None:
     """Looks for lost blocks, if one can have been lost since that was done last."""

@@ -54,6 +54,7 @@ def strategies(
             f"strategies() takes a C function of an interface, such as lib.add, not {named!r} (nor one that "
             "a directive of the header has changed)"
         )
+    _check_null(null)
     names = [
         name for name, parameter in inspect.signature(function).parameters.items() if _is_fixed(parameter)
     ]
@@ -65,12 +66,20 @@ def strategies(
             continue
         where = f"argument {name!r} ({spelling}) of {function.__name__}()"
         may_be_null = null if isinstance(null, bool) else name in null
-        made.append(_Argument(where, f"lib.{function.__name__}, {name}=...", may_be_null).of(ctype))
+        argument = _Argument(where, f"lib.{function.__name__}, {name}=...", may_be_null)
+        made.append(argument.of(ctype, must_be_pointer=may_be_null and null is not True))
     return st.tuples(*made)
 
 
 def _is_fixed(parameter: inspect.Parameter) -> bool:
     return parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+
+
+def _check_null(null: Any) -> None:
+    names = isinstance(null, Collection) and not isinstance(null, (str, bytes))
+    if not isinstance(null, bool) and not (names and all(isinstance(name, str) for name in null)):
+        example = f'["{null}"]' if isinstance(null, str) and null else '["text"]'
+        raise TypeError(f"null must be True, False or a list of names, such as null={example}, not {null!r}")
 
 
 def _check_names(
@@ -94,10 +103,12 @@ class _Argument:
         self.instead = instead
         self.null = null
 
-    def of(self, ctype: Any) -> st.SearchStrategy[Any]:
+    def of(self, ctype: Any, must_be_pointer: bool = False) -> st.SearchStrategy[Any]:
         """Values that the function takes for a parameter of this type."""
         outline = _native.outline(ctype)
         kind = outline["kind"]
+        if must_be_pointer and kind not in ("text", "pointer", "function"):
+            raise TypeError(f"{self.where} is no pointer, so it cannot be NULL: leave it out of null")
         if kind == "record":
             return _records(ctype)
         if kind not in ("text", "pointer", "function"):

@@ -580,7 +580,7 @@ impl Join<'_> {
     }
 
     /// Where an address is, as seen from the argument that gave C the block:
-    /// `1 byte after argument 'out' (16 bytes) of fill()`.
+    /// `0 bytes after argument 'out' (16 bytes) of fill()`, with Valgrind's own figure.
     fn argument_label(&self, stack: &Stack, call: Option<CallNumber>) -> Option<String> {
         let (address, position) = position(stack.label.as_deref()?)?;
         let call = call?;
@@ -591,7 +591,7 @@ impl Join<'_> {
         };
         let block = self.journal.noted(call)?.blocks.iter().find(fits)?;
         let (distance, side) = match position {
-            Position::After(distance) => (distance + 1, "after"),
+            Position::After(distance) => (distance, "after"),
             Position::Before(distance) => (distance, "before"),
             Position::Inside(distance) => (distance, "inside"),
         };
@@ -618,15 +618,17 @@ impl Join<'_> {
     }
 }
 
+/// Whether this tells where on the stack of a thread an address is, or in which function's part of it.
 fn is_on_stack(stack: &Stack) -> bool {
-    stack.frames.is_empty() && stack.label.as_ref().is_some_and(|label| label.contains(" is on thread "))
+    let on_stack = |label: &String| label.contains(" is on thread ") || label.starts_with("in frame #");
+    stack.frames.is_empty() && stack.label.as_ref().is_some_and(on_stack)
 }
 
 /// Why a block was lost when no call was made.
 const DROPPED: &str = "no call was made since the last check, so Python dropped the last handle";
 
 /// The kind of errors that were counted and could not be read.
-const UNREAD: &str = "Unread";
+pub const UNREAD: &str = "Unread";
 
 /// The latest call up to `last` whose number has this residue.
 fn latest(residue: CallNumber, last: CallNumber) -> Option<CallNumber> {

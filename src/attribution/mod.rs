@@ -7,4 +7,4 @@ mod join;
 
 pub use finding::{Basis, Category, Finding};
 pub use frames::{Place, Tables};
-pub use join::{Evidence, Observed, Seen, attribute, cut_short};
+pub use join::{Evidence, Observed, Seen, UNREAD, attribute, cut_short};

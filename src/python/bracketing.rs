@@ -7,10 +7,9 @@ use super::callable::Callable;
 use super::callback::{any_pending, pending};
 use super::copies::Copy;
 use super::entry::{raised, without_gil};
-use super::failure::short_repr;
 use super::home::Home;
 use super::ownership::stored;
-use super::place::owned_block;
+use super::place::{owned_block, told};
 use super::report;
 use crate::bracket::{self, Slot};
 use crate::journal::{ArgumentBlock, CallNumber};
@@ -158,8 +157,9 @@ unsafe fn leave_call(
     (errors_after, word): (u64, u64),
 ) -> bool {
     // SAFETY: as the caller vouches.
-    let shown = (errors_after > entered.count && !entered.frequent)
-        .then(|| unsafe { session::Given { arguments: show(given), blocks: blocks(callable, given) } });
+    let shown = (errors_after > entered.count && !entered.frequent).then(|| unsafe {
+        session::Given { arguments: show(callable, given), blocks: blocks(callable, given) }
+    });
     let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));
     if callable.ownership.is_some() {
         // SAFETY: as the caller vouches.
@@ -204,9 +204,10 @@ impl Given<'_> {
 
 /// # Safety
 /// The arguments are live and the GIL is held.
-unsafe fn show(given: &Given<'_>) -> Vec<String> {
+unsafe fn show(callable: &Callable, given: &Given<'_>) -> Vec<String> {
+    let plan = |index: usize| callable.parameters.get(index).map(|parameter| &parameter.plan);
     // SAFETY: as the caller vouches.
-    unsafe { given.objects().map(|object| short_repr(&object)).collect() }
+    unsafe { given.objects().enumerate().map(|(index, object)| told(&object, plan(index))).collect() }
 }
 
 /// The memory that C knew by each argument.

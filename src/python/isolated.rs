@@ -12,11 +12,11 @@ use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, callable};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
-use super::failure::{bad_argument, bad_count, refuse_closed, short_repr};
+use super::failure::{bad_argument, bad_count, refuse_closed};
 use super::home::{Home, without_gil};
 use super::mirror;
 use super::ownership::stored;
-use super::place::{Place, owned_block};
+use super::place::{Place, owned_block, told};
 use super::plan::{Argument as Converted, Failure, ResultPlan};
 use super::reference::Ref;
 use super::report;
@@ -182,6 +182,27 @@ struct Lent {
     argument: usize,
 }
 
+impl Lent {
+    /// # Safety
+    /// The object's view is held, for as long as the bytes are used.
+    unsafe fn bytes(&self) -> &[u8] {
+        if self.length == 0 {
+            return &[];
+        }
+        // SAFETY: as the caller vouches.
+        unsafe { std::slice::from_raw_parts(self.address, self.length) }
+    }
+
+    /// Stores what C has made of it, no more than there is room for.
+    ///
+    /// # Safety
+    /// The object's view is held, of memory that may be written to unless there are no bytes.
+    unsafe fn fill(&self, left: &[u8]) {
+        // SAFETY: as the caller vouches; both are of one size, or nothing is stored.
+        unsafe { self.address.copy_from_nonoverlapping(left.as_ptr(), left.len().min(self.length)) };
+    }
+}
+
 /// The arguments as the worker gets them.
 #[derive(Default)]
 struct Arguments {
@@ -221,18 +242,17 @@ impl Call<'_, '_> {
             return Ok(unsafe { refuse_closed(self.callable) });
         }
         let Arguments { list, values, lent, outputs } = arguments;
+        // Not into the objects at once: a call that has erred is to be shown with what it was given.
+        let mut results: Vec<Vec<u8>> =
+            lent.iter().map(|lent| vec![0; if lent.writable { lent.length } else { 0 }]).collect();
         let mut copies: Vec<Copy<'_>> = lent
             .iter()
-            .map(|lent| {
-                // SAFETY: the views keep this memory in place until the call is over; overlapping memory of
-                // several arguments is each object's own, which Python threads may change as they like.
-                let memory = unsafe {
-                    match (lent.length, lent.writable) {
-                        (0, _) => CopyOf::In(&[]),
-                        (length, false) => CopyOf::In(std::slice::from_raw_parts(lent.address, length)),
-                        (length, true) => CopyOf::InOut(std::slice::from_raw_parts_mut(lent.address, length)),
-                    }
-                };
+            .zip(&mut results)
+            .map(|(lent, left)| {
+                // SAFETY: the views keep this memory in place until the call is over; Python threads may change
+                // it as they like.
+                let given = unsafe { lent.bytes() };
+                let memory = if left.is_empty() { CopyOf::In(given) } else { CopyOf::Apart { given, left } };
                 Copy { memory, address: 0 }
             })
             .collect();
@@ -294,6 +314,8 @@ impl Call<'_, '_> {
             let given = given();
             isolation::begin().describe(&entered, returned.errors, given);
         }
+        // SAFETY: the views have kept the memory in place.
+        lent.iter().zip(&results).for_each(|(lent, left)| unsafe { lent.fill(left) });
         mirror::fetch(&client)?;
         // SAFETY: as the caller vouches.
         unsafe { self.hand_over((entered.call, returned.word), &home) };
@@ -360,8 +382,9 @@ impl Call<'_, '_> {
     /// # Safety
     /// The GIL is held and the arguments are live.
     unsafe fn show(&self) -> Vec<String> {
+        let plan = |index: usize| self.callable.parameters.get(index).map(|parameter| &parameter.plan);
         // SAFETY: as the caller vouches.
-        unsafe { self.objects().map(|object| short_repr(&object)).collect() }
+        unsafe { self.objects().enumerate().map(|(index, object)| told(&object, plan(index))).collect() }
     }
 
     /// The memory that C knew by each argument.

@@ -71,6 +71,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(suite::news, module)?)?;
     module.add_function(wrap_pyfunction!(suite::calls, module)?)?;
     module.add_function(wrap_pyfunction!(suite::session_report, module)?)?;
+    module.add_function(wrap_pyfunction!(suite::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(suite::check_leaks, module)?)?;
     module.add_function(wrap_pyfunction!(suite::check_each_call, module)?)?;
     module.add_function(wrap_pyfunction!(suite::tell_calls_apart, module)?)?;

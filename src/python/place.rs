@@ -736,6 +736,16 @@ pub fn owned_block(object: &Bound<'_, PyAny>) -> Option<(usize, usize)> {
     Some((owner.address, owner.size))
 }
 
+/// An argument as it is told once the call is over. A copy of what Python owns has not been copied back by then; a
+/// record is C's own memory, shows what C has made of it, and says so.
+pub fn told(object: &Bound<'_, PyAny>, plan: Option<&Plan>) -> String {
+    let by_pointer = !matches!(plan, Some(Plan::Record(_)));
+    let may_write = !matches!(plan, Some(Plan::Text(target) | Plan::Pointer(target)) if target.is_const);
+    let after =
+        if by_pointer && may_write && object.cast::<Record>().is_ok() { " after the call" } else { "" };
+    format!("{}{after}", short_repr(object))
+}
+
 fn is_signed(scalar: Scalar) -> bool {
     matches!(scalar, Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64)
 }

@@ -40,12 +40,18 @@ pub fn calls() -> u64 {
     call_site::journal(|journal| journal.last()).unwrap_or(0)
 }
 
-/// A report about this process, without a leak check; None where no interface was made.
+/// A report about this process since the mark, without a leak check; None where no interface was made.
 #[pyfunction]
-pub fn session_report(py: Python<'_>) -> Option<Report> {
+pub fn session_report(py: Python<'_>, since: &Bound<'_, PyMark>) -> Option<Report> {
     let tool = report::tool(py);
-    let data = Since::START.told(tool)?;
+    let data = since.get().0.told(tool)?;
     Some(finished(py, data))
+}
+
+/// The names of what can be found: "InvalidRead", "Leak_DefinitelyLost".
+#[pyfunction]
+pub fn kinds() -> Vec<&'static str> {
+    crate::report::kinds().collect()
 }
 
 /// Looks for lost blocks, if one can have been lost since that was done last.

@@ -16,6 +16,11 @@ pub struct Scope {
     pub last: CallNumber,
 }
 
+/// What findings that are no crashes may be called: Valgrind's own words, and ours.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    Kind::KNOWN.iter().map(Kind::as_str).chain([attribution::UNREAD])
+}
+
 /// Puts a report together. `journal` is `None` where calls are not recorded: natively.
 pub fn build(
     tool: Tool,

@@ -7,7 +7,7 @@ mod model;
 mod suppressions;
 mod table;
 
-pub use build::{Scope, build};
+pub use build::{Scope, build, kinds};
 pub use json::{from_json, to_json};
 pub use message::to_message;
 pub use model::{

@@ -53,6 +53,13 @@ pub enum CopyOf<'a> {
     In(&'a [u8]),
     /// C gets it, and what C makes of it comes back.
     InOut(&'a mut [u8]),
+    /// The same, and what comes back does not overwrite what C was given.
+    Apart {
+        /// What C gets.
+        given: &'a [u8],
+        /// Where what C makes of it goes: as many bytes.
+        left: &'a mut [u8],
+    },
 }
 
 /// What a call gave.
@@ -125,6 +132,7 @@ impl CopyOf<'_> {
         match self {
             Self::In(bytes) => bytes,
             Self::InOut(bytes) => bytes,
+            Self::Apart { given, .. } => given,
         }
     }
 }
@@ -145,7 +153,7 @@ impl CallRequest<'_, '_> {
         for copy in self.copies.iter() {
             let bytes = copy.memory.bytes();
             let data = frame.room_for(bytes.len());
-            frame.put(&Copied { writable: matches!(copy.memory, CopyOf::InOut(_)), data })?;
+            frame.put(&Copied { writable: !matches!(copy.memory, CopyOf::In(_)), data })?;
             frame.data(data, bytes)?;
         }
         let mut values = self.values;
@@ -179,9 +187,9 @@ impl CallRequest<'_, '_> {
         };
         for copy in self.copies.iter_mut() {
             copy.address = parts.take::<u64>()? as usize;
-            if let CopyOf::InOut(bytes) = &mut copy.memory {
+            if let CopyOf::InOut(left) | CopyOf::Apart { left, .. } = &mut copy.memory {
                 let data: Data = parts.take()?;
-                parts.data(data, bytes)?;
+                parts.data(data, left)?;
             }
         }
         let Head { word, errno, errors, text: _ } = head;

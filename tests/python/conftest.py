@@ -298,6 +298,10 @@ PLUGIN_HEADER = """
     int length(const char *text);
     /** Loses a block for numbers of two digits. */
     void careless(int n);
+    void fill(char *text, int length);
+    struct pair { int a, b; };
+    void swap(struct pair *pair, int extra);
+    int unset(void);
 """
 PLUGIN_SOURCE = """
     #include <stdlib.h>
@@ -320,6 +324,14 @@ PLUGIN_SOURCE = """
         return length;
     }
     void careless(int n) { if (n > 9) *(char *)malloc(5) = 1; }
+    void fill(char *text, int length) { for (int at = 0; at < length; at++) text[at] = '-'; }
+    void swap(struct pair *pair, int extra) {
+        int a = pair->a;
+        pair->a = pair->b;
+        pair->b = a;
+        (&pair->a)[1 + extra] = 0;
+    }
+    int unset(void) { int *block = malloc(4), value = *block; free(block); return value; }
 """
 
 

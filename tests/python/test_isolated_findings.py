@@ -115,7 +115,7 @@ def test_blocks_are_named_by_their_arguments(ran):
     _, report = ran
     addresses = [stack["label"] for stack in report["findings"][0]["stacks"]]
     assert any(
-        label and label.endswith("is 1 byte after argument 'text' (10 bytes) of fill()")
+        label and label.endswith("is 0 bytes after argument 'text' (10 bytes) of fill()")
         for label in addresses
     )
     assert report["findings"][2]["what"] == (
@@ -252,7 +252,7 @@ def test_an_argument_may_call_c_when_it_is_shown(built, natively):
         pythy._native.tell_at_exit(False)
         """
     )
-    assert run.stdout == """["bytearray(b'xxxx')", 'Length(1)', "'x'"]\n"""
+    assert run.stdout == """["bytearray(b'\\\\x00\\\\x00\\\\x00\\\\x00')", 'Length(1)', "'x'"]\n"""
 
 
 def test_a_suite_with_only_the_library_under_valgrind(built, pytester):

@@ -270,7 +270,7 @@ test_phases.py:13: in test_error
 lib.h:3: void put(char *text, int at, char c)
     at put (lib.c:4)
     by Python (test_phases.py:13)
-  Address 0x… is 1 byte after argument 'text' (4 bytes) of put()"""
+  Address 0x… is 0 bytes after argument 'text' (4 bytes) of put()"""
     )
 
 
@@ -284,6 +284,7 @@ def test_a_leak_is_told_with_both_ends(suite):
 M       Leak_DefinitelyLost: 10 bytes in 1 block is definitely lost
 
 test_phases.py:18: in test_leak
+    lose(10)
 lib.h:4: void lose(size_t size)
   allocated here:
     at malloc (in memcheck)

@@ -103,7 +103,7 @@ def test_findings_make_the_exit_code_99_of_a_program_that_succeeds(pythy_run, tm
         "lib.lose(10)",
     ]
     table = (tmp_path / "report.txt").read_text()
-    assert "1 byte after argument 'values' (8 bytes) of peek()" in table
+    assert "0 bytes after argument 'values' (8 bytes) of peek()" in table
     assert "pythy: 2 findings in 2 calls, 1 error, 10 bytes leaked in 1 block" in table
     assert pythy_run(script, "--report", "json", arguments=["3"]).returncode == 3
 
@@ -187,16 +187,19 @@ def test_a_crash_is_told_with_its_call_and_what_came_before(pythy_run, tmp_path,
 def test_a_crash_after_thousands_of_calls_is_on_its_own(pythy_run, tmp_path, built):
     # Some of these have been written down, the others wait for it.
     ran = pythy_run(
+        "lib.lose(10)\n"
         "for index in range(2500):\n    lib.peek(lib.new('int[2]'), index == 2499 and 1 << 30)\n",
         "--report",
         "json:report.json",
     )
     assert ran.returncode == 128 + signal.SIGSEGV
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["totals"]["calls"] == 2500
-    last = report["findings"][-1]
-    assert (last["kind"], last["call"]["number"]) == ("SIGSEGV", 2500)
-    assert report["call_sites"][last["call"]["call_site"] - 1]["line"] == 4
+    assert report["totals"]["calls"] == 2501
+    *_, crash, leak = report["findings"]
+    assert (crash["kind"], crash["call"]["number"]) == ("SIGSEGV", 2501)
+    assert report["call_sites"][crash["call"]["call_site"] - 1]["line"] == 5
+    # What was lost before, no matter how long ago.
+    assert (leak["allocated_by"]["number"], leak["leaked"]["bytes"]) == (1, 10)
 
 
 def test_a_callback_that_is_gone_crashes_in_the_call_that_ran_it(tmp_path, build):

@@ -259,6 +259,19 @@ def test_text_is_str_where_the_interface_has_an_encoding(build):
             lambda lib: strategies(lib.text, read=b"x"),
             "'read' must be a strategy, such as st.just(b'x'), not bytes",
         ),
+        (
+            lambda lib: strategies(lib.text, null=3),
+            'null must be True, False or a list of names, such as null=["text"], not 3',
+        ),
+        (
+            lambda lib: strategies(lib.text, null="written"),
+            "null must be True, False or a list of names, such as null=[\"written\"], not 'written'",
+        ),
+        (
+            lambda lib: strategies(lib.scalars, null=["s"]),
+            "argument 's' (signed char) of scalars() is no pointer, so it cannot be NULL: "
+            "leave it out of null",
+        ),
     ],
 )
 def test_what_cannot_be_says_what_to_do(lib, ask, message):

@@ -20,15 +20,18 @@ def activate(config: pytest.Config) -> None:
         _needs_valgrind()
     os.environ.pop(mode.RESTARTED, None)
     collector = None if mode.is_worker() else Collector(config, active)
+    if collector is not None:
+        # First, so that what is last to be known is known when its hooks run.
+        config.pluginmanager.register(collector, "pythy-collector")
     if mode.distributes(config):
         from pythy._pytest.xdist import Workers
 
         config.pluginmanager.register(Workers(config, active, collector), "pythy-workers")
     else:
         _prepare(active, options)
+        # For what comes after this run in the same process.
+        config.add_cleanup(_native.set_defaults)
         config.pluginmanager.register(Runner(config, options, active, collector), "pythy-runner")
-    if collector is not None:
-        config.pluginmanager.register(collector, "pythy-collector")
 
 
 def _needs_valgrind() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 
 import pythy
 from pythy import _native, reports
-from pythy._pytest import header, pieces, section, summary
+from pythy._pytest import header, junit, pieces, section, summary
 from pythy._pytest.options import Outputs
+from pythy._pytest.outside import Outside
 
 
 class Collector:
@@ -28,7 +30,7 @@ class Collector:
         # What workers of pytest-xdist that died have left, until the test is told that they died in.
         self.crashes: dict[str, pieces.Report] = {}
         self.found: list[tuple[str, dict[str, Any]]] = []
-        self.outside: list[dict[str, Any]] = []
+        self.outside = Outside()
         self.sessions: list[pieces.Report] = []
         self.by_phase: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -36,9 +38,10 @@ class Collector:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.outside += getattr(report, "pythy_outside", ())
         worker = getattr(getattr(report, "node", None), "gateway", None)
-        crash = self.crashes.pop(worker.id, None) if worker is not None else None
+        name = worker.id if worker is not None else None
+        self.outside.add(getattr(report, "pythy_outside", ()), name)
+        crash = self.crashes.pop(name, None) if name is not None else None
         if crash is not None:
             self._tell_crash(report, crash)
         found = getattr(report, "pythy", None)
@@ -47,7 +50,7 @@ class Collector:
         if isinstance(report.longrepr, str) and found["fails"]:
             # From a worker of pytest-xdist, which sends text.
             report.longrepr = section.MemoryRepr(found)  # type: ignore[assignment]
-        self.outside += found["outside"]
+        self.outside.add(found["outside"], name)
         self.found.append((report.nodeid, found))
         self.by_phase[report.nodeid, found["when"]] = found
 
@@ -59,9 +62,9 @@ class Collector:
         category = "failed" if report.when == "call" else "error"
         return category, "M", ("MEMORY", {"red": True, "bold": True})
 
-    def take(self, leftover: dict[str, Any]) -> None:
+    def take(self, leftover: dict[str, Any], worker: str | None = None) -> None:
         """What a process that ran tests has to say at its end."""
-        self.outside += leftover["outside"]
+        self.outside.add(leftover["outside"], worker)
         if leftover["session"] is not None:
             self.sessions.append(leftover["session"])
         for pinpointed in leftover["pinpointed"]:
@@ -79,10 +82,14 @@ class Collector:
             self.crashes[worker.gateway.id] = crash
 
     def _tell_crash(self, report: pytest.TestReport, crash: pieces.Report) -> None:
-        """What the test has done that a worker died in."""
+        """What the test has done that a worker died in, and has not reported of an earlier phase."""
+        told = [found["piece"]["findings"] for nodeid, found in self.found if nodeid == report.nodeid]
+        known = {(finding["kind"], _number(finding)) for findings in told for finding in findings}
 
         def is_its(finding: dict[str, Any]) -> bool:
-            return finding["call"] is not None and finding["call"]["test"] == report.nodeid
+            call = finding["call"] or finding["allocated_by"]
+            its = call is not None and call["test"] == report.nodeid
+            return its and (finding["kind"], _number(finding)) not in known
 
         own = crash | {"findings": [one for one in crash["findings"] if is_its(one)]}
         if own["findings"]:
@@ -95,11 +102,19 @@ class Collector:
     def pytest_report_header(self) -> list[str]:
         return header.lines(self.config, self.mode)
 
+    @pytest.hookimpl(tryfirst=True, specname="pytest_sessionfinish")
+    def pytest_sessionfinish_for_junit(self) -> None:
+        """After the runner's, before the file is written."""
+        junit.add(self.config, self.outside)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.session = session
         if self.outside:
             self._fail(pytest.ExitCode.TESTS_FAILED)
+        if not self.config.pluginmanager.has_plugin("terminalreporter"):
+            # There will be no summary.
+            self._write(self.report(), lambda text: None, partial(print, file=sys.stderr))
 
     def _fail(self, code: pytest.ExitCode) -> None:
         """Has the run end with this code, if it would end well."""
@@ -111,28 +126,44 @@ class Collector:
         report = self.report()
         shown = summary.Summary(terminalreporter, report)
         shown.write(self.outside, [line for _, found in self.found for line in found["allowed"]])
+        self._write(report, terminalreporter.write, partial(terminalreporter.line, red=True))
+
+    def _write(
+        self, report: pieces.Report, show: Callable[[str], object], complain: Callable[[str], object]
+    ) -> None:
+        """Write everything that was asked for."""
         whole = _native.report_from_json(pieces.text(report))
-        for what, file, write in self._outputs(whole, terminalreporter):
+        for what, file, write in self._outputs(whole, show):
             # What cannot be written loses nothing else.
             try:
                 write()
             except OSError as error:
                 why = os.strerror(error.errno or 0)
-                terminalreporter.line(f"pythy: the {what} cannot go to '{file}': {why}", red=True)
+                complain(f"pythy: the {what} cannot go to '{file}': {why}")
                 self._fail(pytest.ExitCode.USAGE_ERROR)
 
     def _outputs(
-        self, whole: pythy.Report, terminal: Any
+        self, whole: pythy.Report, show: Callable[[str], object]
     ) -> Iterator[tuple[str, Path | None, Callable[[], object]]]:
         """What is written: its name, where it goes to, and how."""
-        shown = reports.Terminal("stdout", terminal.write)
+        shown = reports.Terminal("stdout", show)
         for kind, file in self.outputs.reports:
             yield "report", file, partial(reports.write, whole, kind, file, shown)
         if (file := self.outputs.suppressions) is not None:
-            yield "suppressions", file, lambda: file.write_text(whole.suppressions())
+            yield "suppressions", file, partial(_write_suppressions, whole, file)
 
     def report(self) -> pieces.Report:
         """Everything as one report."""
         found = [found["piece"] for _, found in self.found] + [part["piece"] for part in self.outside]
         report = pieces.join(self.sessions, found, header.tool(self.mode))
         return report | {"notes": [*report["notes"], *self.notes]}
+
+
+def _number(finding: dict[str, Any]) -> int | None:
+    """The number of the call that it is told of."""
+    call = finding["call"] or finding["allocated_by"]
+    return None if call is None else call["number"]
+
+
+def _write_suppressions(report: pythy.Report, file: Path) -> None:
+    file.write_text(report.suppressions())

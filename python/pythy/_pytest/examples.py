@@ -64,15 +64,6 @@ def is_control(error: BaseException) -> bool:
     return type(error).__module__.partition(".")[0] == "hypothesis"
 
 
-def raise_at(error: Exception, file: str, line: int) -> None:
-    """Raise it as if by this line: Hypothesis takes failures at different lines for different ones."""
-    try:
-        exec(compile("\n" * (line - 1) + "raise error", file, "exec"), {"error": error})
-    finally:
-        # So does what it was raised while handling.
-        error.__context__ = None
-
-
 def attach(error: BaseException, report: dict[str, Any]) -> None:
     """Has the exception that ends an example carry what was found there."""
     error.pythy_found = report  # type: ignore[attr-defined]

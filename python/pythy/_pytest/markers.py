@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+
+from pythy import _native
 
 KINDS = {
     "Leak_DefinitelyLost": "definite",
@@ -14,6 +19,12 @@ KINDS = {
     "Leak_PossiblyLost": "possible",
     "Leak_StillReachable": "reachable",
 }
+
+# How many kinds a message lists.
+MOST_NAMED = 8
+
+# How a process ends that C code has ended.
+CRASHES = (*signal.Signals.__members__, "exit", "timeout", "valgrind", "nonsense", "unknown")
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,9 @@ class AllowedLeak:
         """Whether this leak is meant, whatever its size."""
         if finding["category"] != "leak":
             return False
-        kind = KINDS.get(finding["kind"], finding["kind"])
-        return (self.kinds is None or kind in self.kinds) and _is_in(finding, report, self.function)
+        names = (finding["kind"], KINDS.get(finding["kind"], ""))
+        of_kind = self.kinds is None or any(fnmatchcase(name, kind) for name in names for kind in self.kinds)
+        return of_kind and _is_in(finding, report, self.function)
 
 
 @dataclass(frozen=True)
@@ -42,9 +54,12 @@ class KnownError:
     reason: str | None = None
 
     def fits(self, finding: dict[str, Any], report: dict[str, Any]) -> bool:
-        """Whether this error is meant."""
-        same_kind = self.kind is None or self.kind == finding["kind"]
-        return finding["category"] == "error" and same_kind and _is_in(finding, report, self.function)
+        """Whether this error is meant; leaks and crashes are by their kinds alone."""
+        if self.kind is None:
+            of_kind = finding["category"] == "error"
+        else:
+            of_kind = fnmatchcase(finding["kind"], self.kind)
+        return of_kind and _is_in(finding, report, self.function)
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ class Allowances:
     def of(cls, item: pytest.Item) -> Allowances:
         """Raises UsageError for a marker with arguments that there are not."""
         leaks = [_leak(item, mark) for mark in item.iter_markers("pythy_allow_leak")]
-        errors = [_made(KnownError, item, mark) for mark in item.iter_markers("pythy_known_error")]
+        errors = [_error(item, mark) for mark in item.iter_markers("pythy_known_error")]
         return cls(tuple(leaks), tuple(errors))
 
     def apply(self, report: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -81,23 +96,51 @@ class Allowances:
 
 
 def _leak(item: pytest.Item, mark: pytest.Mark) -> AllowedLeak:
-    kinds = mark.kwargs.get("kinds")
+    made: AllowedLeak = _made(AllowedLeak, item, mark)
+    kinds: Any = made.kinds
     if isinstance(kinds, str):
         kinds = [kind.strip() for kind in kinds.split(",")]
-    unknown = [kind for kind in kinds or () if kind not in KINDS.values()]
-    if unknown:
-        wrong = f"'{unknown[0]}' is no kind of leak: {', '.join(KINDS.values())}"
-        raise pytest.UsageError(f"{item.nodeid}: pythy_allow_leak: {wrong}")
-    made = _made(AllowedLeak, item, mark)
+    elif not isinstance(kinds, Collection | None):
+        raise _wrong(item, mark, f"kinds must be names, not {kinds!r}")
+    _check_kinds(item, mark, "leak", kinds or (), [*KINDS.values(), *KINDS])
+    _check_type(item, mark, "function", made.function, str)
+    _check_type(item, mark, "max_bytes", made.max_bytes, int)
     return AllowedLeak(tuple(kinds) if kinds else None, made.function, made.max_bytes, made.reason)
+
+
+def _error(item: pytest.Item, mark: pytest.Mark) -> KnownError:
+    made: KnownError = _made(KnownError, item, mark)
+    _check_kinds(item, mark, "error", [] if made.kind is None else [made.kind], [*_native.kinds(), *CRASHES])
+    _check_type(item, mark, "function", made.function, str)
+    return made
 
 
 def _made(kind: type[Any], item: pytest.Item, mark: pytest.Mark) -> Any:
     try:
         return kind(*mark.args, **mark.kwargs)
     except TypeError as error:
-        wrong = str(error).replace(f"{kind.__name__}.__init__() ", "")
-        raise pytest.UsageError(f"{item.nodeid}: {mark.name}: {wrong}") from None
+        raise _wrong(item, mark, str(error).replace(f"{kind.__name__}.__init__() ", "")) from None
+
+
+def _check_kinds(
+    item: pytest.Item, mark: pytest.Mark, what: str, wanted: Iterable[Any], known: Sequence[str]
+) -> None:
+    """A name that fits nothing would let nothing pass, and nobody would know."""
+    for kind in wanted:
+        if not isinstance(kind, str) or not any(fnmatchcase(name, kind) for name in known):
+            near = get_close_matches(str(kind), known, n=1, cutoff=0.5)
+            which = f"did you mean '{near[0]}'?" if near else ", ".join(known[:MOST_NAMED])
+            raise _wrong(item, mark, f"'{kind}' is no kind of {what}: {which}")
+
+
+def _check_type(item: pytest.Item, mark: pytest.Mark, name: str, value: Any, kind: type[Any]) -> None:
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        what = {str: "a name", int: "a number"}[kind]
+        raise _wrong(item, mark, f"{name} must be {what}, not {value!r}")
+
+
+def _wrong(item: pytest.Item, mark: pytest.Mark, what: str) -> pytest.UsageError:
+    return pytest.UsageError(f"{item.nodeid}: {mark.name}: {what}")
 
 
 def _is_in(finding: dict[str, Any], report: dict[str, Any], function: str | None) -> bool:

@@ -38,7 +38,7 @@ def add(parser: pytest.Parser) -> None:
     )
     add(
         "--pythy-report",
-        "also write a report of this type (term, json); DEST is a file, else it goes to the terminal",
+        f"also write a report of this type ({_types()}); DEST is a file, else it goes to the terminal",
         ini="linelist",
         action="append",
         metavar="TYPE[:DEST]",
@@ -66,6 +66,12 @@ def add(parser: pytest.Parser) -> None:
     )
 
 
+def _types() -> str:
+    """The types of reports, without loading what makes them."""
+    files = Path(__file__).parents[1].joinpath("reports").glob("[!_]*.py")
+    return ", ".join(sorted(file.stem for file in files))
+
+
 def add_markers(config: pytest.Config) -> None:
     """Make the markers known to --strict-markers and --markers."""
     for marker in MARKERS:
@@ -78,6 +84,11 @@ def value(config: pytest.Config, name: str) -> str:
     chosen = getattr(config.known_args_namespace, name, None)
     chosen = getattr(config.option, name, None) or chosen
     return chosen or config.getini(name) or ""
+
+
+def verbosity(config: pytest.Config) -> int:
+    """How much is to be said; without pytest's terminal (-p no:terminal) nothing."""
+    return getattr(config.known_args_namespace, "verbose", -1)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pythy import _native
 Report = dict[str, Any]
 
 
-def of_session() -> Report | None:
-    """The calls of this process; None where no interface was made."""
-    report = _native.session_report()
+def of_session(since: _native.Mark) -> Report | None:
+    """The calls of this process since then; None where no interface was made."""
+    report = _native.session_report(since)
     return None if report is None else without_findings(json.loads(report.json()))
 
 

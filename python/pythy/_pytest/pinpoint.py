@@ -10,7 +10,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pythy import _native
-from pythy._pytest import pieces, section
+from pythy._pytest import doctests, options, pieces, section
 
 # A check takes 0.1 to 0.5 seconds: a test that calls more often keeps what is known of it.
 MOST_CALLS = 500
@@ -78,14 +78,14 @@ class Pinpoint:
         news = _native.news(mark)
         if news is None:
             return
-        again = json.loads(news.json())
+        again = doctests.placed(json.loads(news.json()), item)
         for when, leaking in self.noted[item.nodeid].items():
             found = section.found(_match(leaking.report, again), self.config, item.nodeid, when)
             self.results.append({"nodeid": item.nodeid, "when": when, "found": found})
 
     def _progress(self, text: str) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None and self.config.option.verbose >= 0:
+        if terminal is not None and options.verbosity(self.config) >= 0:
             terminal.ensure_newline()
             terminal.write_line(text)
 

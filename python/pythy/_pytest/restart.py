@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 
 from pythy import Report, launch, reports, valgrind_version
-from pythy._pytest import mode
+from pythy._pytest import mode, options
 
 
 def under_valgrind(config: pytest.Config) -> NoReturn:
@@ -21,7 +21,7 @@ def under_valgrind(config: pytest.Config) -> NoReturn:
     valgrind, wrong = launch.find_valgrind()
     if valgrind is None:
         raise pytest.UsageError(f"--pythy=inprocess: {wrong}")
-    if config.known_args_namespace.verbose >= 0:
+    if options.verbosity(config) >= 0:
         print(f"pythy: starting pytest under Valgrind {valgrind_version()} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
         ended = launch.run(valgrind, sys.orig_argv[1:], Path(directory), {mode.RESTARTED: "1"})

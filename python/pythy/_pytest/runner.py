@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 import pythy
 from pythy import MemoryCheckError, _native
-from pythy._pytest import examples, fixtures, header, pieces, section
+from pythy._pytest import blame, doctests, examples, fixtures, header, mode, pieces, section
 from pythy._pytest.collector import Collector
 from pythy._pytest.markers import Allowances
 from pythy._pytest.options import Options
 from pythy._pytest.phases import Phase, frozen
 from pythy._pytest.pinpoint import Pinpoint
 from pythy._pytest.scopes import Scopes
+
+# What a debugger cannot show.
+GONE = "The test has ended by now: a debugger shows this line, and not the test's variables."
 
 # What a phase leaves for its report.
 FOUND = pytest.StashKey[dict[str, Any]]()
@@ -39,7 +42,9 @@ class Runner:
         self.scopes = Scopes()
         # In a worker leaks are looked for after each call anyway.
         self.pinpoint = Pinpoint(config) if options.pinpoint and mode == "inprocess" else None
-        self.first_call = 1
+        # Not what another run in this process has done.
+        self.start = _native.mark()
+        self.first_call = _native.calls() + 1
         self.outside: list[dict[str, Any]] = []
         self.session_report: pieces.Report | None = None
         self.between = Phase(None)
@@ -48,9 +53,17 @@ class Runner:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item):
-        self._note_outside("before this test" if self.first_call > 1 else "before the first test")
+        self._note_outside(f"before {item.nodeid}")
         self.first_call = _native.calls() + 1
         return (yield from self._phase(item, "setup"))
+
+    @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_setup")
+    def pytest_runtest_setup_of_marked(self, item: pytest.Item) -> None:
+        """In a worker of pytest-xdist, of which an error of usage would be an internal one."""
+        try:
+            Allowances.of(item)
+        except pytest.UsageError as error:
+            pytest.fail(str(error), pytrace=False)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item):
@@ -92,17 +105,34 @@ class Runner:
         found["fails"] = raised and report.failed
         # The same object in both: what is found out about it later is shown.
         report.pythy = found  # type: ignore[attr-defined]
-        if found["text"] and report.failed and _is_made_of(error, Found):
-            found["text"] += [(line, "") for line in examples.notes(error)]
-            report.longrepr = section.MemoryRepr(found)  # type: ignore[assignment]
-        elif found["text"]:
-            report.sections.append(("pythy", section.plain(found)))
+        if found["text"]:
+            self._show(item, call, report, found)
         for told in found["headlines"]:
             item.user_properties.append(("pythy", told))
             report.user_properties.append(("pythy", told))
         return report
 
+    def _show(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, found: dict[str, Any]
+    ) -> None:
+        """Has the report of a phase show what was found: instead of a traceback of ours, or beside it."""
+        error = None if call.excinfo is None else call.excinfo.value
+        if report.failed and _is_made_of(error, Found):
+            found["text"] += [(line, "") for line in examples.notes(error)]
+            if self.config.getoption("usepdb", False):
+                found["text"].append((GONE, ""))
+            report.longrepr = section.MemoryRepr(found)  # type: ignore[assignment]
+        elif report.failed and section.style(self.config) == "line" and _is_ours(error):
+            # Its message is as long as the section.
+            report.longrepr = section.MemoryRepr(found | {"crash": _crash(call)})  # type: ignore[assignment]
+        else:
+            if report.failed and _is_unexpected_success(item, error):
+                # The failure that was expected.
+                report.outcome, report.longrepr, report.wasxfail = "skipped", None, ""
+            report.sections.append(("pythy", section.plain(found)))
+
     def _phase(self, item: pytest.Item, when: str):
+        __tracebackhide__ = True
         phase = item.stash[PHASE] = Phase(item.nodeid)
         self.scopes.test = item.nodeid
         if self.pinpoint is not None and self.pinpoint.running:
@@ -113,32 +143,41 @@ class Runner:
             phase.end(check=False)
             raise
         except BaseException as error:
-            message = self._end(item, when, phase, error)
+            report = self._end(item, when, phase, error)
             # Who skips a test does not know what has been found in it.
-            if message and isinstance(error, pytest.skip.Exception):
-                raise Found(message) from error
+            if report is not None and isinstance(error, pytest.skip.Exception):
+                self._fail(item, report, error)
             raise
-        message = self._end(item, when, phase)
-        if message:
-            raise Found(message)
+        report = self._end(item, when, phase)
+        if report is not None:
+            self._fail(item, report)
         return result
 
-    def _end(self, item: pytest.Item, when: str, phase: Phase, error: BaseException | None = None) -> str:
-        """Keeps what was found for the phase's report; returns the message that it fails with, if it does."""
+    def _fail(self, item: pytest.Item, report: pieces.Report, cause: BaseException | None = None) -> NoReturn:
+        """Raises for what was found in a phase."""
+        __tracebackhide__ = True
+        error = Found(item.stash[FOUND]["message"])
+        error.__cause__ = cause
+        blame.raise_for(report, item, error)
+
+    def _end(
+        self, item: pytest.Item, when: str, phase: Phase, error: BaseException | None = None
+    ) -> pieces.Report | None:
+        """Keeps what was found for the phase's report; returns that which it fails by, if there is any."""
         called = phase.called() if when != "teardown" else _native.calls() >= self.first_call
         report = phase.end(check=called and self.options.checks_phases())
         report = pieces.joined([*phase.kept, *map(examples.attached, examples.leaves(error)), report])
         self.between = Phase(None)
         if report is None or (self.pinpoint is not None and self.pinpoint.running):
-            return ""
-        own, of_fixtures, allowed = self._sifted(item, report)
+            return None
+        own, of_fixtures, allowed = self._sifted(item, doctests.placed(report, item))
         if not own["findings"] and not of_fixtures and not allowed:
-            return ""
+            return None
         if self.pinpoint is not None and not examples.has_examples(item):
             self.pinpoint.note(item, when, own, phase.first_call)
         item.stash[FOUND] = found = section.found(own, self.config, item.nodeid, when)
         found |= {"outside": of_fixtures, "allowed": allowed}
-        return found["message"]
+        return own if own["findings"] else None
 
     def _sifted(self, item: pytest.Item, report: pieces.Report):
         """What counts of a report, what is others', and what is allowed."""
@@ -177,7 +216,7 @@ class Runner:
             told = section.found(own, self.config, item.nodeid, "call")
             error = Found(told["message"])
             examples.attach(error, report)
-            examples.raise_at(error, *section.place(own, item.nodeid))
+            blame.raise_for(own, item, error)
 
     def _keep(self, phase: Phase, error: BaseException) -> None:
         """Keeps what was found in an example that ends with an exception: with that, or with the test."""
@@ -209,7 +248,7 @@ class Runner:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
+        for item in items if not mode.is_worker() else ():
             Allowances.of(item)
 
     @pytest.hookimpl(wrapper=True)
@@ -235,7 +274,7 @@ class Runner:
     def _pinpoint(self) -> None:
         if self.pinpoint is not None:
             self._note_outside("after the last test")
-            self.session_report = pieces.of_session()
+            self.session_report = pieces.of_session(self.start)
             self.pinpoint.run()
             self.between = Phase(None)
 
@@ -245,7 +284,7 @@ class Runner:
         leftover = {
             "outside": self.outside,
             # Not the calls of tests that ran twice.
-            "session": self.session_report or pieces.of_session(),
+            "session": self.session_report or pieces.of_session(self.start),
             "pinpointed": [] if self.pinpoint is None else self.pinpoint.results,
         }
         if self.collector is not None:
@@ -257,3 +296,22 @@ class Runner:
 def _is_made_of(error: BaseException | None, kind: type[BaseException]) -> bool:
     """Whether it is such an exception, or a group of nothing else."""
     return error is not None and all(isinstance(leaf, kind) for leaf in examples.leaves(error))
+
+
+def _is_ours(error: BaseException | None) -> bool:
+    """Whether its message tells what was found."""
+    return isinstance(error, (MemoryCheckError, pythy.WorkerCrashed))
+
+
+def _crash(call: pytest.CallInfo[None]) -> list[Any]:
+    """Where a phase has ended, and the first line of why."""
+    assert call.excinfo is not None
+    last = call.excinfo.traceback[-1]
+    return [str(last.path), last.lineno + 1, call.excinfo.exconly().partition("\n")[0]]
+
+
+def _is_unexpected_success(item: pytest.Item, error: BaseException | None) -> bool:
+    """Whether the test is one of unittest's that is expected to fail, and did not by itself."""
+    function, case = getattr(item, "obj", None), getattr(item, "cls", None)
+    expected = any(getattr(it, "__unittest_expecting_failure__", False) for it in (function, case))
+    return expected and isinstance(error, pytest.fail.Exception) and error.msg == "Unexpected success"

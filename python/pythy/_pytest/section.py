@@ -63,14 +63,9 @@ def found(report: pieces.Report, config: pytest.Config, test: str, when: str) ->
     }
 
 
-def place(report: pieces.Report, test: str) -> tuple[str, int]:
-    """The file and line of Python that the first finding is about; the test's file, if no call is known."""
-    finding = report["findings"][0]
-    call = finding["call"] or finding["allocated_by"]
-    if call is None:
-        return _file(test), 1
-    site = report["call_sites"][call["call_site"] - 1]
-    return site["file"], site["line"]
+def style(config: pytest.Config) -> str:
+    """How much of a failure is wanted; without pytest's terminal (-p no:terminal) there is no such option."""
+    return getattr(config.option, "tbstyle", "auto")
 
 
 class _Told:
@@ -78,7 +73,7 @@ class _Told:
         self.report = report
         self.test = test
         self.directory = str(config.invocation_params.dir)
-        self.style = config.option.tbstyle
+        self.style = style(config)
 
     def parts(self) -> dict[str, Any]:
         """The text, its lines for summaries, and the message of the whole."""
@@ -225,7 +220,9 @@ def _file(test: str) -> str:
 
 
 def _title(finding: dict[str, Any]) -> str:
-    return f"{finding['kind']}: {finding['what']}"
+    """A crash says its kind itself."""
+    kind, what = finding["kind"], finding["what"]
+    return what if what.startswith(kind) else f"{kind}: {what}"
 
 
 def _start(file: str, line: int) -> int:

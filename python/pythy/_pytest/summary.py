@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from pythy._pytest import pieces
+from pythy._pytest.outside import Outside
 
 HEADINGS = ("declaration", "errors", "leaked", "header")
 
@@ -19,7 +20,7 @@ class Summary:
         self.directory = str(terminal.config.invocation_params.dir)
         self.verbosity = terminal.verbosity
 
-    def write(self, outside: list[dict[str, Any]], allowed: list[str]) -> None:
+    def write(self, outside: Outside, allowed: list[str]) -> None:
         """The table, what no test is to blame for, and one line for all."""
         findings = self.report["findings"]
         if not findings and not allowed and not self.report["notes"] and self.verbosity < 0:
@@ -29,7 +30,7 @@ class Summary:
             self._table(findings)
         # The run fails for it, and no test tells why.
         for part in outside:
-            self._outside(part)
+            self._outside(part, outside)
         if self.verbosity >= 0:
             for line in allowed if self.verbosity > 0 else ():
                 self.terminal.line(f"allowed: {line}")
@@ -62,15 +63,19 @@ class Summary:
             cells = [text.ljust(width) for text, width in zip(row[:3], widths, strict=True)]
             self.terminal.line("  ".join([*cells, row[3]]))
 
-    def _outside(self, part: dict[str, Any]) -> None:
+    def _outside(self, part: dict[str, Any], outside: Outside) -> None:
         for finding in part["piece"]["findings"]:
             call = finding["call"] or finding["allocated_by"]
             place = ""
             if call is not None:
                 site = part["piece"]["call_sites"][call["call_site"] - 1]
                 name = part["piece"]["declarations"][call["declaration"] - 1]["name"]
-                place = f": {name}() at {self.path(site['file'])}:{site['line']}"
-            told = f"{part['where']}: {finding['kind']}: {finding['what']}{place}"
+                # A test that has not ended, as by pytest.exit().
+                by = f" [{call['test']}]" if call["test"] not in (None, part["where"]) else ""
+                place = f": {name}() at {self.path(site['file'])}:{site['line']}{by}"
+            workers = outside.workers(finding, part)
+            shared = f" (in {workers} workers)" if workers > 1 else ""
+            told = f"{part['where']}: {finding['kind']}: {finding['what']}{place}{shared}"
             self.terminal.line(f"no test: {told}", red=True)
 
     def totals(self, allowed: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pythy import _native, launch
-from pythy._pytest import pieces
+from pythy._pytest import options, pieces
 from pythy._pytest.collector import Collector
 
 
@@ -33,7 +33,7 @@ class Workers:
         valgrind, wrong = launch.find_valgrind()
         if valgrind is None:
             raise pytest.UsageError(f"--pythy=inprocess: {wrong}")
-        if config.option.verbose >= 0:
+        if options.verbosity(config) >= 0:
             terminal = config.pluginmanager.get_plugin("terminalreporter")
             if terminal is not None:
                 what = "a worker" if len(specs) == 1 else f"{len(specs)} workers"
@@ -53,7 +53,7 @@ class Workers:
             return
         leftover = getattr(node, "workeroutput", {}).get("pythy")
         if leftover is not None:
-            self.collector.take(leftover)
+            self.collector.take(leftover, node.gateway.id)
         elif error:
             self.collector.lose(node, self._crash(node))
 
