@@ -19,6 +19,7 @@ use super::types::TypeId;
 use crate::binding::{Library, Loader, Passing, Scalar, Wide};
 use crate::model::{
     BadTypeName, Cleanup, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
+    did_you_mean,
 };
 use crate::worker::Station;
 
@@ -156,6 +157,14 @@ impl Shape {
         let Self::Record { fields, by_name } = self else { return None };
         let plain = || by_name.get(reserved_name(name)?);
         by_name.get(name).or_else(plain).map(|index| &fields[*index])
+    }
+
+    /// The end of a message about a field that there is not.
+    pub fn did_you_mean(&self, name: &str) -> String {
+        match self {
+            Self::Record { fields, .. } => did_you_mean(name, fields.iter().map(|field| field.name.as_str())),
+            _ => String::new(),
+        }
     }
 }
 

@@ -33,7 +33,7 @@ use super::reference::Ref;
 use super::type_object::{self, new_value};
 use super::value::Value;
 use crate::binding::{Library, Skipped, SymbolKind};
-use crate::model::{FunctionType, Global, Type, TypeKind};
+use crate::model::{FunctionType, Global, Type, TypeKind, did_you_mean};
 
 /// What the module has beside the library's functions.
 pub const OWN_NAMES: &[&str] =
@@ -405,7 +405,14 @@ impl Interface {
             Some(Skipped { location, reason, .. }) => {
                 new_symbol_error(py, format!("{location}: '{name}' is declared, but {reason}"))
             }
-            None => PyAttributeError::new_err(format!("module '{}' has no attribute '{name}'", self.name)),
+            None => {
+                // What Python itself asks for is nobody's mistake.
+                let nearest = if name.starts_with('_') { String::new() } else { self.did_you_mean(name) };
+                PyAttributeError::new_err(format!(
+                    "module '{}' has no attribute '{name}'{nearest}",
+                    self.name
+                ))
+            }
         })
     }
 }
@@ -463,11 +470,7 @@ impl Interface {
         if OWN_NAMES.contains(&name) {
             return Some("one of pythy's own functions");
         }
-        self.names.get(name).map(|name| match name {
-            Name::Global(_) => "a variable of the library",
-            Name::Member(..) | Name::Constant(_) => "a constant of the headers",
-            Name::Enumeration(_) | Name::Record(_) | Name::Type(_) => "a type of the headers",
-        })
+        self.names.get(name).map(Name::described)
     }
 
     fn check_name(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -480,8 +483,7 @@ impl Interface {
             Some(what) if is_function => format!("'{name}' is {what}: only a callable can take its place"),
             Some(what) => format!("'{name}' is {what}: it cannot be assigned"),
             None => {
-                let nearest = self.nearest(name).map(|name| format!("; did you mean '{name}'?"));
-                let nearest = nearest.unwrap_or_default();
+                let nearest = self.did_you_mean(name);
                 format!(
                     "'{name}' is no variable of {}{nearest} (a name of your own may begin with '_')",
                     self.headers
@@ -491,15 +493,10 @@ impl Interface {
         Err(PyAttributeError::new_err(message))
     }
 
-    /// The name of the module that is most like `name`.
-    fn nearest(&self, name: &str) -> Option<String> {
-        const LIKE: f64 = 0.7;
-        let known = self
-            .listed()
-            .into_iter()
-            .map(|known| (strsim::normalized_damerau_levenshtein(name, &known), known));
-        let near = known.filter(|(similarity, _)| *similarity >= LIKE);
-        near.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(&a.1))).map(|(_, known)| known)
+    /// The end of a message about a name that the module does not have.
+    fn did_you_mean(&self, name: &str) -> String {
+        let known = self.listed();
+        did_you_mean(name, known.iter().map(String::as_str))
     }
 
     /// Lets the module answer by itself from now on.
