@@ -32,7 +32,7 @@ use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::isolation;
 use crate::journal::Declaration;
 use crate::model::{
-    self, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind,
+    self, Directives, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind,
 };
 use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
@@ -108,9 +108,9 @@ pub fn create_interface<'py>(
     let name = options.headers.first().and_then(|first| first.file_stem());
     let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
     let library_file = path("library_file", &library_file)?;
-    let Joined { mut model, library, bindings, names } = join(py, &options, &library_file, loader)?;
+    let Joined { mut model, library, bindings, names, directives } =
+        join(py, &options, &library_file, loader)?;
     let library = Arc::new(library);
-    let directives = directives::in_force(std::mem::take(&mut model.directives), &bindings);
     let directed = directives.as_ref().map(|directives| directives::described(directives, &bindings, &model));
     // The names have these.
     model.globals.clear();
@@ -263,6 +263,8 @@ pub struct Joined {
     pub bindings: Bindings,
     /// The names of everything else.
     pub names: Names,
+    /// What the headers' directives say, if they say anything.
+    pub directives: Option<Directives>,
 }
 
 /// Reads the headers and joins them with the library.
@@ -299,7 +301,9 @@ pub fn join(
         }
     }
     let names = Names::new(&mut model, &bindings);
-    Ok(Joined { model, library, bindings, names })
+    let directives = std::mem::take(&mut model.directives);
+    let directives = directives::in_force(directives, &bindings, &names).map_err(crate::Error::from)?;
+    Ok(Joined { model, library, bindings, names, directives })
 }
 
 /// Why a variable is not there, as the rest of a sentence about it.

@@ -18,6 +18,7 @@ mod errno;
 mod exceptions;
 mod failure;
 mod functions;
+mod given_names;
 mod handle;
 mod holder;
 mod home;
