@@ -310,7 +310,7 @@ word: bytes | None = words[0] if words else None
 buffer: memoryview = cli.buffer(place)
 cast: pythy.Pointer[cli.point] | None = cli.cast(place, "struct point *")
 function: Callable[[int, int], int] = cli.add
-cli.close()
+closed: bool = cli.close()
 """
 
 # Each line with the kind of error that mypy and pyright have for it.
