@@ -418,6 +418,12 @@ TABLE = [
         "'{dir}/directory' is a directory, not a header file",
     ),
     Bad(
+        "HeaderError::HeaderIsLibrary",
+        opened("code.so"),
+        pythy.HeaderError,
+        "'{dir}/code.so' is a library, not a header file; headers come first, the library last",
+    ),
+    Bad(
         "HeaderError::HeaderNotFound",
         opened("nowhere.h"),
         pythy.HeaderError,
