@@ -821,6 +821,9 @@ TABLE = [
     argument(
         "option", opened("code.h", defines="X=1"), "defines must be a dict such as {'NAME': 1}, not str"
     ),
+    argument("option", opened("code.h", defines={1: 2}), "a name in defines must be a str, not int"),
+    argument("option", opened("code.h", module="code"), "module must be a module, not str"),
+    argument("option", opened("code.h", worker=1), "worker must be what pythy.worker() makes, not int"),
     argument("option", opened("code.h", clang_args="-DX"), "clang_args must be a list of str, not str"),
     argument(
         "option",
