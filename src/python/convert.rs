@@ -7,6 +7,7 @@ use pyo3::{ffi, intern};
 
 use super::array::Array;
 use super::buffer::{View, Views, has_any_view, has_buffer};
+use super::callable::Callable;
 use super::callback::{Callback, CallbackType, Given};
 use super::home::Home;
 use super::plan::{Argument, Failure, Items, Plan, ResultPlan, Target};
@@ -351,6 +352,9 @@ pub unsafe fn variadic_to_c(
             check_home(callback.get().home(), views)?;
             return Ok((Argument::Word(callback.get().address() as u64), Travel::Integer));
         }
+        if let Some(address) = function_address(&borrowed, views)? {
+            return Ok((Argument::Word(address as u64), Travel::Integer));
+        }
         if ffi::PyBytes_Check(object) == 0 && has_buffer(object) {
             match views.take(object).filter(|view| view.is_number()).map(View::items) {
                 Some(Items::Floats) => return promoted_float(object),
@@ -362,6 +366,18 @@ pub unsafe fn variadic_to_c(
         }
         text(&Target::ANYTHING, object, views).map(|argument| (argument, Travel::Integer))
     }
+}
+
+/// The address of a function that pythy has bound, where it can be called there.
+fn function_address(object: &Bound<'_, PyAny>, views: &Views) -> Result<Option<usize>, Failure> {
+    let address = Callable::behind(object).and_then(|callable| match callable {
+        Some(callable) => Ok(callable.address_in(views.home())?),
+        None => Ok(None),
+    });
+    address.map_err(|error| {
+        error.restore(object.py());
+        Failure::Raised
+    })
 }
 
 unsafe fn promoted_float(object: *mut ffi::PyObject) -> Result<(Argument, Travel), Failure> {

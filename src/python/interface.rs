@@ -14,6 +14,7 @@ use pyo3::types::{
 
 use super::array::Array;
 use super::backend::{Sole, close_after_calls};
+use super::callable::Callable;
 use super::callback::Callback;
 use super::create;
 use super::ctype::{CType, InWorker, Pointee, Shape, Types};
@@ -235,6 +236,12 @@ impl Interface {
             (address_of(value)?, Holder::Nobody, now()?)
         } else if let Ok(callback) = value.cast::<Callback>() {
             (callback.get().address(), Holder::of(value), callback.get().home().clone())
+        } else if let Some(function) = Callable::behind(value)? {
+            let home = now()?;
+            let gone =
+                || format!("cast(): {}() is in another process, or its interface is closed", function.name);
+            let address = function.address_in(&home)?.ok_or_else(|| exceptions::Error::new_err(gone()))?;
+            (address, Holder::Nobody, home)
         } else {
             let wanted = "cast() takes a Pointer, a Ref, a Record, an Array, a callback, an int or None";
             let place = self.place_of(value, wanted)?;

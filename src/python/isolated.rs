@@ -93,6 +93,12 @@ impl There {
         Ok((client, address))
     }
 
+    /// Its address in that worker; `None` where it is another one's.
+    pub fn address_in(&self, client: &Client) -> Result<Option<usize>> {
+        let (worker, address) = self.find()?;
+        Ok(worker.is(client).then_some(address))
+    }
+
     fn known(&self) -> MutexGuard<'_, Option<(Client, usize)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

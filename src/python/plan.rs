@@ -340,6 +340,14 @@ fn item_sizes(ty: &Type) -> Option<(usize, usize, Items)> {
 }
 
 impl ResultPlan {
+    /// The same for an interface whose text is bytes.
+    pub fn undecoded(self) -> Self {
+        match self {
+            Self::Text { .. } => Self::Text { decode: false },
+            other => other,
+        }
+    }
+
     /// The plan for a type whose [`Scalar`] exists.
     pub fn of(ty: &Type, decode: bool) -> Self {
         if let TypeKind::Enumeration(_, integer) = &ty.kind {
