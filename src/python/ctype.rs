@@ -85,6 +85,8 @@ pub struct CType {
     pub declared: Type,
     /// Size in bytes; `None` where nobody knows it.
     pub size: Option<usize>,
+    /// What addresses must be multiples of beyond what C's allocator sees to; 1 for most types.
+    pub extended_alignment: usize,
     /// Whether values of it must not be written.
     pub is_const: bool,
     /// What it is made of.
@@ -131,6 +133,24 @@ pub enum Shape {
     },
     /// Nothing that Python can look into, with the reason.
     Opaque(String),
+}
+
+impl CType {
+    /// What an array has in it; of any other type it itself.
+    pub fn element(&self) -> TypeId {
+        match &self.shape {
+            Shape::Array { element, .. } => element.id,
+            _ => self.id,
+        }
+    }
+
+    /// What an array has in it, or the arrays in it have; of any other type it itself.
+    pub fn innermost(&self) -> TypeId {
+        match &self.shape {
+            Shape::Array { element, .. } => element.innermost(),
+            _ => self.id,
+        }
+    }
 }
 
 impl Shape {
@@ -337,6 +357,7 @@ impl Types {
             name,
             declared: ty.clone(),
             size: self.size_of(ty),
+            extended_alignment: self.model.extended_alignment_of(ty) as usize,
             is_const: ty.is_read_only(),
             shape: self.shape(ty),
         });

@@ -12,7 +12,6 @@ use pyo3::types::{
     PyTuple, PyWeakrefMethods, PyWeakrefReference,
 };
 
-use super::array::Array;
 use super::backend::{Sole, close_after_calls};
 use super::callable::Callable;
 use super::callback::Callback;
@@ -29,8 +28,6 @@ use super::names::{Name, Names, reserved_name};
 use super::place::Place;
 use super::plan::Plan;
 use super::pointer::Pointer;
-use super::record::Record;
-use super::reference::Ref;
 use super::type_object::{self, new_value};
 use super::value::Value;
 use crate::binding::{Library, Skipped, SymbolKind};
@@ -553,14 +550,8 @@ impl Interface {
 
     /// Where an object's value lies; `wanted` says what else would do.
     fn place_of(&self, object: &Bound<'_, PyAny>, wanted: &str) -> PyResult<Place> {
-        if let Ok(reference) = object.cast::<Ref>() {
-            return Ok(reference.get().place().clone());
-        }
-        if let Ok(record) = object.cast::<Record>() {
-            return Ok(record.get().place().clone());
-        }
-        if let Ok(array) = object.cast::<Array>() {
-            return Ok(array.get().place().clone());
+        if let Some(place) = Place::behind(object) {
+            return Ok(place.clone());
         }
         let given = object.get_type().name()?;
         Err(new_argument_error(object.py(), format!("{wanted}, not {given}")))

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use pyo3::prelude::*;
 
 use super::home::{Home, without_gil};
-use super::place::Owned;
+use super::owned::Owned;
 use crate::Result;
 use crate::call::Memory;
 use crate::worker::Client;
@@ -111,7 +111,7 @@ impl Mirror {
     ) -> Result<Option<Self>> {
         // SAFETY: as the caller vouches.
         let bytes = unsafe { std::slice::from_raw_parts(here, size) }.to_vec();
-        let Some(block) = Owned::new(home, size, 0)? else { return Ok(None) };
+        let Some(block) = Owned::new(home, size)? else { return Ok(None) };
         let address = block.address();
         without_gil(|| client.write(address, &bytes))?;
         if !changes {

@@ -1,6 +1,7 @@
 //! The PyO3 layer: the extension module `pythy._native`.
 
 mod array;
+mod assignment;
 mod backend;
 mod buffer;
 mod call_site;
@@ -27,6 +28,7 @@ mod isolated;
 mod mirror;
 mod names;
 mod outline;
+mod owned;
 mod ownership;
 mod place;
 mod plan;

@@ -265,11 +265,9 @@ impl Plan {
             _ => return None,
         };
         let bits = scalar.size() as u32 * 8;
-        Some(match scalar {
-            Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64 => {
-                (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-            }
-            _ => (0, (1 << bits) - 1),
+        Some(match scalar.is_signed() {
+            true => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
+            false => (0, (1 << bits) - 1),
         })
     }
 }
