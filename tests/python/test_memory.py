@@ -881,7 +881,7 @@ def test_rows_lie_one_behind_the_other(interface):
 
 
 def test_records_lie_where_their_alignment_wants_them(interface):
-    """Beyond what C's allocator sees to by itself: C code reads such records with instructions that insist on it."""
+    """Beyond what C's allocator sees to: C code reads such records with instructions that insist on it."""
     header = """
         struct wide { int numbers[8]; } __attribute__((aligned(64)));
         int first(const struct wide *wide);

@@ -121,10 +121,8 @@ def test_so_are_functions_that_are_inline_and_not_static(lib):
     assert reason(lib, "inline_in_other") == (
         "it is inline: its code is in a header that was not given; give this one too to have it compiled"
     )
-    cc = shutil.which("cc")
-    assert reason(lib, "without_code") == (
-        f"it is inline: its code is in the header, and '{cc}' cannot compile it: undefined symbol: without_code"
-    )
+    begin = f"it is inline: its code is in the header, and '{shutil.which('cc')}' cannot compile it: "
+    assert reason(lib, "without_code") == begin + "undefined symbol: without_code"
 
 
 def test_they_have_the_headers_documentation(lib):
