@@ -201,6 +201,10 @@ pub enum HeaderError {
     #[error("'{}' is a directory, not a header file", .0.display())]
     HeaderIsDirectory(PathBuf),
 
+    /// The user's: a library where a header is wanted.
+    #[error("'{}' is a library, not a header file; headers come first, the library last", .0.display())]
+    HeaderIsLibrary(PathBuf),
+
     /// The header's (or missing include directories or defines): clang's first error, with how many follow.
     #[error("{location}:{}: {message}{}", location.column, more_errors(*more))]
     HeaderSyntax {

@@ -149,7 +149,11 @@ fn show_expression(expression: &Expression) -> String {
 }
 
 fn render_function(text: &mut String, function: &Function) {
-    let linkage = if function.linkage == Linkage::Static { "static " } else { "" };
+    let linkage = match function.linkage {
+        Linkage::Static => "static ",
+        Linkage::Inline => "inline ",
+        Linkage::External => "",
+    };
     let symbol = function.symbol.as_ref().map_or(String::new(), |symbol| format!(" as {symbol}"));
     let mut words = function.prototype.split(|c: char| !c.is_alphanumeric() && c != '_');
     let alias = words.all(|word| word != function.name);

@@ -96,12 +96,6 @@ class _Application:
             one.function for one in self.directives.cleanups if getattr(one, "class") == described.argument
         )
         free = next(cleanups, None)
-        if described.name in self.interface.own_names or described.name in self.bound:
-            function = self.bound.get(described.name)
-            why = f"the name of {function}()" if function else "one of pythy's own functions"
-            raise HeaderError(
-                f"{_place(described.location)}: '{described.name}' is {why}, so no class can have it"
-            )
         made = type(
             described.name,
             (Closable if free in self.rows else Object,),
@@ -117,6 +111,7 @@ class _Application:
         if described.record is not None:
             self.records[described.record] = made
         self.module.__dict__[described.name] = made
+        self.bound[described.name] = described.argument
 
     def finaliser(self, c_name: str) -> Callable:
         """Frees a pointer, as long as there is code to do it."""
@@ -138,7 +133,7 @@ class _Application:
             if c_name in private:
                 continue
             for name in self.names(self.rows[c_name], made[c_name]):
-                self.take_name(self.rows[c_name], name, taken)
+                self.take_name(made[c_name], name, taken)
                 # What frees the object closes it: that is there already.
                 if not (name == "close" and issubclass(cls, Closable) and self.is_cleanup(c_name)):
                     setattr(cls, name, _named(method, name, cls))
@@ -303,30 +298,28 @@ class _Application:
         if row.c_name not in self.class_of:
             names += self.names(row, made)
         for name in dict.fromkeys(names):
-            if name != row.name:
-                self.check_name(row, name)
-                self.take_name(row, name, self.bound)
             if made is not None:
+                if name != row.name:
+                    self.take_name(made, name, self.bound)
                 self.module.__dict__[name] = _named(_plain(made), name, self.module)
             elif name != row.name:
+                self.bound[name] = row.c_name
                 self.module.__dict__[name] = self.interface.function(row.name, name)
 
-    def check_name(self, row, name: str) -> None:
-        """Refuses a name that would hide what every module has."""
-        if name in self.interface.own_names:
-            raise self.no_name(row, name, "one of pythy's own functions")
+    def take_name(self, made: variable.Function, name: str, taken: dict[str, str]) -> None:
+        """Refuses a name that a wrapper gives, where something else has it.
 
-    def take_name(self, row, name: str, taken: dict[str, str]) -> None:
-        """Refuses a name that another function has; `taken` are the names by then, with their functions."""
-        other = taken.setdefault(name, row.c_name)
-        if other != row.c_name:
-            raise self.no_name(row, name, f"the name of {other}() already")
-
-    def no_name(self, row, name: str, why: str) -> HeaderError:
-        of_row = (one for one in self.directives.aliases if (one.function, one.name) == (row.c_name, name))
-        place = next((one.location for one in of_row if one.location), None)
-        where = f"{_place(place)}: " if place else ""
-        return HeaderError(f"{where}'{name}' is {why}, {row.c_name}() cannot have its name")
+        `taken` are the names by then, with their functions. Those that the header gives are known to be free.
+        """
+        other = taken.setdefault(name, made.c_name)
+        if name in self.interface.own_names and taken is self.bound:
+            why = "one of pythy's own functions"
+        elif other != made.c_name:
+            why = "the name of a class" if other in self.classes else f"the name of {other}() already"
+        else:
+            return
+        where = made.row.location
+        raise HeaderError(f"{where}: '{name}' is {why}, {made.c_name}() cannot have its name")
 
     def hide(self) -> None:
         hidden = {}

@@ -98,5 +98,5 @@ def new_handle(object: object) -> Pointer[Any]:
 def from_handle(pointer: Pointer[Any]) -> Any:
     """The object that new_handle() made this pointer for."""
 
-def close() -> None:
+def close() -> bool:
     """Closes the interface: its functions raise from then on, and the library is unloaded."""

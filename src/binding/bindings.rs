@@ -107,7 +107,8 @@ fn expected(functions: &[Function]) -> usize {
             |function: &&Function| function.linkage == linkage && (function.in_given_header || !given);
         functions.iter().filter(counts).count()
     };
-    match (count(Linkage::External, true), count(Linkage::Static, true)) {
+    let own_code = count(Linkage::Static, true) + count(Linkage::Inline, true);
+    match (count(Linkage::External, true), own_code) {
         // An umbrella header declares nothing itself.
         (0, 0) => count(Linkage::External, false),
         // With code of its own, a header need not promise anything.
@@ -125,7 +126,7 @@ fn resolve(
     match library.symbols().get(symbol).map(|symbol| symbol.kind) {
         Some(SymbolKind::Function) => {}
         Some(_) => return unusable(format!("{} exports a variable of that name", library.path().display())),
-        None if declaration.linkage == Linkage::Static => {
+        None if declaration.linkage != Linkage::External => {
             let shape = CallShape::of(declaration, interface);
             return Ok(shape.and_then(|shape| Ok((static_code(declaration, library)?, shape))));
         }
@@ -141,15 +142,18 @@ fn resolve(
 
 /// The code of a function that is in the header only.
 fn static_code(declaration: &Function, library: &Library) -> std::result::Result<*const c_void, String> {
+    let is = match declaration.linkage {
+        Linkage::Inline => "it is inline",
+        _ => "it is static",
+    };
     match library.shim().and_then(|shim| shim.address(&declaration.name)) {
         Some(Ok(code)) => Ok(code),
-        Some(Err(why)) => Err(format!("it is static: its code is in the header, and {why}")),
+        Some(Err(why)) => Err(format!("{is}: its code is in the header, and {why}")),
         None if declaration.in_given_header => {
-            Err("it is static: its code is in the header, not in the library".to_owned())
+            Err(format!("{is}: its code is in the header, not in the library"))
         }
-        None => Err(
-            "it is static: its code is in a header that was not given; give this one too to have it compiled"
-                .to_owned(),
-        ),
+        None => Err(format!(
+            "{is}: its code is in a header that was not given; give this one too to have it compiled"
+        )),
     }
 }

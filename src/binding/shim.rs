@@ -1,5 +1,5 @@
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::c_void;
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -18,7 +18,7 @@ use crate::error::HeaderError;
 use crate::header::{Cache, Dependencies, Entry, Key, Options, Parsed};
 use crate::model::{Function, Linkage};
 
-/// The static functions and variables of the given headers, compiled: a shared object with a pointer to each.
+/// The static and inline functions and the static variables of the given headers, compiled: a shared object with a pointer to each.
 ///
 /// A pointer, not a function that calls it: so the code, its name and its line numbers are the header's own, and no
 /// type has to be written back as C.
@@ -69,7 +69,7 @@ impl Shim {
         if names.is_empty() {
             return None;
         }
-        let shop = match Shop::new(options, library) {
+        let shop = match Shop::new(parsed, options, library) {
             Ok(shop) => shop,
             Err(reason) => return Some(Self::refusing(&names, &reason)),
         };
@@ -112,7 +112,7 @@ impl Shim {
 fn wanted<'a>(parsed: &'a Parsed, library: &Library) -> Vec<&'a str> {
     let missing = |function: &&Function| {
         function.in_given_header
-            && function.linkage == Linkage::Static
+            && function.linkage != Linkage::External
             && library.symbols().get(function.symbol.as_deref().unwrap_or(&function.name)).is_none()
             && CallShape::of(function, &parsed.interface).is_ok()
     };
@@ -127,17 +127,22 @@ struct Shop<'a> {
     includes: String,
     arguments: Vec<String>,
     library: &'a Library,
+    /// The functions that are inline and not static.
+    inline: HashSet<&'a str>,
     end: Instant,
 }
 
 impl<'a> Shop<'a> {
-    fn new(options: &Options, library: &'a Library) -> Result<Self, String> {
+    fn new(parsed: &'a Parsed, options: &Options, library: &'a Library) -> Result<Self, String> {
         let compiler = Compiler::find()?;
         let unusable = |error: HeaderError| error.to_string();
         let includes = options.includes().map_err(unusable)?;
         let mut arguments: Vec<String> = ARGUMENTS.map(str::to_owned).into();
         arguments.extend(options.own_arguments().map_err(unusable)?);
-        Ok(Self { compiler, includes, arguments, library, end: Instant::now() + PATIENCE })
+        let functions = parsed.interface.functions.iter();
+        let inline = functions.filter(|function| function.linkage == Linkage::Inline);
+        let inline = inline.map(|function| function.name.as_str()).collect();
+        Ok(Self { compiler, includes, arguments, library, inline, end: Instant::now() + PATIENCE })
     }
 
     /// The shim from the cache, or a new one that is put there.
@@ -256,9 +261,12 @@ impl<'a> Shop<'a> {
     }
 
     fn text(&self, names: &[&str]) -> String {
+        // Declared as extern too, an inline function has its code here.
+        let inline = names.iter().filter(|name| self.inline.contains(*name));
+        let inline = inline.map(|name| format!("extern __typeof__({name}) {name};\n"));
         let pointers =
             names.iter().map(|name| format!("{VISIBLE} {PREFIX}{name} = (const void *)&{name};\n"));
-        [self.includes.clone()].into_iter().chain(pointers).collect()
+        [self.includes.clone()].into_iter().chain(inline).chain(pointers).collect()
     }
 
     fn load(&self, path: &Path) -> Result<Loaded, String> {

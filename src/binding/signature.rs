@@ -92,6 +92,11 @@ impl Scalar {
         matches!(self, Self::F32 | Self::F64)
     }
 
+    /// Whether it is an integer that may be negative.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::I8 | Self::I16 | Self::I32 | Self::I64)
+    }
+
     /// Size in bytes on this platform; 0 for `void`.
     pub const fn size(self) -> usize {
         match self {

@@ -3,6 +3,7 @@
 //! Every argument and result is first an 8-byte *word*: integers sign- or zero-extended, `float`
 //! as its bits in the low half, `double` as its bits, pointers as addresses.
 
+mod bit_field;
 mod block;
 mod direct;
 pub mod errno;
@@ -13,6 +14,7 @@ pub mod stack;
 pub mod wide;
 mod words;
 
+pub use bit_field::BitField;
 pub use block::Block;
 pub use direct::{call_for_float, call_for_integer};
 pub use frame::{Arguments, Frame};

@@ -48,6 +48,7 @@ impl<'tu> Lowering<'tu> {
 fn linkage(entity: &Entity<'_>) -> Linkage {
     match entity.get_storage_class() {
         Some(StorageClass::Static) => Linkage::Static,
+        _ if entity.is_inline_function() => Linkage::Inline,
         _ => Linkage::External,
     }
 }
@@ -67,8 +68,8 @@ fn merge(known: &mut Function, later: Function) {
         if quality(&later) > quality(known) { (later, known.clone()) } else { (known.clone(), later) };
     best.symbol = best.symbol.or(other.symbol);
     best.comment = best.comment.or(other.comment);
-    if other.linkage == Linkage::Static {
-        best.linkage = Linkage::Static;
+    if other.linkage != Linkage::External {
+        best.linkage = other.linkage;
     }
     *known = best;
 }

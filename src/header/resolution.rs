@@ -7,7 +7,7 @@ use super::patterns::Patterns;
 use crate::error::{HeaderError, HeaderResult};
 use crate::model::{
     Alias, BadExpression, Class, Cleanup, ConstantValue, Directives, Expression, Function, Interface, Length,
-    Names, Parameter, Property, Type, TypeKind, Wrapper,
+    Names, Parameter, Property, Type, TypeKind, Wrapper, did_you_mean,
 };
 
 /// What `directives` say about an interface.
@@ -15,15 +15,14 @@ pub(super) fn resolve(directives: Vec<Directive>, interface: &Interface) -> Head
     let functions = interface.functions.iter().map(|function| (function.name.as_str(), function)).collect();
     let mut resolver = Resolver { interface, functions, found: Directives::default() };
     // A class is needed by all that name it; of wrappers, the updates come after what they update.
-    for words in
-        [&["class"][..], &["init", "func_alias"], &["private", "len", "cleanup", "property", "wrapper"]]
-    {
+    for words in [&["class"][..], &["init", "func_alias"], &["private", "len", "cleanup"], &["property"]] {
         let of_turn = directives.iter().filter(|directive| words.contains(&directive.word.as_str()));
         for directive in of_turn {
             resolver.one(directive)?;
         }
         if words.contains(&"class") {
             resolver.find_methods();
+            resolver.check_classes()?;
         }
     }
     resolver.wrappers(&directives)?;
@@ -31,7 +30,7 @@ pub(super) fn resolve(directives: Vec<Directive>, interface: &Interface) -> Head
         Some(unknown) => Err(unknown.error(format!(
             "there is no directive '{}'{}",
             unknown.word,
-            instead(&unknown.word, WORDS.iter().copied())
+            did_you_mean(&unknown.word, WORDS.iter().copied())
         ))),
         None => Ok(resolver.found),
     }
@@ -95,14 +94,14 @@ impl<'a> Resolver<'a> {
     }
 
     fn no_function(&self, directive: &Directive, name: &str) -> HeaderError {
-        let nearest = instead(name, self.functions.keys().copied());
+        let nearest = did_you_mean(name, self.functions.keys().copied());
         directive.error(format!("the headers declare no function '{name}'{nearest}"))
     }
 
     fn class_named(&self, directive: &Directive, argument: &str) -> HeaderResult<usize> {
         let classes = &self.found.classes;
         classes.iter().position(|class| class.argument == argument).ok_or_else(|| {
-            let nearest = instead(argument, classes.iter().map(|class| class.argument.as_str()));
+            let nearest = did_you_mean(argument, classes.iter().map(|class| class.argument.as_str()));
             directive.error(format!("there is no '$ class {argument}'{nearest}"))
         })
     }
@@ -166,6 +165,25 @@ impl<'a> Resolver<'a> {
                 classes[class].methods.push(function.name.clone());
             }
         }
+    }
+
+    /// Refuses a class that stands for nothing: its argument is misspelt.
+    fn check_classes(&self) -> HeaderResult<()> {
+        let stands_for_nothing = |class: &&Class| class.record.is_none() && class.methods.is_empty();
+        let Some(Class { argument, location, .. }) = self.found.classes.iter().find(stands_for_nothing)
+        else {
+            return Ok(());
+        };
+        let tags =
+            self.interface.records.iter().map(|record| record.key.rsplit(' ').next().unwrap_or_default());
+        let named = |name: &&str| self.record_of(name).is_some();
+        let typedefs = self.interface.typedefs.iter().map(|typedef| typedef.name.as_str()).filter(named);
+        let first = self.interface.functions.iter().filter_map(|function| function.parameters.first());
+        let arguments = first.filter_map(|parameter| parameter.name.as_deref());
+        let nearest = did_you_mean(argument, tags.chain(typedefs).chain(arguments));
+        let message =
+            format!("'{argument}' is neither a record nor the first parameter of a function{nearest}");
+        Err(HeaderError::Directive { location: location.clone(), message })
     }
 
     fn init(&mut self, directive: &Directive) -> HeaderResult<()> {
@@ -311,7 +329,7 @@ impl<'a> Resolver<'a> {
         let names = || function.parameters.iter().filter_map(|parameter| parameter.name.as_deref());
         let place = function.parameters.iter().position(|parameter| parameter.name.as_deref() == Some(name));
         place.ok_or_else(|| {
-            let nearest = instead(name, names());
+            let nearest = did_you_mean(name, names());
             directive.error(format!("'{}' has no parameter '{name}'{nearest}", function.name))
         })
     }
@@ -341,8 +359,11 @@ impl<'a> Resolver<'a> {
             let methods = self.found.classes.iter().flat_map(|class| &class.methods);
             let known: Vec<_> =
                 methods.flat_map(|method| self.accessors(method)).map(|(_, name)| name).collect();
-            let nearest = instead(&name, known.into_iter());
+            let nearest = did_you_mean(&name, known.into_iter());
             return Err(directive.error(format!("no class has a method get_{name} or set_{name}{nearest}")));
+        }
+        for (class, property) in self.found.classes.iter().zip(&found) {
+            self.check_property(directive, class, property)?;
         }
         for (class, property) in self.found.classes.iter_mut().zip(found) {
             let known = class.properties.iter().any(|known| known.name == property.name);
@@ -351,6 +372,31 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a property that has the name of a method which is none of its own.
+    fn check_property(&self, directive: &Directive, class: &Class, property: &Property) -> HeaderResult<()> {
+        let own = [&property.getter, &property.setter];
+        if own.iter().all(|function| function.is_none()) {
+            return Ok(());
+        }
+        let is_other = |method: &&String| own.iter().all(|function| function.as_ref() != Some(method));
+        let public = class.methods.iter().filter(|method| !self.found.private.contains(method));
+        let mut others = public.filter(is_other);
+        match others.find(|method| self.names_of_method(method).any(|name| name == property.name)) {
+            Some(other) => Err(directive.error(format!(
+                "'{}' is the name of {other}() already: no property can have it",
+                property.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The names that a method has in Python.
+    fn names_of_method<'f>(&'f self, method: &'f str) -> impl Iterator<Item = &'f str> {
+        let given = self.found.aliases.iter().filter(move |alias| alias.function == method);
+        let own = given.clone().next().is_none().then_some(method);
+        given.map(|alias| alias.name.as_str()).chain(own)
     }
 
     /// The properties that a function may read or write, by its name and by those that it is given.
@@ -434,7 +480,7 @@ impl<'a> Resolver<'a> {
         let known = classes
             .chain(self.interface.records.iter().map(|record| record.key.as_str()))
             .chain(self.interface.typedefs.iter().map(|typedef| typedef.name.as_str()));
-        let nearest = instead(what, known);
+        let nearest = did_you_mean(what, known);
         directive.error(format!(
             "'{what}' is neither a '$ class' nor a type that a function returns a pointer to{nearest}"
         ))
@@ -557,7 +603,7 @@ impl<'a> Resolver<'a> {
                 patterns => Patterns::of(patterns),
             };
             let more = self.checked(directive, more)?;
-            let nearest = instead(name, wrappers.iter().map(|(known, ..)| known.as_str()));
+            let nearest = did_you_mean(name, wrappers.iter().map(|(known, ..)| known.as_str()));
             let Some((.., patterns)) = wrappers.iter_mut().find(|(known, ..)| known == name) else {
                 return Err(directive.error(format!("there is no '$ wrapper {name}'{nearest}")));
             };
@@ -645,7 +691,7 @@ impl InScope<'_> {
             BadExpression::TooDeep => "it is nested too deeply".to_owned(),
             BadExpression::UnknownName(name) => {
                 let names = self.function.parameters.iter().filter_map(|parameter| parameter.name.as_deref());
-                let nearest = instead(&name, names);
+                let nearest = did_you_mean(&name, names);
                 format!("'{}' has no parameter '{name}'{nearest}", self.function.name)
             }
         };
@@ -675,13 +721,4 @@ fn capitalized(name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters.map(|letter| letter.to_ascii_lowercase())).collect()
-}
-
-/// The end of a message about a name that is not known: the known one that is most like it.
-fn instead<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    const LIKE: f64 = 0.6;
-    let near = known.map(|known| (strsim::normalized_damerau_levenshtein(name, known), known));
-    let nearest = near.filter(|(similarity, _)| *similarity >= LIKE);
-    let nearest = nearest.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)));
-    nearest.map_or(String::new(), |(_, known)| format!("; did you mean '{known}'?"))
 }

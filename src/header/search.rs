@@ -1,5 +1,7 @@
 //! Finding the given headers.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Options, freestanding};
@@ -14,7 +16,10 @@ pub(super) fn find_headers(options: &Options) -> HeaderResult<Vec<PathBuf>> {
 /// system's.
 fn find(header: &Path, include_dirs: &[PathBuf]) -> HeaderResult<PathBuf> {
     if header.is_file() {
-        return Ok(header.to_owned());
+        return match is_library(header) {
+            true => Err(HeaderError::HeaderIsLibrary(header.to_owned())),
+            false => Ok(header.to_owned()),
+        };
     }
     let directories = if is_searched_for(header) { search_directories(include_dirs) } else { Vec::new() };
     let found = directories.iter().map(|directory| directory.join(header)).find(|path| path.is_file());
@@ -24,6 +29,13 @@ fn find(header: &Path, include_dirs: &[PathBuf]) -> HeaderResult<PathBuf> {
         true => HeaderError::HeaderIsDirectory(header.to_owned()),
         false => HeaderError::HeaderNotFound { path: header.to_owned(), searched: directories },
     })
+}
+
+/// Whether it is compiled code. Nothing else that is no header is found out so early.
+fn is_library(file: &Path) -> bool {
+    let mut start = [0; 4];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"\x7fELF"
 }
 
 /// `zlib.h` and `curl/curl.h` are searched for, `./zlib.h` and `/opt/zlib.h` are not.

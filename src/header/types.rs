@@ -90,7 +90,7 @@ impl<'tu> Lowering<'tu> {
     fn pointer(&mut self, pointee: ClangType<'tu>) -> TypeKind {
         match self.function_type(pointee) {
             Some(function) => TypeKind::FunctionPointer(Box::new(function)),
-            None => TypeKind::Pointer(Box::new(self.ty(pointee))),
+            None => TypeKind::Pointer(Box::new(self.ty(measured(pointee)))),
         }
     }
 
@@ -198,6 +198,19 @@ fn array_element(ty: ClangType<'_>) -> Option<ClangType<'_>> {
     match ty.get_kind() {
         Kind::ConstantArray | Kind::IncompleteArray => ty.get_element_type(),
         _ => None,
+    }
+}
+
+/// What a pointer to it counts as pointing to: of an array of a length that C knows only when it runs, the elements.
+fn measured(ty: ClangType<'_>) -> ClangType<'_> {
+    let (mut inner, mut varies) = (ty, false);
+    loop {
+        let array = without_names(inner);
+        match (array.get_kind(), array.get_element_type()) {
+            (Kind::VariableArray, Some(element)) => (inner, varies) = (element, true),
+            (Kind::ConstantArray | Kind::IncompleteArray, Some(element)) => inner = element,
+            _ => return if varies { inner } else { ty },
+        }
     }
 }
 

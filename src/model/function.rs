@@ -52,4 +52,6 @@ pub enum Linkage {
     External,
     /// `static` or `static inline`: no symbol, the code is in the header itself.
     Static,
+    /// `inline` and not `static`: its code is in the header, and may be in the library too.
+    Inline,
 }

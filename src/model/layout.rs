@@ -17,6 +17,20 @@ impl Interface {
             TypeKind::Void | TypeKind::Unsupported(_) => return None,
         })
     }
+
+    /// What the address of such a value must be a multiple of, where that is more than C's allocator sees to anyway;
+    /// 1 elsewhere.
+    pub fn extended_alignment_of(&self, ty: &Type) -> u64 {
+        const OF_ALLOCATOR: u64 = align_of::<libc::max_align_t>() as u64;
+        match &ty.kind {
+            TypeKind::Array(element, _) => self.extended_alignment_of(element),
+            TypeKind::Record(key) => {
+                let record = self.records.iter().find(|record| record.key == *key);
+                record.map(|record| record.align).filter(|align| *align > OF_ALLOCATOR).unwrap_or(1)
+            }
+            _ => 1,
+        }
+    }
 }
 
 const fn float_size(float: FloatType) -> u64 {

@@ -7,9 +7,10 @@ use super::callable::Callable;
 use super::callback::{any_pending, pending};
 use super::copies::Copy;
 use super::entry::{raised, without_gil};
+use super::failure::told;
 use super::home::Home;
 use super::ownership::stored;
-use super::place::{owned_block, told};
+use super::place::owned_block;
 use super::report;
 use crate::bracket::{self, Slot};
 use crate::journal::{ArgumentBlock, CallNumber};
@@ -157,7 +158,7 @@ unsafe fn leave_call(
     (errors_after, word): (u64, u64),
 ) -> bool {
     // SAFETY: as the caller vouches.
-    let shown = (errors_after > entered.count && !entered.frequent).then(|| unsafe {
+    let shown = entered.is_described(errors_after).then(|| unsafe {
         session::Given { arguments: show(callable, given), blocks: blocks(callable, given) }
     });
     let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));

@@ -189,6 +189,16 @@ impl Callable {
         Ok(unsafe { slot(object.as_ptr()).read().as_ref() })
     }
 
+    /// Where its code is in a process; `None` where that is not to be had there, or no more.
+    pub fn address_in(&self, home: &Home) -> crate::Result<Option<usize>> {
+        match (&self.there, home.client()) {
+            _ if self.is_closed() => Ok(None),
+            (None, None) => Ok(Some(self.address as usize)),
+            (Some(there), Some(client)) => there.address_in(client),
+            _ => Ok(None),
+        }
+    }
+
     /// The name of an argument: the header's, or its number among all.
     pub fn parameter_name(&self, index: usize) -> String {
         let name = self.parameters.get(index).and_then(|parameter| parameter.name.clone());

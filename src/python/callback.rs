@@ -14,11 +14,13 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use super::callable::Callable;
 use super::ctype::{CType, Shape, Types};
 use super::exceptions::new_argument_error;
 use super::home::{Home, without_gil};
-use super::place::{Owned, Place, value_of};
-use super::plan::{Argument, Failure};
+use super::owned::Owned;
+use super::place::{Place, value_of};
+use super::plan::{Argument, Failure, ResultPlan};
 use super::summons::{Summons, serve_other_threads};
 use super::types::TypeId;
 use crate::call::errno::{self, Errno};
@@ -178,21 +180,54 @@ impl CallbackType {
         if !object.is_callable() {
             return Err(Failure::Type);
         }
-        match self.thunk(object, Keep::All, home) {
-            Ok(thunk) => Ok(Given::Thunk(thunk)),
-            Err(error) => {
-                error.restore(object.py());
-                Err(Failure::Raised)
-            }
+        let given = self.c_function(object, home).and_then(|address| match address {
+            Some(address) => Ok(Given::Address(address)),
+            None => self.thunk(object, Keep::All, home).map(Given::Thunk),
+        });
+        given.map_err(|error| {
+            error.restore(object.py());
+            Failure::Raised
+        })
+    }
+
+    /// The address of a C function that pythy has bound, which C can call by itself, and keep; `None` for any
+    /// other callable, and for a function of another type.
+    pub fn c_function(&self, object: &Bound<'_, PyAny>, home: &Home) -> PyResult<Option<usize>> {
+        match Callable::behind(object)? {
+            Some(callable) if self.is_of(callable) => Ok(callable.address_in(home)?),
+            _ => Ok(None),
         }
+    }
+
+    fn is_of(&self, callable: &Callable) -> bool {
+        let parameters = callable.parameters.iter().map(|parameter| &parameter.ty);
+        let wanted = ResultPlan::of(&self.function.result, false);
+        // What is not looked at may be anything that comes in a register.
+        let result = match (wanted, callable.result.undecoded()) {
+            (_, ResultPlan::Record) => false,
+            (ResultPlan::Void, _) => true,
+            (wanted, result) => wanted == result,
+        };
+        result
+            && self.function.variadic == callable.is_variadic()
+            && parameters.len() == self.function.parameters.len()
+            && parameters.zip(&self.function.parameters).all(|(one, other)| alike(one, other))
     }
 }
 
-/// Whether a function of one type serves for the other: where the one has `void *`, or the pointer to
+/// Whether a function of one type serves for the other, as where the one has `void *`, or the pointer to
 /// another type of single bytes, so that it takes the address where a `char *` would be read as text.
 fn interchangeable(one: &FunctionType, other: &FunctionType) -> bool {
+    one.variadic == other.variadic
+        && one.parameters.len() == other.parameters.len()
+        && one.parameters.iter().zip(&other.parameters).all(|(one, other)| alike(one, other))
+        && alike(&one.result, &other.result)
+}
+
+/// Whether a value of one type serves for the other.
+fn alike(one: &Type, other: &Type) -> bool {
     let is_byte = |ty: &Type| matches!(&ty.kind, TypeKind::Integer(integer) if integer.size() == 1);
-    let alike = |one: &Type, other: &Type| match (&one.kind, &other.kind) {
+    match (&one.kind, &other.kind) {
         (TypeKind::Pointer(a), TypeKind::Pointer(b)) => {
             a.kind == TypeKind::Void
                 || b.kind == TypeKind::Void
@@ -200,11 +235,7 @@ fn interchangeable(one: &FunctionType, other: &FunctionType) -> bool {
                 || a.canonical() == b.canonical()
         }
         _ => one.canonical() == other.canonical(),
-    };
-    one.variadic == other.variadic
-        && one.parameters.len() == other.parameters.len()
-        && one.parameters.iter().zip(&other.parameters).all(|(one, other)| alike(one, other))
-        && alike(&one.result, &other.result)
+    }
 }
 
 /// A callable as a function pointer.

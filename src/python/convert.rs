@@ -5,14 +5,15 @@ use std::ffi::{c_char, c_long};
 use pyo3::prelude::*;
 use pyo3::{ffi, intern};
 
-use super::array::Array;
 use super::buffer::{View, Views, has_any_view, has_buffer};
+use super::callable::Callable;
 use super::callback::{Callback, CallbackType, Given};
+use super::ctype::CType;
 use super::home::Home;
+use super::place::Place;
 use super::plan::{Argument, Failure, Items, Plan, ResultPlan, Target};
 use super::pointer::Pointer;
 use super::record::Record;
-use super::reference::Ref;
 use super::types::TypeId;
 use super::value::{Travel, Value};
 use crate::binding::{Scalar, Wide};
@@ -278,26 +279,18 @@ unsafe fn pointer(
     let given = if let Ok(pointer) = borrowed.cast::<Pointer>() {
         let pointer = pointer.get();
         let address = pointer.address().ok_or(Failure::Released)?;
-        Some((address, pointer.target(), pointer.target(), pointer.home()))
-    } else if let Ok(reference) = borrowed.cast::<Ref>() {
-        let place = reference.get().place();
-        Some((place.address, place.ty.id, place.ty.id, &place.home))
-    } else if let Ok(record) = borrowed.cast::<Record>() {
-        let place = record.get().place();
-        Some((place.address, place.ty.id, place.ty.id, &place.home))
-    } else if let Ok(array) = borrowed.cast::<Array>() {
-        let place = array.get().place();
-        let element = array.get().elements().map_or(place.ty.id, |(element, _)| element.id);
-        Some((place.address, element, place.ty.id, &place.home))
+        Some((address, [pointer.target(); 3], pointer.home()))
     } else {
-        None
+        // Rows lie one behind the other: an array of arrays is one of what is in these, too.
+        let types = |ty: &CType| [ty.element(), ty.id, ty.innermost()];
+        Place::behind(&borrowed).map(|place| (place.address, types(&place.ty), &place.home))
     };
-    if let Some((address, element, whole, home)) = given {
+    if let Some((address, types, home)) = given {
         check_home(home, views)?;
-        return if target.accepts(element) || target.accepts(whole) {
+        return if types.into_iter().any(|ty| target.accepts(ty)) {
             Ok(Argument::Word(address as u64))
         } else {
-            Err(Failure::WrongTarget(element))
+            Err(Failure::WrongTarget(types[0]))
         };
     }
     // SAFETY: as the caller vouches.
@@ -351,6 +344,9 @@ pub unsafe fn variadic_to_c(
             check_home(callback.get().home(), views)?;
             return Ok((Argument::Word(callback.get().address() as u64), Travel::Integer));
         }
+        if let Some(address) = function_address(&borrowed, views)? {
+            return Ok((Argument::Word(address as u64), Travel::Integer));
+        }
         if ffi::PyBytes_Check(object) == 0 && has_buffer(object) {
             match views.take(object).filter(|view| view.is_number()).map(View::items) {
                 Some(Items::Floats) => return promoted_float(object),
@@ -362,6 +358,18 @@ pub unsafe fn variadic_to_c(
         }
         text(&Target::ANYTHING, object, views).map(|argument| (argument, Travel::Integer))
     }
+}
+
+/// The address of a function that pythy has bound, where it can be called there.
+fn function_address(object: &Bound<'_, PyAny>, views: &Views) -> Result<Option<usize>, Failure> {
+    let address = Callable::behind(object).and_then(|callable| match callable {
+        Some(callable) => Ok(callable.address_in(views.home())?),
+        None => Ok(None),
+    });
+    address.map_err(|error| {
+        error.restore(object.py());
+        Failure::Raised
+    })
 }
 
 unsafe fn promoted_float(object: *mut ffi::PyObject) -> Result<(Argument, Travel), Failure> {

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use pyo3::PyTypeCheck;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple, PyWeakrefReference};
@@ -32,7 +33,7 @@ use crate::header::{self, Cache, Key, Options, Parsed};
 use crate::isolation;
 use crate::journal::Declaration;
 use crate::model::{
-    self, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind,
+    self, Directives, Function, FunctionType, Global, Interface as Model, Linkage, Location, Type, TypeKind,
 };
 use crate::session::{self, LeakCheck};
 use crate::valgrind::{self, Presence};
@@ -63,7 +64,7 @@ pub fn create_interface<'py>(
     py: Python<'py>,
     header_files: &Bound<'py, PyAny>,
     library_file: Bound<'py, PyAny>,
-    module: Option<Bound<'py, PyModule>>,
+    module: Option<Bound<'py, PyAny>>,
     wrapper_modules: Option<Bound<'py, PyAny>>,
     backend: Option<String>,
     checker: Option<String>,
@@ -75,9 +76,12 @@ pub fn create_interface<'py>(
     leak_check: Option<String>,
     check_results: bool,
     timeout: Option<Bound<'py, PyAny>>,
-    worker: Option<Bound<'py, Worker>>,
+    worker: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyModule>> {
     let timeout = timeout.map_or(Ok(None), |timeout| isolated::seconds(&timeout))?;
+    let module = module.map(|module| instance::<PyModule>("module", "a module", &module)).transpose()?;
+    let worker = worker.map(|worker| instance::<Worker>("worker", "what pythy.worker() makes", &worker));
+    let worker = worker.transpose()?;
     let decode = decodes(encoding.as_deref())?;
     let release_gil = match gil {
         "release" => true,
@@ -108,9 +112,9 @@ pub fn create_interface<'py>(
     let name = options.headers.first().and_then(|first| first.file_stem());
     let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
     let library_file = path("library_file", &library_file)?;
-    let Joined { mut model, library, bindings, names } = join(py, &options, &library_file, loader)?;
+    let Joined { mut model, library, bindings, names, directives } =
+        join(py, &options, &library_file, loader)?;
     let library = Arc::new(library);
-    let directives = directives::in_force(std::mem::take(&mut model.directives), &bindings);
     let directed = directives.as_ref().map(|directives| directives::described(directives, &bindings, &model));
     // The names have these.
     model.globals.clear();
@@ -263,6 +267,8 @@ pub struct Joined {
     pub bindings: Bindings,
     /// The names of everything else.
     pub names: Names,
+    /// What the headers' directives say, if they say anything.
+    pub directives: Option<Directives>,
 }
 
 /// Reads the headers and joins them with the library.
@@ -299,7 +305,9 @@ pub fn join(
         }
     }
     let names = Names::new(&mut model, &bindings);
-    Ok(Joined { model, library, bindings, names })
+    let directives = std::mem::take(&mut model.directives);
+    let directives = directives::in_force(directives, &bindings, &names).map_err(crate::Error::from)?;
+    Ok(Joined { model, library, bindings, names, directives })
 }
 
 /// Why a variable is not there, as the rest of a sentence about it.
@@ -344,6 +352,15 @@ fn words(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     value.extract().or_else(|_| wrong_option("clang_args", "a list of str", value))
 }
 
+/// The instance of a class that an option has to be.
+fn instance<'py, T: PyTypeCheck>(
+    option: &str,
+    wanted: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, T>> {
+    value.cast::<T>().cloned().or_else(|_| wrong_option(option, wanted, value))
+}
+
 fn wrong_option<T>(option: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
     let given = type_name(value);
     Err(exceptions::new_argument_error(value.py(), format!("{option} must be {wanted}, not {given}")))
@@ -357,7 +374,8 @@ fn definitions(defines: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Option<Strin
     let one = |(name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
         let bare = value.is_none() || value.is(pyo3::types::PyBool::new(value.py(), true));
         let value = if bare { None } else { Some(value.str()?.to_string_lossy().into_owned()) };
-        Ok((name.extract()?, value))
+        let name = name.extract().or_else(|_| wrong_option("a name in defines", "a str", &name))?;
+        Ok((name, value))
     };
     defines.iter().map(one).collect()
 }

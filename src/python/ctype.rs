@@ -19,6 +19,7 @@ use super::types::TypeId;
 use crate::binding::{Library, Loader, Passing, Scalar, Wide};
 use crate::model::{
     BadTypeName, Cleanup, FunctionType, IntegerType, Interface as Model, Record, RecordKind, Type, TypeKind,
+    did_you_mean,
 };
 use crate::worker::Station;
 
@@ -84,6 +85,8 @@ pub struct CType {
     pub declared: Type,
     /// Size in bytes; `None` where nobody knows it.
     pub size: Option<usize>,
+    /// What addresses must be multiples of beyond what C's allocator sees to; 1 for most types.
+    pub extended_alignment: usize,
     /// Whether values of it must not be written.
     pub is_const: bool,
     /// What it is made of.
@@ -132,6 +135,24 @@ pub enum Shape {
     Opaque(String),
 }
 
+impl CType {
+    /// What an array has in it; of any other type it itself.
+    pub fn element(&self) -> TypeId {
+        match &self.shape {
+            Shape::Array { element, .. } => element.id,
+            _ => self.id,
+        }
+    }
+
+    /// What an array has in it, or the arrays in it have; of any other type it itself.
+    pub fn innermost(&self) -> TypeId {
+        match &self.shape {
+            Shape::Array { element, .. } => element.innermost(),
+            _ => self.id,
+        }
+    }
+}
+
 impl Shape {
     /// How many fields a list of values without names has values for.
     pub fn positions(&self) -> usize {
@@ -156,6 +177,14 @@ impl Shape {
         let Self::Record { fields, by_name } = self else { return None };
         let plain = || by_name.get(reserved_name(name)?);
         by_name.get(name).or_else(plain).map(|index| &fields[*index])
+    }
+
+    /// The end of a message about a field that there is not.
+    pub fn did_you_mean(&self, name: &str) -> String {
+        match self {
+            Self::Record { fields, .. } => did_you_mean(name, fields.iter().map(|field| field.name.as_str())),
+            _ => String::new(),
+        }
     }
 }
 
@@ -328,6 +357,7 @@ impl Types {
             name,
             declared: ty.clone(),
             size: self.size_of(ty),
+            extended_alignment: self.model.extended_alignment_of(ty) as usize,
             is_const: ty.is_read_only(),
             shape: self.shape(ty),
         });

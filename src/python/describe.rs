@@ -12,7 +12,6 @@ use pyo3::prelude::*;
 use serde::Serialize;
 
 use super::create::{Joined, decodes, join, options, parameter_names};
-use super::directives::in_force;
 use super::interface::OWN_NAMES;
 use super::names::{Name, Names, python_name, without_keyword};
 use super::plan::Plan;
@@ -223,6 +222,7 @@ struct Describer<'a> {
 
 impl<'a> Describer<'a> {
     fn describe(&self, joined: &'a Joined) -> Description<'a> {
+        let directives = joined.directives.clone().unwrap_or_default();
         Description {
             headers: Vec::new(),
             library: joined.library.path().to_owned(),
@@ -240,13 +240,13 @@ impl<'a> Describer<'a> {
             records: self.records(),
             typedefs: self.typedefs(),
             globals: self.globals(),
-            class_records: self.class_records(),
-            directives: in_force(self.model.directives.clone(), &joined.bindings).unwrap_or_default(),
+            class_records: self.class_records(&directives),
+            directives,
         }
     }
 
-    fn class_records(&self) -> HashMap<String, String> {
-        let named = self.model.directives.classes.iter().filter_map(|class| {
+    fn class_records(&self, directives: &Directives) -> HashMap<String, String> {
+        let named = directives.classes.iter().filter_map(|class| {
             let name = self.names.records().get(class.record.as_ref()?)?;
             Some((class.argument.clone(), name.clone()))
         });

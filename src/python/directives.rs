@@ -5,15 +5,31 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::create::parameter_names;
-use super::names::python_name;
+use super::given_names;
+use super::names::{Names, python_name, without_keyword};
 use crate::binding::{Bindings, BoundFunction};
+use crate::error::HeaderError;
 use crate::model::{Alias, Directives, Function, Interface, Type, TypeKind};
 
 /// What the names of functions begin with that are meant for Python: 0.0.1 took it off, and bound no others.
 const PREFIX: &str = "interface_";
 
 /// The directives, those that go without saying included; `None` where there are none.
-pub fn in_force(mut directives: Directives, bindings: &Bindings) -> Option<Directives> {
+///
+/// # Errors
+///
+/// A name that one of them gives is taken.
+pub fn in_force(
+    mut directives: Directives,
+    bindings: &Bindings,
+    module_names: &Names,
+) -> Result<Option<Directives>, HeaderError> {
+    for name in directives.aliases.iter_mut().map(|alias| &mut alias.name) {
+        *name = without_keyword(name).into_owned();
+    }
+    for name in directives.classes.iter_mut().map(|class| &mut class.name) {
+        *name = without_keyword(name).into_owned();
+    }
     let names = || bindings.functions.iter().map(|function| function.declaration.name.as_str());
     let named: Vec<_> = directives.aliases.iter().map(|alias| alias.function.clone()).collect();
     let plain = names().filter_map(|name| Some((name, name.strip_prefix(PREFIX)?)));
@@ -25,7 +41,8 @@ pub fn in_force(mut directives: Directives, bindings: &Bindings) -> Option<Direc
         name: python_name(short),
         location: None,
     }));
-    (!directives.is_empty()).then_some(directives)
+    given_names::check(&directives, bindings, module_names)?;
+    Ok((!directives.is_empty()).then_some(directives))
 }
 
 #[derive(Serialize)]

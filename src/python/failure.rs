@@ -1,4 +1,4 @@
-//! What a call that cannot be made tells its caller: the function, the argument, the C type.
+//! What a call that cannot be made tells its caller, the function, the argument, the C type; and arguments as text.
 
 use pyo3::exceptions::{PyMemoryError, PyOverflowError};
 use pyo3::ffi;
@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use super::callable::Callable;
 use super::exceptions::{self, new_argument_error};
 use super::plan::{Failure, Items, Plan, Target};
+use super::record::Record;
 
 /// Sets the exception for an argument that cannot be converted; returns NULL.
 ///
@@ -196,6 +197,16 @@ fn called(callable: &Callable) -> String {
     } else {
         format!("{}()", callable.name)
     }
+}
+
+/// An argument as it is told once the call is over. A copy of what Python owns has not been copied back by then; a
+/// record is C's own memory, shows what C has made of it, and says so.
+pub fn told(object: &Bound<'_, PyAny>, plan: Option<&Plan>) -> String {
+    let by_pointer = !matches!(plan, Some(Plan::Record(_)));
+    let may_write = !matches!(plan, Some(Plan::Text(target) | Plan::Pointer(target)) if target.is_const);
+    let after =
+        if by_pointer && may_write && object.cast::<Record>().is_ok() { " after the call" } else { "" };
+    format!("{}{after}", short_repr(object))
 }
 
 /// The object's repr, cut to one short line; what stands for it if repr raises.

@@ -5,14 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use super::array::Array;
 use super::ctype::Pointee;
 use super::handle::Handle;
 use super::home::Home;
-use super::place::Owned;
+use super::owned::Owned;
+use super::place::Place;
 use super::pointer::Pointer;
-use super::record::Record;
-use super::reference::Ref;
 
 /// Who keeps what a pointer points to.
 pub enum Holder {
@@ -32,18 +30,13 @@ pub struct HoldingPointer(Mutex<Option<Py<PyAny>>>);
 impl Holder {
     /// Who keeps the memory that an object of pythy's stands for; any other object keeps its own.
     pub fn of(object: &Bound<'_, PyAny>) -> Self {
-        let place = if let Ok(reference) = object.cast::<Ref>() {
-            reference.get().place()
-        } else if let Ok(record) = object.cast::<Record>() {
-            record.get().place()
-        } else if let Ok(array) = object.cast::<Array>() {
-            array.get().place()
-        } else if let Ok(pointer) = object.cast::<Pointer>() {
-            return Self::of_pointer(pointer);
-        } else {
-            return Self::Object(object.clone().unbind());
-        };
-        place.owner.clone().map_or(Self::Nobody, Self::Memory)
+        if let Some(place) = Place::behind(object) {
+            return place.owner.clone().map_or(Self::Nobody, Self::Memory);
+        }
+        match object.cast::<Pointer>() {
+            Ok(pointer) => Self::of_pointer(pointer),
+            Err(_) => Self::Object(object.clone().unbind()),
+        }
     }
 
     fn of_pointer(pointer: &Bound<'_, Pointer>) -> Self {

@@ -12,8 +12,8 @@ use pyo3::types::{
     PyTuple, PyWeakrefMethods, PyWeakrefReference,
 };
 
-use super::array::Array;
 use super::backend::{Sole, close_after_calls};
+use super::callable::Callable;
 use super::callback::Callback;
 use super::create;
 use super::ctype::{CType, InWorker, Pointee, Shape, Types};
@@ -28,12 +28,10 @@ use super::names::{Name, Names, reserved_name};
 use super::place::Place;
 use super::plan::Plan;
 use super::pointer::Pointer;
-use super::record::Record;
-use super::reference::Ref;
 use super::type_object::{self, new_value};
 use super::value::Value;
 use crate::binding::{Library, Skipped, SymbolKind};
-use crate::model::{FunctionType, Global, Type, TypeKind};
+use crate::model::{FunctionType, Global, Type, TypeKind, did_you_mean};
 
 /// What the module has beside the library's functions.
 pub const OWN_NAMES: &[&str] =
@@ -235,6 +233,12 @@ impl Interface {
             (address_of(value)?, Holder::Nobody, now()?)
         } else if let Ok(callback) = value.cast::<Callback>() {
             (callback.get().address(), Holder::of(value), callback.get().home().clone())
+        } else if let Some(function) = Callable::behind(value)? {
+            let home = now()?;
+            let gone =
+                || format!("cast(): {}() is in another process, or its interface is closed", function.name);
+            let address = function.address_in(&home)?.ok_or_else(|| exceptions::Error::new_err(gone()))?;
+            (address, Holder::Nobody, home)
         } else {
             let wanted = "cast() takes a Pointer, a Ref, a Record, an Array, a callback, an int or None";
             let place = self.place_of(value, wanted)?;
@@ -405,7 +409,14 @@ impl Interface {
             Some(Skipped { location, reason, .. }) => {
                 new_symbol_error(py, format!("{location}: '{name}' is declared, but {reason}"))
             }
-            None => PyAttributeError::new_err(format!("module '{}' has no attribute '{name}'", self.name)),
+            None => {
+                // What Python itself asks for is nobody's mistake.
+                let nearest = if name.starts_with('_') { String::new() } else { self.did_you_mean(name) };
+                PyAttributeError::new_err(format!(
+                    "module '{}' has no attribute '{name}'{nearest}",
+                    self.name
+                ))
+            }
         })
     }
 }
@@ -463,11 +474,7 @@ impl Interface {
         if OWN_NAMES.contains(&name) {
             return Some("one of pythy's own functions");
         }
-        self.names.get(name).map(|name| match name {
-            Name::Global(_) => "a variable of the library",
-            Name::Member(..) | Name::Constant(_) => "a constant of the headers",
-            Name::Enumeration(_) | Name::Record(_) | Name::Type(_) => "a type of the headers",
-        })
+        self.names.get(name).map(Name::described)
     }
 
     fn check_name(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -480,8 +487,7 @@ impl Interface {
             Some(what) if is_function => format!("'{name}' is {what}: only a callable can take its place"),
             Some(what) => format!("'{name}' is {what}: it cannot be assigned"),
             None => {
-                let nearest = self.nearest(name).map(|name| format!("; did you mean '{name}'?"));
-                let nearest = nearest.unwrap_or_default();
+                let nearest = self.did_you_mean(name);
                 format!(
                     "'{name}' is no variable of {}{nearest} (a name of your own may begin with '_')",
                     self.headers
@@ -491,15 +497,10 @@ impl Interface {
         Err(PyAttributeError::new_err(message))
     }
 
-    /// The name of the module that is most like `name`.
-    fn nearest(&self, name: &str) -> Option<String> {
-        const LIKE: f64 = 0.7;
-        let known = self
-            .listed()
-            .into_iter()
-            .map(|known| (strsim::normalized_damerau_levenshtein(name, &known), known));
-        let near = known.filter(|(similarity, _)| *similarity >= LIKE);
-        near.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(&a.1))).map(|(_, known)| known)
+    /// The end of a message about a name that the module does not have.
+    fn did_you_mean(&self, name: &str) -> String {
+        let known = self.listed();
+        did_you_mean(name, known.iter().map(String::as_str))
     }
 
     /// Lets the module answer by itself from now on.
@@ -549,14 +550,8 @@ impl Interface {
 
     /// Where an object's value lies; `wanted` says what else would do.
     fn place_of(&self, object: &Bound<'_, PyAny>, wanted: &str) -> PyResult<Place> {
-        if let Ok(reference) = object.cast::<Ref>() {
-            return Ok(reference.get().place().clone());
-        }
-        if let Ok(record) = object.cast::<Record>() {
-            return Ok(record.get().place().clone());
-        }
-        if let Ok(array) = object.cast::<Array>() {
-            return Ok(array.get().place().clone());
+        if let Some(place) = Place::behind(object) {
+            return Ok(place.clone());
         }
         let given = object.get_type().name()?;
         Err(new_argument_error(object.py(), format!("{wanted}, not {given}")))

@@ -12,11 +12,12 @@ use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, callable};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
+use super::failure::told;
 use super::failure::{bad_argument, bad_count, refuse_closed};
 use super::home::{Home, without_gil};
 use super::mirror;
 use super::ownership::stored;
-use super::place::{Place, owned_block, told};
+use super::place::{Place, owned_block};
 use super::plan::{Argument as Converted, Failure, ResultPlan};
 use super::reference::Ref;
 use super::report;
@@ -91,6 +92,12 @@ impl There {
         let address = address.ok_or_else(missing)? as usize;
         *self.known() = Some((client.clone(), address));
         Ok((client, address))
+    }
+
+    /// Its address in that worker; `None` where it is another one's.
+    pub fn address_in(&self, client: &Client) -> Result<Option<usize>> {
+        let (worker, address) = self.find()?;
+        Ok(worker.is(client).then_some(address))
     }
 
     fn known(&self) -> MutexGuard<'_, Option<(Client, usize)>> {

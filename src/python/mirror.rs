@@ -2,6 +2,9 @@
 //!
 //! Before C code runs, what Python has changed here goes there; after it, what C has changed there comes
 //! here. Where both changed a byte, C's is the one that stays.
+//!
+//! A byte that Python writes may be the one that was there, undefined. So the first change is sent with all that
+//! lies around it, and is defined as a whole.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use pyo3::prelude::*;
 
 use super::home::{Home, without_gil};
-use super::place::Owned;
+use super::owned::Owned;
 use crate::Result;
 use crate::call::Memory;
 use crate::worker::Client;
@@ -36,10 +39,17 @@ struct Twin {
     here: *mut u8,
     size: usize,
     /// What both were when they were the same.
-    same: Mutex<Vec<u8>>,
+    same: Mutex<Same>,
     /// Whether the worker has no such memory any more.
     gone: AtomicBool,
     _memory: Memories,
+}
+
+/// What a twin and its original were when they were the same.
+struct Same {
+    bytes: Vec<u8>,
+    /// Whether all of it has been sent once.
+    sent: bool,
 }
 
 /// Who has the memory.
@@ -81,7 +91,7 @@ impl Mirror {
             return Ok(None);
         }
         let here = bytes.as_mut_ptr();
-        let same = Mutex::new(bytes.to_vec());
+        let same = Mutex::new(Same { bytes: bytes.to_vec(), sent: false });
         let (client, gone, _memory) =
             (client.clone(), AtomicBool::new(false), Memories::Here { _bytes: bytes });
         let twin = Twin { client, there: address, here, size, same, gone, _memory };
@@ -101,13 +111,14 @@ impl Mirror {
     ) -> Result<Option<Self>> {
         // SAFETY: as the caller vouches.
         let bytes = unsafe { std::slice::from_raw_parts(here, size) }.to_vec();
-        let Some(block) = Owned::new(home, size, 0)? else { return Ok(None) };
+        let Some(block) = Owned::new(home, size)? else { return Ok(None) };
         let address = block.address();
         without_gil(|| client.write(address, &bytes))?;
         if !changes {
             return Ok(Some(Self { address, kept: Kept::Block { _block: block } }));
         }
-        let (client, gone, same) = (client.clone(), AtomicBool::new(false), Mutex::new(bytes));
+        let same = Mutex::new(Same { bytes, sent: true });
+        let (client, gone) = (client.clone(), AtomicBool::new(false));
         let _memory = Memories::There { _object: object.clone().unbind(), _block: block };
         let twin = Twin { client, there: address, here, size, same, gone, _memory };
         Ok(Some(Self { address, kept: Kept::Twin(twin.known()) }))
@@ -158,10 +169,15 @@ impl Twin {
     fn send(&self, write: impl Fn(usize, &[u8]) -> Result<()>) -> Result<()> {
         let mut same = self.same.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.bytes();
-        for (start, end) in differing(&bytes, &same) {
+        let mut changes = differing(&bytes, &same.bytes);
+        if !same.sent && !changes.is_empty() {
+            changes = vec![(0, self.size)];
+            same.sent = true;
+        }
+        for (start, end) in changes {
             write(self.there + start, &bytes[start..end])?;
         }
-        *same = bytes;
+        same.bytes = bytes;
         Ok(())
     }
 
@@ -172,12 +188,12 @@ impl Twin {
             self.gone.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        for (start, end) in differing(&bytes, &same) {
+        for (start, end) in differing(&bytes, &same.bytes) {
             // SAFETY: see the type; as C code writes into a buffer, while Python may be reading it.
             unsafe {
                 std::ptr::copy_nonoverlapping(bytes[start..end].as_ptr(), self.here.add(start), end - start);
             };
-            same[start..end].copy_from_slice(&bytes[start..end]);
+            same.bytes[start..end].copy_from_slice(&bytes[start..end]);
         }
         Ok(())
     }

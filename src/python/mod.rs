@@ -1,6 +1,7 @@
 //! The PyO3 layer: the extension module `pythy._native`.
 
 mod array;
+mod assignment;
 mod backend;
 mod bracketing;
 mod buffer;
@@ -23,6 +24,7 @@ mod exceptions;
 mod failure;
 mod functions;
 mod general;
+mod given_names;
 mod handle;
 mod holder;
 mod home;
@@ -31,6 +33,7 @@ mod isolated;
 mod mirror;
 mod names;
 mod outline;
+mod owned;
 mod ownership;
 mod place;
 mod plan;

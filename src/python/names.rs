@@ -217,6 +217,15 @@ impl Claim<'_> {
 }
 
 impl Name {
+    /// What it stands for, in messages.
+    pub fn described(&self) -> &'static str {
+        match self {
+            Self::Global(_) => "a variable of the library",
+            Self::Member(..) | Self::Constant(_) => "a constant of the headers",
+            Self::Enumeration(_) | Self::Record(_) | Self::Type(_) => "a type of the headers",
+        }
+    }
+
     /// Whether both are one record or one enum.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {

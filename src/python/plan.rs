@@ -265,11 +265,9 @@ impl Plan {
             _ => return None,
         };
         let bits = scalar.size() as u32 * 8;
-        Some(match scalar {
-            Scalar::I8 | Scalar::I16 | Scalar::I32 | Scalar::I64 => {
-                (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-            }
-            _ => (0, (1 << bits) - 1),
+        Some(match scalar.is_signed() {
+            true => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
+            false => (0, (1 << bits) - 1),
         })
     }
 }
@@ -340,6 +338,14 @@ fn item_sizes(ty: &Type) -> Option<(usize, usize, Items)> {
 }
 
 impl ResultPlan {
+    /// The same for an interface whose text is bytes.
+    pub fn undecoded(self) -> Self {
+        match self {
+            Self::Text { .. } => Self::Text { decode: false },
+            other => other,
+        }
+    }
+
     /// The plan for a type whose [`Scalar`] exists.
     pub fn of(ty: &Type, decode: bool) -> Self {
         if let TypeKind::Enumeration(_, integer) = &ty.kind {

@@ -38,11 +38,11 @@ impl Record {
 
 /// A field of the record at a place.
 pub fn field<'a>(place: &'a Place, name: &str) -> PyResult<&'a Field> {
-    place
-        .ty
-        .shape
-        .field(name)
-        .ok_or_else(|| PyAttributeError::new_err(format!("'{}' has no field '{name}'", place.ty.name)))
+    let shape = &place.ty.shape;
+    shape.field(name).ok_or_else(|| {
+        let nearest = shape.did_you_mean(name);
+        PyAttributeError::new_err(format!("'{}' has no field '{name}'{nearest}", place.ty.name))
+    })
 }
 
 #[pymethods]

@@ -310,7 +310,7 @@ word: bytes | None = words[0] if words else None
 buffer: memoryview = cli.buffer(place)
 cast: pythy.Pointer[cli.point] | None = cli.cast(place, "struct point *")
 function: Callable[[int, int], int] = cli.add
-cli.close()
+closed: bool = cli.close()
 """
 
 # Each line with the kind of error that mypy and pyright have for it.
@@ -673,7 +673,23 @@ def test_each_fault_of_a_client_of_classes_is_found_where_it_is(directed, check)
         (["stubs", "cli.h", "./none.so"], "pythy: library './none.so' does not exist; give a path"),
         (
             ["stubs", "cli.h", "./libcli.so", "-o", "no/lib.pyi"],
-            "pythy: [Errno 2] No such file or directory: 'no/lib.pyi'",
+            "pythy: the stub cannot go to 'no/lib.pyi': there is no such directory",
+        ),
+        (
+            ["stubs", "cli.h", "./libcli.so", "-o", "."],
+            "pythy: the stub cannot go to '.': it is a directory",
+        ),
+        (
+            ["stubs", "cli.h", "./libcli.so", "-o", "/dev/full"],
+            "pythy: the stub cannot go to '/dev/full': No space left on device",
+        ),
+        (
+            ["suppressions", "--gen", "no.json"],
+            "pythy: there is no report 'no.json'; 'pythy run --report json:FILE' writes one",
+        ),
+        (
+            ["inspect", "./libcli.so", "cli.h"],
+            "pythy: './libcli.so' is a library, not a header file; headers come first, the library last",
         ),
         (["inspect", "cli.h"], "pythy inspect: error: a header and a library are needed: HEADER... LIBRARY"),
         (
@@ -690,6 +706,19 @@ def test_what_cannot_be_done_is_said_in_one_line_with_exit_code_2(directory, arg
     assert (ran.returncode, ran.stdout) == (2, "")
     assert message in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_output_that_cannot_be_written_is_told(directory):
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "pythy", "inspect", "cli.h", "./libcli.so"],
+            cwd=directory,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    message = "pythy: the output cannot be written: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (2, message)
 
 
 def test_a_reader_that_goes_away_is_no_failure(directory):

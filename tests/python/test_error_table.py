@@ -212,6 +212,7 @@ struct crate *crate_new(int width, int *height);
 void crate_free(struct crate *crate);
 int crate_get_width(const struct crate *crate);
 double crate_weight(const struct crate *crate, char *text);
+void lid_open(struct lid *lid);
 """
 
 
@@ -318,6 +319,11 @@ DIRECTIVES = [
     directive(
         "$ property widht", "no class has a method get_widht or set_widht; did you mean 'width'?", CRATE
     ),
+    directive(
+        "$ property width",
+        "'width' is the name of crate_weight() already: no property can have it",
+        CRATE + "// $ func_alias crate_weight width\n",
+    ),
     directive("$ property", "'add' is no get_ or set_ of a property"),
     directive("$ cleanup", "'$ cleanup' is not '$ cleanup ARGUMENT_OR_TYPE [FUNCTION] [!FUNCTION...]'"),
     directive(
@@ -352,8 +358,39 @@ DIRECTIVES = [
         "'count_free' takes a 'int *', no pointer to 'struct crate'",
         CRATE + "void count_free(int *count);\n",
     ),
-    directive("$ class crate new", "'new' is one of pythy's own functions, so no class can have it"),
-    directive("$ class crate add", "'add' is the name of add(), so no class can have it"),
+    directive(
+        "$ class crat",
+        "'crat' is neither a record nor the first parameter of a function; did you mean 'crate'?",
+    ),
+    directive("$ class quux", "'quux' is neither a record nor the first parameter of a function"),
+    directive(
+        "$ class crate new", "'new' is one of pythy's own functions, the class of crate cannot have its name"
+    ),
+    directive(
+        "$ class crate add", "'add' is the name of add() already, the class of crate cannot have its name"
+    ),
+    directive(
+        "$ class crate motto",
+        "'motto' is a variable of the library, the class of crate cannot have its name",
+        "extern const char motto[];\n",
+    ),
+    directive(
+        "$ func_alias add MOST",
+        "'MOST' is a constant of the headers, add() cannot have its name",
+        "#define MOST 3\n",
+    ),
+    directive(
+        "$ func_alias add Crate",
+        "'Crate' is the name of the class of crate already, add() cannot have its name",
+        CRATE,
+    ),
+    directive(
+        "$ func_alias i8 same",
+        "'same' is the name of i8() already, u8() cannot have its name",
+        "// $ class value\n// $ func_alias u8 same\n"
+        "signed char i8(signed char value);\nunsigned char u8(unsigned char value);\n",
+        3,
+    ),
     directive(
         "$ func_alias one add",
         "'add' is the name of add() already, one() cannot have its name",
@@ -361,8 +398,9 @@ DIRECTIVES = [
     ),
     directive(
         "$ func_alias one plus",
-        "'plus' is the name of add() already, one() cannot have its name",
+        "'plus' is the name of one() already, add() cannot have its name",
         "// $ func_alias add plus\nint add(int a, int b);\nint one(int value);\n",
+        2,
     ),
     directive(
         "$ func_alias add close", "'close' is one of pythy's own functions, add() cannot have its name"
@@ -378,6 +416,12 @@ TABLE = [
         opened("directory"),
         pythy.HeaderError,
         "'{dir}/directory' is a directory, not a header file",
+    ),
+    Bad(
+        "HeaderError::HeaderIsLibrary",
+        opened("code.so"),
+        pythy.HeaderError,
+        "'{dir}/code.so' is a library, not a header file; headers come first, the library last",
     ),
     Bad(
         "HeaderError::HeaderNotFound",
@@ -777,6 +821,9 @@ TABLE = [
     argument(
         "option", opened("code.h", defines="X=1"), "defines must be a dict such as {'NAME': 1}, not str"
     ),
+    argument("option", opened("code.h", defines={1: 2}), "a name in defines must be a str, not int"),
+    argument("option", opened("code.h", module="code"), "module must be a module, not str"),
+    argument("option", opened("code.h", worker=1), "worker must be what pythy.worker() makes, not int"),
     argument("option", opened("code.h", clang_args="-DX"), "clang_args must be a list of str, not str"),
     argument(
         "option",
@@ -1347,6 +1394,17 @@ def test_bad_input_gives_the_exception_and_the_message(at, bad):
         bad.do(at)
     assert type(caught.value) is bad.raises
     assert str(caught.value) == bad.says.replace("{dir}", str(at.dir))
+
+
+def test_the_command_refuses_directives_in_the_same_words(at):
+    for bad in DIRECTIVES:
+        with pytest.raises(pythy.HeaderError) as of_interface:
+            bad.do(at)
+        # Which wrapper modules there will be, only the program knows.
+        if "no wrapper module" not in bad.says:
+            with pytest.raises(pythy.HeaderError) as of_command:
+                _native.describe(at.dir / "directed.h", at.dir / "code.so")
+            assert str(of_command.value) == str(of_interface.value)
 
 
 def variants(file: str, enum: str) -> set[str]:

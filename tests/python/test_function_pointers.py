@@ -103,6 +103,22 @@ def test_a_function_pointer_serves_as_a_callback_and_frees_what_is_owned(lib):
     assert [int(pointer) for pointer in freed] == [1234]
 
 
+def test_a_function_of_the_library_is_itself_where_c_wants_a_pointer(lib):
+    assert lib.keep(lib.add) == lib.get_op(1)
+    assert lib.apply(lib.add, 2, 3) == 5
+    assert lib.new("machine", apply=lib.add).apply == lib.get_op(1)
+    assert lib.cast(lib.add, "binary") == lib.get_op(1)
+    out = bytearray(40)
+    size = lib.the_machine.format(out, 40, b"%p", lib.add)
+    assert int(out[:size], 16) == int(lib.get_op(1))
+
+
+def test_a_function_of_another_type_is_called_by_python(lib):
+    with pytest.raises(pythy.ArgumentError) as caught:
+        lib.apply(lib.get_op, 2, 3)
+    assert str(caught.value) == "get_op() takes 1 argument, but 2 were given: binary get_op(int which)"
+
+
 def test_wrong_arguments_are_told_by_position(lib):
     function = lib.get_op(1)
     for wrong, exception, says in [

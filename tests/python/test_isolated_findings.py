@@ -21,6 +21,7 @@ HEADER = """
     int spin(void);
     int undecided(void);
     void nap(int milliseconds);
+    int fill_by(void (*fill)(unsigned char *block, int size), int size);
 """
 SOURCE = """
     #include <stdlib.h>
@@ -34,6 +35,16 @@ SOURCE = """
     int each(int count, int (*f)(int)) { int sum = 0; while (count--) sum += f(count); return sum; }
     int spin(void) { volatile int on = 1; while (on) {} return 0; }
     void nap(int milliseconds) { usleep(milliseconds * 1000); }
+    int fill_by(void (*fill)(unsigned char *block, int size), int size) {
+        unsigned char *block = malloc(size);
+        int count = 0;
+        fill(block, size);
+        for (int i = 0; i < size; i++)
+            if (block[i])
+                count++;
+        free(block);
+        return count;
+    }
     int undecided(void) {
         int *value = malloc(sizeof *value), result = *value ? 1 : 2;
         free(value);
@@ -284,3 +295,14 @@ def test_a_suite_with_only_the_library_under_valgrind(built, pytester):
     assert any(line.startswith("FAILED") and "::test_crash - pythy.WorkerCrashed" in line for line in lines)
     assert "pythy: 4 findings in 5 calls, 2 errors, 11 bytes leaked in 1 block, 1 crash" in ran.stdout
     assert ran.stderr == ""
+
+
+def test_zeros_that_python_writes_into_fresh_memory_of_c_are_defined(built):
+    lib = pythy.create_interface(built.header, built.library, backend="isolated")
+
+    def fill(block, size):
+        lib.buffer(block, size)[:] = b"\0\0\1\0\2\0\0\0"
+
+    with pythy.watch() as report:
+        assert lib.fill_by(fill, 8) == 2
+    assert [finding.what for finding in report.findings] == []

@@ -845,3 +845,50 @@ def test_the_flexible_array_of_a_new_record_has_the_length_of_its_value(interfac
         pythy.ArgumentError, match=r"struct packet\.items takes a sequence of 'short', not int"
     ):
         lib.new("struct packet", items=5)
+
+
+def test_rows_lie_one_behind_the_other(interface):
+    """So an array of arrays is one of its numbers, also where C says only when it runs how many there are."""
+    header = """
+        int sum(const int *numbers, int count);
+        int trace(int rows, int columns, const int cells[rows][columns]);
+    """
+    source = """
+        int sum(const int *numbers, int count)
+        {
+            int sum = 0;
+            while (count--)
+                sum += numbers[count];
+            return sum;
+        }
+        int trace(int rows, int columns, const int cells[rows][columns])
+        {
+            int sum = 0;
+            for (int i = 0; i < rows; i++)
+                sum += cells[i][i];
+            return sum;
+        }
+    """
+    lib = interface(header, source)
+    cells = lib.new("int[2][3]", [[1, 2, 3], [4, 5, 6]])
+    assert (lib.sum(cells, 6), lib.trace(2, 3, cells)) == (21, 6)
+    assert lib.trace(2, 2, array.array("i", [1, 2, 3, 4])) == 5
+    with pytest.raises(pythy.ArgumentError) as caught:
+        lib.trace(2, 2, lib.new("double[2][2]"))
+    assert str(caught.value) == (
+        "trace() argument 3 'cells' (const int (*)[*]) must not be a pointer of type 'double (*)[2]'"
+    )
+
+
+def test_records_lie_where_their_alignment_wants_them(interface):
+    """Beyond what C's allocator sees to: C code reads such records with instructions that insist on it."""
+    header = """
+        struct wide { int numbers[8]; } __attribute__((aligned(64)));
+        int first(const struct wide *wide);
+    """
+    lib = interface(header, "int first(const struct wide *wide) { return wide->numbers[0]; }")
+    made = [lib.new("struct wide", numbers=[number]) for number in range(20)]
+    made += [lib.new("struct wide[2]")[0], lib.ref("struct wide")]
+    assert {int(lib.cast(one, "void *")) % 64 for one in made} == {0}
+    assert [lib.first(one) for one in made[:3]] == [0, 1, 2]
+    assert lib.sizeof(made[0]) == 64

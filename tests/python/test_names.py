@@ -120,6 +120,22 @@ def test_a_class_may_be_derived_from(lib):
     assert lib.box(corners=[point]).corners[0].y == 2
 
 
+def test_a_misspelt_name_is_told_with_the_nearest(lib):
+    with pytest.raises(AttributeError) as name:
+        _ = lib.untaged
+    assert str(name.value).endswith("has no attribute 'untaged'; did you mean 'untagged'?")
+    with pytest.raises(AttributeError) as field:
+        _ = lib.box().corner
+    assert str(field.value) == "'struct box' has no field 'corner'; did you mean 'corners'?"
+    with pytest.raises(pythy.ArgumentError) as given:
+        lib.box(iner=1)
+    assert str(given.value) == "'struct box' has no field 'iner'; did you mean 'inner'?"
+    # What Python itself asks for, as pydoc does, is nobody's mistake.
+    with pytest.raises(AttributeError) as own:
+        _ = lib._reach
+    assert str(own.value).endswith("has no attribute '_reach'")
+
+
 def test_what_a_class_cannot_make(lib):
     with pytest.raises(pythy.ArgumentError) as missing:
         lib.point(z=1)

@@ -55,8 +55,18 @@ HEADER = """
     static inline int calls_nowhere(void) { return defined_nowhere(); }
     static inline void takes_vector(__attribute__((vector_size(16))) int value) { }
     static int bodiless(int value);
+
+    inline int plain(int value) { return value + calls; }
+    int declared(int value);
+    inline int declared(int value) { return value + 2; }
+    extern inline int external(int value) { return value + 3; }
+    inline int without_code(int value);
 """
-OTHER = "#pragma once\nstatic inline int in_other(void) { return 3; }\n"
+OTHER = """
+#pragma once
+static inline int in_other(void) { return 3; }
+inline int inline_in_other(void) { return 4; }
+"""
 SOURCE = """
     int calls;
     int add(int a, int b) { return a + b; }
@@ -103,6 +113,16 @@ def test_they_are_called_like_any_other_function(lib):
         pythy.ArgumentError, match=r"^twice\(\) argument 1 'value' \(int\) must be an int, not str$"
     ):
         lib.twice("x")
+
+
+def test_so_are_functions_that_are_inline_and_not_static(lib):
+    lib.calls = 0
+    assert (lib.plain(1), lib.declared(1), lib.external(1)) == (1, 3, 4)
+    assert reason(lib, "inline_in_other") == (
+        "it is inline: its code is in a header that was not given; give this one too to have it compiled"
+    )
+    begin = f"it is inline: its code is in the header, and '{shutil.which('cc')}' cannot compile it: "
+    assert reason(lib, "without_code") == begin + "undefined symbol: without_code"
 
 
 def test_they_have_the_headers_documentation(lib):

@@ -34,11 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except BrokenPipeError:
         # Whoever read our output has enough; nothing may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
-    except (pythy.HeaderError, pythy.BindingError, OSError) as error:
+    except (pythy.HeaderError, pythy.BindingError) as error:
         print(f"pythy: {error}", file=sys.stderr)
         return UNUSABLE
+    except OSError as error:
+        what = f"'{error.filename}' cannot be used" if error.filename else "the output cannot be written"
+        print(f"pythy: {what}: {error.strerror or error}", file=sys.stderr)
+        _drop_output()
+        return UNUSABLE
+
+
+def _drop_output() -> None:
+    """What is still to be written, at exit too, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

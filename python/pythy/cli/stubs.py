@@ -5,14 +5,18 @@ module=sys.modules[__name__]): then editors, mypy and pyright know what `import 
 """
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from pythy import reports
 from pythy.cli import sources
 from pythy.cli.annotations import Annotations
 
+# The exit code for a file that cannot be written.
+UNUSABLE = 2
 # Longer signatures have one line per parameter.
 WIDTH = 88
 # Aliases have C's names; ruff wants to hear of it only where it would complain.
@@ -27,12 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the stub."""
+    output = arguments.output
+    if output is not None and (why := reports.refusal(Path(output))) is not None:
+        print(f"pythy: the stub cannot go to '{output}': {why}", file=sys.stderr)
+        return UNUSABLE
     description = sources.describe(arguments)
     stub = render(description, arguments.files[:-1], arguments.files[-1])
-    if arguments.output is None:
+    if output is None:
         sys.stdout.write(stub)
-    else:
-        Path(arguments.output).write_text(stub, encoding="utf-8")
+        return 0
+    try:
+        Path(output).write_text(stub, encoding="utf-8")
+    except OSError as error:
+        print(f"pythy: the stub cannot go to '{output}': {os.strerror(error.errno or 0)}", file=sys.stderr)
+        return UNUSABLE
     return 0
 
 

@@ -45,6 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def entries(report: Path) -> int:
     """Print an entry for each finding of a written report."""
+    if not report.is_file():
+        print(
+            f"pythy: there is no report '{report}'; 'pythy run --report json:FILE' writes one",
+            file=sys.stderr,
+        )
+        return 2
     try:
         sys.stdout.write(_native.read_report(report).suppressions())
     except pythy.Error as error:
