@@ -2,8 +2,6 @@
 
 use std::cell::Cell;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -11,17 +9,17 @@ use std::time::{Duration, Instant};
 use super::call::{CallRequest, CallbackCall, CallbackResult, Hooks, NoCallbacks, Returned};
 use super::channel::{Broken, Channel, Frame, Parts, Patience, Talk};
 use super::death::{Death, Ending};
-use super::launch::{Checker, Launch, Launched, NUM_CALLERS};
+use super::launch::{Launch, Launched, NUM_CALLERS};
 use super::process::Process;
 use super::protocol::{
     CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request, VERSION, Watched,
 };
 use super::turn::{Conversation, Turn};
 use crate::attribution::Tables;
-use crate::binding::{Handle, Loaded, Loader, SymbolAt};
 use crate::bracket::Slots;
 use crate::call::Memory;
 use crate::evidence::Event;
+use crate::valgrind::Defaults;
 use crate::{Error, Result};
 
 /// How long a worker may take to start.
@@ -33,14 +31,14 @@ const NOTICES: usize = 1 << 13;
 /// A worker. Cheap to clone; the process ends when the last clone goes that is not an observer's.
 #[derive(Debug)]
 pub struct Client {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     /// Whether the worker is kept for it.
     uses: bool,
 }
 
 #[derive(Debug)]
-struct Inner {
-    launch: Launch,
+pub(super) struct Inner {
+    pub(super) launch: Launch,
     main: Conversation,
     others: Conversation,
     process: Mutex<Process>,
@@ -48,6 +46,8 @@ struct Inner {
     hello: OnceLock<Hello>,
     notices: Mutex<Vec<Notice>>,
     roots: Mutex<RootNumbers>,
+    /// Valgrind's own suppressions that it has not been given yet; `None` before the first library.
+    pub(super) defaults: Mutex<Option<Defaults>>,
     released: AtomicBool,
     /// Whether somebody runs the callbacks of its other threads.
     served: AtomicBool,
@@ -105,6 +105,7 @@ impl Client {
             hello: OnceLock::new(),
             notices: Mutex::default(),
             roots: Mutex::default(),
+            defaults: Mutex::default(),
             released: AtomicBool::new(false),
             served: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
@@ -349,7 +350,7 @@ impl Client {
         self.inner.close();
     }
 
-    fn hello(&self) -> Result<&Hello> {
+    pub(super) fn hello(&self) -> Result<&Hello> {
         if self.inner.hello.get().is_none() {
             self.ready_by(&mut self.no_callbacks())?;
         }
@@ -379,48 +380,6 @@ fn living() -> MutexGuard<'static, Vec<Weak<Inner>>> {
     let mut living = LIVING.lock().unwrap_or_else(PoisonError::into_inner);
     living.retain(|inner| inner.upgrade().is_some_and(|inner| !inner.dead.load(Ordering::Acquire)));
     living
-}
-
-impl Loader for Client {
-    fn load(&self, library: &Path) -> Result<Loaded> {
-        self.plain(Request::Load(library.as_os_str().as_bytes().to_vec()), |reply, _| match reply {
-            Reply::Loaded { library, path, base } => Ok(Ok(Loaded {
-                handle: Handle(library),
-                path: std::ffi::OsString::from_vec(path).into(),
-                base: base as usize,
-            })),
-            Reply::Refused(message) => Ok(Err(Error::LibraryLoad { path: library.to_owned(), message })),
-            other => unexpected(&other),
-        })
-    }
-
-    fn symbol(&self, library: Handle, name: &str) -> Result<Option<usize>> {
-        let request = Request::Symbol { library: library.0, name: name.to_owned() };
-        self.plain(request, address).map(|address| (address != 0).then_some(address))
-    }
-
-    fn pointer_at(&self, address: usize) -> Result<usize> {
-        let mut bytes = [0; size_of::<usize>()];
-        self.read(address, &mut bytes)?;
-        Ok(usize::from_ne_bytes(bytes))
-    }
-
-    fn symbol_at(&self, address: usize) -> Result<Option<SymbolAt>> {
-        self.plain(Request::SymbolAt(address as u64), |reply, _| match reply {
-            Reply::Symbol(symbol) => Ok(Ok(symbol.map(|(name, library)| SymbolAt {
-                name,
-                library: std::ffi::OsString::from_vec(library).into(),
-            }))),
-            other => unexpected(&other),
-        })
-    }
-
-    /// With the next request; under Valgrind never, or the stacks of what it lost would have no names.
-    fn unload(&self, library: Handle) {
-        if self.inner.launch.checker == Checker::None {
-            self.notice(Notice::Unload(library.0));
-        }
-    }
 }
 
 impl Memory for Client {
@@ -463,7 +422,7 @@ impl Client {
         NoCallbacks(self.inner.interrupted)
     }
 
-    fn plain<T>(
+    pub(super) fn plain<T>(
         &self,
         request: Request,
         read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
@@ -480,7 +439,7 @@ impl Client {
         self.converse(hooks, None, write, |reply, _| done(&reply))
     }
 
-    fn notice(&self, notice: Notice) {
+    pub(super) fn notice(&self, notice: Notice) {
         self.inner.notices().push(notice);
     }
 
@@ -852,7 +811,7 @@ fn channel<'a>(turn: &'a mut Turn<'_>) -> Talk<&'a mut Channel> {
     turn.channel().ok_or_else(|| Broken::Nonsense("nobody has the turn".to_owned()))
 }
 
-fn unexpected<T>(reply: &Reply) -> Talk<Result<T>> {
+pub(super) fn unexpected<T>(reply: &Reply) -> Talk<Result<T>> {
     match reply {
         Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size: *size })),
         Reply::Refused(message) => Ok(Err(Error::WorkerRefused { message: message.clone() })),
@@ -860,7 +819,7 @@ fn unexpected<T>(reply: &Reply) -> Talk<Result<T>> {
     }
 }
 
-fn done(reply: &Reply) -> Talk<Result<()>> {
+pub(super) fn done(reply: &Reply) -> Talk<Result<()>> {
     match reply {
         Reply::Done => Ok(Ok(())),
         other => unexpected(other),
@@ -874,7 +833,7 @@ fn checked(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<u64>> {
     }
 }
 
-fn address(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<usize>> {
+pub(super) fn address(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<usize>> {
     match reply {
         Reply::Address(address) => Ok(Ok(address as usize)),
         other => unexpected(&other),

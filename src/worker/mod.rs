@@ -9,6 +9,7 @@ mod death;
 mod invoke;
 mod launch;
 mod lifeline;
+mod loading;
 mod process;
 mod protocol;
 mod serve;

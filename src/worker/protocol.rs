@@ -124,6 +124,8 @@ pub enum Request {
         /// Its type.
         signature: u32,
     },
+    /// Has Valgrind read suppressions, as in a file of them. -> [`Reply::Done`], [`Reply::Refused`]
+    Suppress(String),
     /// Looks for what has been lost since the last time. -> [`Reply::Checked`]
     LeakCheck,
     /// Calls a function: then follow the copies ([`Data`] each), the arguments ([`Argument`] each) and the

@@ -1,7 +1,8 @@
 //! The worker's side: requests are served one after the other, calls made in between.
 
 use std::fs::File;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::io::Write;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use super::channel::{Broken, Channel, Forever, Frame, Talk};
+use super::channel::{Broken, Channel, Forever, Frame, Talk, nameless_file};
 use super::closures::Thunk;
 use super::invoke::{self, Invocation};
 use super::launch::{DEBUGINFOD_URLS, LEAK_KINDS};
@@ -119,6 +120,14 @@ fn peek(address: u64, size: u64) -> std::io::Result<Vec<u8>> {
     bytes.resize(size as usize, 0);
     memory.read_exact_at(&mut bytes, address)?;
     Ok(bytes)
+}
+
+/// Has Valgrind read suppressions.
+fn suppress(entries: &str) -> std::io::Result<()> {
+    let mut file = nameless_file("pythy-suppressions")?;
+    file.write_all(entries.as_bytes())?;
+    bracket::change_option(&format!("--suppressions=/proc/self/fd/{}", file.as_raw_fd()));
+    Ok(())
 }
 
 /// Makes this a process like any that C code runs in.
@@ -370,6 +379,10 @@ impl Worker {
                     Reply::Address(address)
                 }
                 Err(why) => Reply::Refused(why),
+            },
+            Request::Suppress(entries) => match suppress(&entries) {
+                Ok(()) => Reply::Done,
+                Err(error) => Reply::Refused(format!("suppressions cannot be given to Valgrind: {error}")),
             },
             Request::LeakCheck => {
                 self.channel().forget();

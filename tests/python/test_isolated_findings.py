@@ -145,6 +145,31 @@ def test_a_crash_is_an_exception_with_its_finding_and_what_was_known_stays(built
     lib.close()
 
 
+def test_valgrinds_own_suppressions_hold_for_what_is_loaded(tmp_path, cc):
+    """Its file forgives zlib's deflate() what other libraries are not forgiven."""
+    directory = tmp_path / "lib"
+    directory.mkdir()
+    (directory / "z.h").write_text("int deflate(void);")
+    (directory / "z.c").write_text("""
+        #include <stdlib.h>
+        __attribute__((noinline)) static int decide(const int *value) { return *value ? 1 : 2; }
+        int deflate(void) {
+            int *value = malloc(sizeof *value), result = decide(value);
+            free(value);
+            return result;
+        }
+    """)
+    told = {}
+    for name in ["libz.so.1.2.99", "libother.so.1.2.99"]:
+        cc(directory / "z.c", directory / name)
+        lib = pythy.create_interface(directory / "z.h", directory / name, backend="isolated")
+        with pythy.watch() as report:
+            lib.deflate()
+        lib.close()
+        told[name] = [finding.kind for finding in report.findings]
+    assert told == {"libz.so.1.2.99": [], "libother.so.1.2.99": ["UninitCondition"]}
+
+
 def test_what_an_interface_has_lost_is_told_when_it_is_dropped(built, natively):
     """A last look for leaks, as close() has it: also of blocks that Python had until then."""
     report = natively(
