@@ -243,7 +243,11 @@ impl Join<'_> {
             (place, _) => match place {
                 Place::InCall { slot, depth } => (self.number(slot, Seen::Outside), Basis::Call, depth),
                 Place::InLibrary | Place::Cut => {
-                    (Some(self.journal.last()).filter(|last| *last > 0), Basis::Window, stack.frames.len())
+                    let last = match seen {
+                        Seen::LeakCheck(_, last) => last,
+                        _ => self.journal.last(),
+                    };
+                    (Some(last).filter(|last| *last > 0), Basis::Window, stack.frames.len())
                 }
                 // A callback that is gone crashes in Python's code; else somebody stopped the program, or
                 // Python itself crashed.

@@ -283,7 +283,8 @@ impl Client {
         self.inner.calls.fetch_add(1, Ordering::AcqRel);
         let returned = self.converse(hooks, timeout, write, read);
         self.inner.calls.fetch_sub(1, Ordering::AcqRel);
-        (asked.get(), returned)
+        let idle = matches!(returned, Err(Error::WorkerCrashed { idle: true, .. }));
+        (asked.get() && !idle, returned)
     }
 
     /// Whether a call is under way.
@@ -489,7 +490,10 @@ impl Client {
         read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
     ) -> Talk<Result<T>> {
         waiting.begin();
-        self.send(turn, waiting, write)?;
+        self.send(turn, waiting, write).map_err(|broken| match broken {
+            Broken::Closed if !turn.is_in_callback() => Broken::GoneBefore,
+            broken => broken,
+        })?;
         loop {
             let mut parts = channel(turn)?.receive(waiting)?;
             match parts.take()? {
@@ -622,7 +626,7 @@ impl Client {
 
     fn not_started(&self, broken: Broken) -> Error {
         let death = match broken {
-            Broken::Closed => self.inner.bury(None),
+            Broken::Closed | Broken::GoneBefore => self.inner.bury(None),
             Broken::Nonsense(message) => self.inner.bury(Some(Ending::Nonsense(message))),
             Broken::System(error) => self.inner.bury(Some(Ending::Nonsense(error.to_string()))),
             Broken::Stopped(error) => return *error,
@@ -640,6 +644,7 @@ impl Client {
     fn give_up(&self, broken: Broken) -> Error {
         match broken {
             Broken::Closed => self.inner.bury(None).error(),
+            Broken::GoneBefore => self.inner.bury(None).error_while_idle(),
             Broken::Nonsense(message) => {
                 self.inner.bury(Some(Ending::Nonsense(message.clone())));
                 Error::WorkerNonsense { message }

@@ -19,6 +19,9 @@ pub const VERSION: u32 = 1;
 /// The build: parent and worker come from the same sources, or do not talk.
 pub const FINGERPRINT: &str = env!("PYTHY_FINGERPRINT");
 
+/// The exit code of a worker that cannot talk any more, since C code has closed its descriptors.
+pub const CUT_OFF: u8 = 121;
+
 /// The longest frame that anybody sends or takes.
 pub const MAX_FRAME: usize = 1 << 18;
 

@@ -16,8 +16,8 @@ use super::invoke::{self, Invocation};
 use super::launch::{DEBUGINFOD_URLS, LEAK_KINDS};
 use super::lifeline;
 use super::protocol::{
-    After, Callback, CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request, VERSION,
-    Watched,
+    After, CUT_OFF, Callback, CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request,
+    VERSION, Watched,
 };
 use super::shared::Shared;
 use crate::binding::{Handle, Here, Loader, SymbolAt};
@@ -94,6 +94,8 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
     let served = worker.shake_hands().and_then(|()| worker.converse(&mut []));
     match served {
         Ok(_) | Err(Broken::Closed) => Ok(()),
+        // SAFETY: ends the process; there is nobody to go on for.
+        Err(Broken::System(_)) => unsafe { libc::_exit(CUT_OFF.into()) },
         Err(broken) => {
             let why = format!("{broken:?}");
             // The parent may be gone.
@@ -485,11 +487,16 @@ impl Worker {
 
     /// There is nobody to go on for.
     fn end(&self, broken: &Broken) -> ! {
-        if !matches!(broken, Broken::Closed) {
-            eprintln!("pythy-worker: {broken:?}");
-        }
+        let code = match broken {
+            Broken::Closed => 1,
+            Broken::System(_) => CUT_OFF.into(),
+            _ => {
+                eprintln!("pythy-worker: {broken:?}");
+                1
+            }
+        };
         // SAFETY: ends the process; C code is in the middle of a call, so nothing else is run.
-        unsafe { libc::_exit(1) }
+        unsafe { libc::_exit(code) }
     }
 }
 

@@ -123,6 +123,11 @@ impl Turn<'_> {
         self.channel.as_mut()
     }
 
+    /// Whether a callback is open, and so a call under way.
+    pub fn is_in_callback(&self) -> bool {
+        self.conversation.state().open > 0
+    }
+
     /// A callback begins: gives the turn away. The number is to be given back at its end.
     pub fn open_callback(&mut self) -> usize {
         let mut state = self.conversation.state();
