@@ -251,27 +251,28 @@ impl Isolation {
         self.streams.iter().map(|stream| stream.observed.len()).collect()
     }
 
-    /// Ends a call that did not return: its worker ended, or was ended.
+    /// Ends a call that did not return: its worker ended, or was ended. Whether it is this call that tells of that.
     pub fn fail(
         &mut self,
         entered: &Entered,
         death: Option<&Death>,
         given: (Vec<String>, Vec<ArgumentBlock>),
-    ) {
+    ) -> bool {
         let (arguments, blocks) = given;
         let stream = &mut self.streams[entered.stream];
         stream.end_call(entered.call);
         self.journal.note(entered.call, Noted { errors: 0, arguments, blocks });
-        let Some(death) = death else { return };
+        let Some(death) = death else { return false };
         if stream.client.is_none() {
             // A call around this one, or inside it, has told of it.
-            return;
+            return false;
         }
         let told = stream.read_last(Seen::During(entered.call), None, &mut self.notes);
         if !told && let Some((kind, what)) = ended(death) {
             let evidence = Evidence::Ended { kind, what };
             stream.observed.push(Observed { evidence, seen: Seen::During(entered.call) });
         }
+        true
     }
 
     /// Keeps repeats of errors, in one sum for each frequent origin.
@@ -339,10 +340,16 @@ impl Isolation {
     /// Takes what workers have left that ended between two calls, as nobody had them any more.
     fn gather(&mut self) {
         for stream in &mut self.streams {
-            let ended = stream.client.as_ref().is_some_and(Client::has_ended);
-            if ended && stream.open.is_empty() {
+            let has_ended = stream.client.as_ref().is_some_and(Client::has_ended);
+            if has_ended && stream.open.is_empty() {
                 let window = stream.end_window(stream.latest);
-                stream.read_last(Seen::Outside, Some(window), &mut self.notes);
+                let death = stream.client.as_ref().and_then(Client::idle_death);
+                let told = stream.read_last(Seen::Outside, Some(window), &mut self.notes);
+                let untold = death.filter(|death| !told && death.is_by_c());
+                if let Some((kind, what)) = untold.as_ref().and_then(ended) {
+                    let evidence = Evidence::Ended { kind, what };
+                    stream.observed.push(Observed { evidence, seen: Seen::LeakCheck(window.0, window.1) });
+                }
             }
         }
     }

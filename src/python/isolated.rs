@@ -345,10 +345,16 @@ impl Call<'_, '_> {
         given: (Vec<String>, Vec<ArgumentBlock>),
     ) -> PyErr {
         let tool = report::tool(self.py);
-        let data = {
+        let death = client.death();
+        let (told, data) = {
             let mut isolation = isolation::begin();
-            isolation.fail(entered, client.death().as_ref(), given);
-            isolation.report_on(entered, tool)
+            let told = isolation.fail(entered, death.as_ref(), given);
+            (told, isolation.report_on(entered, tool))
+        };
+        // Whoever serves the callbacks of C's threads may see the end first.
+        let error = match (error, death) {
+            (Error::WorkerGone { .. }, Some(death)) if told => death.error(),
+            (error, _) => error,
         };
         match error {
             Error::WorkerCrashed { signal, exit_code, .. } => {

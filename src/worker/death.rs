@@ -73,6 +73,17 @@ impl Death {
         }
     }
 
+    /// Whether C code brought it about, where no call was under way: signals that others send to end a process do not
+    /// tell.
+    pub fn is_by_c(&self) -> bool {
+        const OTHERS: [i32; 5] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+        match self {
+            Self::Signal(signal) => !OTHERS.contains(signal),
+            Self::Exit(_) | Self::Valgrind(_) => true,
+            Self::Unknown | Self::Ended(_) => false,
+        }
+    }
+
     /// The error of whatever comes after it.
     pub fn later(&self) -> Error {
         Error::WorkerGone { why: self.to_string() }

@@ -4,7 +4,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::PoisonError;
 
-use super::client::{Client, address, done, unexpected};
+use super::answers::{address, done, unexpected};
+use super::client::Client;
 use super::launch::Checker;
 use super::protocol::{Notice, Reply, Request, Watched};
 use crate::binding::{Handle, Loaded, Loader, SymbolAt};

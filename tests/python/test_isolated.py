@@ -1,5 +1,6 @@
 """The C code in a worker: what ends it, who shares it, and what other threads and processes have of it."""
 
+import contextlib
 import gc
 import os
 import resource
@@ -30,6 +31,7 @@ HEADER = """
     void repeat(binary f);
     void hang_up(void);
     void cut_off(void);
+    void crash_when_told(void);
     int write_all(const char *text);
     char *text_of(unsigned long length);
     void overrun(unsigned long length);
@@ -64,6 +66,13 @@ SOURCE = """
     void hang_up(void) { for (int i = 3; i < 100; i++) close(i); for (;;) pause(); }
     int write_all(const char *text)
     { int sum = 0; for (int i = 0; i < 3; i++) sum += write(i, text, strlen(text)); return sum; }
+    static sigset_t told;
+    static void *crash(void *unused) { int signal; sigwait(&told, &signal); raise(SIGSEGV); return unused; }
+    void crash_when_told(void) {
+        pthread_t other;
+        sigemptyset(&told); sigaddset(&told, SIGUSR1); pthread_sigmask(SIG_BLOCK, &told, 0);
+        pthread_create(&other, 0, crash, 0); pthread_detach(other);
+    }
     void cut_off(void) { for (int i = 3; i < 100; i++) close(i); }
     char *text_of(unsigned long length)
     { char *text = malloc(length + 1); memset(text, 'x', length); text[length] = 0; return text; }
@@ -198,6 +207,36 @@ def test_no_call_is_blamed_for_the_end_of_an_idle_worker(isolated, use):
         )
         assert lib.add(1, 2) == 3
     assert (report.findings, report.totals.calls) == ([], 2)
+
+
+def test_a_crash_of_a_thread_of_cs_is_that_of_the_call_that_runs_meanwhile(lib):
+    with pytest.raises(pythy.WorkerCrashed) as caught:
+        lib.apply(lambda a, b: wait_for_end(lib), 1, 2)
+    assert (caught.value.signal, caught.value.finding.kind) == (signal.SIGSEGV, "SIGSEGV")
+    assert caught.value.finding.call.declaration.name == "apply"
+
+
+def wait_for_end(lib):
+    """The answer of a callback during which another thread of C's crashes."""
+    process = lib.process()
+    lib.crash_when_told()
+    os.kill(process, signal.SIGUSR1)
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    return 1
+
+
+def test_an_end_by_a_thread_of_cs_between_two_calls_is_told_by_the_last_one(isolated):
+    with pythy.worker(checker="none") as worker, pythy.watch() as report:
+        lib = isolated(worker=worker)
+        process = worker.pid
+        lib.crash_when_told()
+        os.kill(process, signal.SIGUSR1)
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(pythy.WorkerCrashed, match="the worker was ended between two calls, .*: SIGSEGV"):
+            lib.add(1, 2)
+    (crash,) = report.findings
+    assert (crash.kind, crash.basis, crash.call.declaration.name) == ("SIGSEGV", "window", "crash_when_told")
 
 
 def test_an_owned_pointer_of_a_dead_worker_frees_nothing(lib, monkeypatch):
