@@ -117,7 +117,7 @@ pub enum Error {
     },
 
     /// The C code's: it ended the worker.
-    #[error("the C code ended the worker: {}", ending(*signal, *exit_code, said.as_deref()))]
+    #[error("{}: {}", ended_by(*idle), ending(*signal, *exit_code, said.as_deref()))]
     WorkerCrashed {
         /// The signal that ended it.
         signal: Option<i32>,
@@ -125,6 +125,8 @@ pub enum Error {
         exit_code: Option<i32>,
         /// What Valgrind said when it was Valgrind that gave up.
         said: Option<String>,
+        /// Whether no call was under way.
+        idle: bool,
     },
 
     /// The C code's, or the user's: a call took longer than it may.
@@ -242,6 +244,16 @@ pub enum HeaderError {
         /// What the loader said.
         message: String,
     },
+}
+
+/// Who ended the worker.
+fn ended_by(idle: bool) -> &'static str {
+    match idle {
+        true => {
+            "the worker was ended between two calls, from outside or by a thread that C code left running"
+        }
+        false => "the C code ended the worker",
+    }
 }
 
 /// How the worker ended.

@@ -20,6 +20,8 @@ pub struct Isolation {
     streams: Vec<Stream>,
     libraries: Vec<String>,
     notes: Vec<String>,
+    /// Whether the workers of some interface run under Valgrind.
+    checked: bool,
     /// The last call that was made by the process that this one was forked from.
     before: CallNumber,
 }
@@ -39,6 +41,8 @@ struct Stream {
     unchecked: Option<CallNumber>,
     /// The last call.
     latest: CallNumber,
+    /// The calls of the last window.
+    window: Option<(CallNumber, CallNumber)>,
     /// The calls that run, in callbacks of each other or waiting for each other.
     open: Vec<CallNumber>,
     /// Whether some interface wants leaks to be looked for.
@@ -131,9 +135,14 @@ impl Isolation {
         &mut self.journal
     }
 
-    /// Whether some worker has run under Valgrind.
+    /// Whether the workers of some interface run under Valgrind.
     pub fn has_checker(&self) -> bool {
-        self.streams.iter().any(|stream| stream.watched)
+        self.checked
+    }
+
+    /// Notes whether those of one do.
+    pub fn note_checker(&mut self, checked: bool) {
+        self.checked |= checked;
     }
 
     /// In the child after a fork: what has been seen so far is the parent's.
@@ -226,29 +235,44 @@ impl Isolation {
     /// Ends a call that the worker was never asked for.
     pub fn withdraw(&mut self, entered: &Entered) {
         self.streams[entered.stream].end_call(entered.call);
+        self.journal.take_back_call(entered.call);
+        let stream = &mut self.streams[entered.stream];
+        stream.latest = stream.latest.min(self.journal.last());
     }
 
-    /// Ends a call that did not return: its worker ended, or was ended.
+    /// What is told of the end of a worker between two calls.
+    pub fn report_on_idle_end(&mut self, tool: Tool) -> Report {
+        let before = Mark { observed: self.seen(), first: self.journal.last() + 1 };
+        self.report_without_check(&before, tool)
+    }
+
+    /// Of each worker, how much has been seen.
+    fn seen(&self) -> Vec<usize> {
+        self.streams.iter().map(|stream| stream.observed.len()).collect()
+    }
+
+    /// Ends a call that did not return: its worker ended, or was ended. Whether it is this call that tells of that.
     pub fn fail(
         &mut self,
         entered: &Entered,
         death: Option<&Death>,
         given: (Vec<String>, Vec<ArgumentBlock>),
-    ) {
+    ) -> bool {
         let (arguments, blocks) = given;
         let stream = &mut self.streams[entered.stream];
         stream.end_call(entered.call);
         self.journal.note(entered.call, Noted { errors: 0, arguments, blocks });
-        let Some(death) = death else { return };
+        let Some(death) = death else { return false };
         if stream.client.is_none() {
             // A call around this one, or inside it, has told of it.
-            return;
+            return false;
         }
         let told = stream.read_last(Seen::During(entered.call), None, &mut self.notes);
         if !told && let Some((kind, what)) = ended(death) {
             let evidence = Evidence::Ended { kind, what };
             stream.observed.push(Observed { evidence, seen: Seen::During(entered.call) });
         }
+        true
     }
 
     /// Keeps repeats of errors, in one sum for each frequent origin.
@@ -282,6 +306,7 @@ impl Isolation {
             marked: 0,
             unchecked: None,
             latest: 0,
+            window: None,
             open: Vec::new(),
             leaks_wanted: false,
             watched: client.watched()? == Watched::Yes,
@@ -315,10 +340,16 @@ impl Isolation {
     /// Takes what workers have left that ended between two calls, as nobody had them any more.
     fn gather(&mut self) {
         for stream in &mut self.streams {
-            let ended = stream.client.as_ref().is_some_and(Client::has_ended);
-            if ended && stream.open.is_empty() {
+            let has_ended = stream.client.as_ref().is_some_and(Client::has_ended);
+            if has_ended && stream.open.is_empty() {
                 let window = stream.end_window(stream.latest);
-                stream.read_last(Seen::Outside, Some(window), &mut self.notes);
+                let death = stream.client.as_ref().and_then(Client::idle_death);
+                let told = stream.read_last(Seen::Outside, Some(window), &mut self.notes);
+                let untold = death.filter(|death| !told && death.is_by_c());
+                if let Some((kind, what)) = untold.as_ref().and_then(ended) {
+                    let evidence = Evidence::Ended { kind, what };
+                    stream.observed.push(Observed { evidence, seen: Seen::LeakCheck(window.0, window.1) });
+                }
             }
         }
     }
@@ -380,6 +411,7 @@ impl Isolation {
     /// What is known of one call that has just ended.
     pub fn report_on(&self, entered: &Entered, tool: Tool) -> Report {
         let mut findings = self.findings(&Mark::START);
+        let window = self.streams[entered.stream].window.filter(|_| entered.leak_check);
         let site = self.journal.origin_id(entered.call);
         findings.retain(|finding| {
             let erred = finding.occurrences.iter().any(|(call, _)| *call == entered.call);
@@ -387,7 +419,7 @@ impl Isolation {
             match finding.category {
                 Category::Error => erred || entered.frequent && summed(),
                 Category::Crash => finding.call == Some(entered.call),
-                Category::Leak => finding.lost_between == Some((entered.call, entered.call)),
+                Category::Leak => window.is_some() && finding.lost_between == window,
             }
         });
         let scope = Scope { first: entered.call, last: self.journal.last() };
@@ -424,6 +456,7 @@ impl Stream {
         // The worker did nothing since: calls of others do not count.
         let first = self.unchecked.take().unwrap_or(last + 1);
         self.pace.since = 0;
+        self.window = Some((first, last));
         if let Some(client) = &self.client {
             client.take_released();
         }
@@ -492,6 +525,10 @@ impl Stream {
                 }
                 Event::FatalSignal(signal) => {
                     signalled = true;
+                    let seen = match checked {
+                        Some((first, last)) => Seen::LeakCheck(first, last),
+                        None => seen,
+                    };
                     self.observed.push(Observed { evidence: Evidence::Crash(signal), seen });
                 }
                 _ => {}

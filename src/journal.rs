@@ -134,6 +134,13 @@ impl Journal {
         self.calls.len() as CallNumber
     }
 
+    /// Forgets a call that was not made after all, if it is the last; numbers have no gaps.
+    pub fn take_back_call(&mut self, call: CallNumber) {
+        if self.last() == call {
+            self.calls.pop();
+        }
+    }
+
     /// Enters calls from the origins with these ids, in this order.
     pub fn begin_all(&mut self, origins: impl Iterator<Item = u32>) {
         self.calls.extend(origins);

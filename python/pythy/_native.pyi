@@ -289,6 +289,9 @@ def abandon_workers() -> None:
 def end_workers() -> None:
     """At the end of the program: ends the workers as programs end."""
 
+def end_workers_at_once() -> None:
+    """The same where the process is about to end at once."""
+
 def errno() -> int:
     """C's errno as the last foreign call of this thread left it."""
 

@@ -103,7 +103,12 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
             }
             (Evidence::Counted(count), Seen::Among(call)) => join.counted(*count, *call, &[]),
             (Evidence::Crash(signal), seen) => join.crash(signal, *seen),
-            (Evidence::Ended { kind, what }, Seen::During(call)) => join.ended(kind, what, *call),
+            (Evidence::Ended { kind, what }, Seen::During(call)) => {
+                join.ended(kind, what, Basis::Call, Some(*call));
+            }
+            (Evidence::Ended { kind, what }, Seen::LeakCheck(_, last)) => {
+                join.ended(kind, what, Basis::Window, Some(*last).filter(|last| *last > 0));
+            }
             (Evidence::Lost(leaked), Seen::LeakCheck(first, last)) => join.lost(*leaked, (*first, *last)),
             (Evidence::Counted(_) | Evidence::Lost(_) | Evidence::Ended { .. }, _) => {}
         }
@@ -243,7 +248,11 @@ impl Join<'_> {
             (place, _) => match place {
                 Place::InCall { slot, depth } => (self.number(slot, Seen::Outside), Basis::Call, depth),
                 Place::InLibrary | Place::Cut => {
-                    (Some(self.journal.last()).filter(|last| *last > 0), Basis::Window, stack.frames.len())
+                    let last = match seen {
+                        Seen::LeakCheck(_, last) => last,
+                        _ => self.journal.last(),
+                    };
+                    (Some(last).filter(|last| *last > 0), Basis::Window, stack.frames.len())
                 }
                 // A callback that is gone crashes in Python's code; else somebody stopped the program, or
                 // Python itself crashed.
@@ -275,16 +284,16 @@ impl Join<'_> {
         });
     }
 
-    /// A call during which the process ended.
-    fn ended(&mut self, kind: &str, what: &str, call: CallNumber) {
+    /// A call during which the process ended, or the last one before its end.
+    fn ended(&mut self, kind: &str, what: &str, basis: Basis, call: Option<CallNumber>) {
         self.findings.push(Finding {
             category: Category::Crash,
             kind: Kind::from(kind),
             what: what.to_owned(),
             count: 1,
             occurrences: Vec::new(),
-            basis: Basis::Call,
-            call: Some(call),
+            basis,
+            call,
             allocated_by: None,
             lost_between: None,
             leaked: None,

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use super::defaults;
 use super::exceptions;
+use super::report::{Before, report_at_exit, tell};
 use super::summons::{dismiss, interrupted};
 use crate::valgrind::{self, Presence, Valgrind};
 use crate::worker::{Checker, Client, Launch, Station};
@@ -202,6 +203,7 @@ fn keep_in_mind(py: Python<'_>, station: &Arc<Station>) -> PyResult<()> {
         let keywords = pyo3::types::IntoPyDict::into_py_dict(keywords.collect::<Vec<_>>(), py)?;
         py.import("os")?.call_method("register_at_fork", (), Some(&keywords))?;
         py.import("atexit")?.call_method1("register", (native.getattr("end_workers")?,))?;
+        py.import("pythy._exits")?.call_method0("begin")?;
     }
     let mut stations = STATIONS.lock().unwrap_or_else(PoisonError::into_inner);
     stations.retain(|station| station.strong_count() > 0);
@@ -220,9 +222,26 @@ pub fn abandon_workers() {
     stations.iter().filter_map(Weak::upgrade).for_each(|station| station.abandon());
 }
 
-/// At the end of the program: ends the workers as programs end.
+/// At the end of the program: ends the workers as programs end, and tells what they found.
 #[pyfunction]
 pub fn end_workers(py: Python<'_>) -> PyResult<()> {
+    close_all(py);
+    dismiss(py)?;
+    report_at_exit(py)
+}
+
+/// The same in a process that is about to end at once: what the program has not printed yet stays so, and where
+/// another thread was in the middle of something, nothing is done.
+#[pyfunction]
+pub fn end_workers_at_once(py: Python<'_>) -> PyResult<()> {
+    if isolation::current_if_free().is_none() || STATIONS.try_lock().is_err() {
+        return Ok(());
+    }
+    close_all(py);
+    tell(py, Before::Nothing)
+}
+
+fn close_all(py: Python<'_>) {
     let stations: Vec<_> = {
         let stations = STATIONS.lock().unwrap_or_else(PoisonError::into_inner);
         stations.iter().filter_map(Weak::upgrade).collect()
@@ -232,6 +251,4 @@ pub fn end_workers(py: Python<'_>) -> PyResult<()> {
     for client in Client::living() {
         isolation::begin().finish(&client, || client.close());
     }
-    dismiss(py)?;
-    super::report::report_at_exit(py)
 }

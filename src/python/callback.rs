@@ -172,7 +172,7 @@ impl CallbackType {
             return if callback.id != self.id && !interchangeable(&callback.function, &self.function) {
                 Err(Failure::WrongTarget(callback.id))
             } else if !callback.home.is(home) {
-                Err(Failure::Elsewhere)
+                Err(callback.home.failure())
             } else {
                 Ok(Given::Address(callback.address))
             };

@@ -300,7 +300,7 @@ unsafe fn pointer(
 /// That an address means something to the C code that gets it.
 #[inline]
 fn check_home(home: &Home, views: &Views) -> Result<(), Failure> {
-    if home.is(views.home()) { Ok(()) } else { Err(Failure::Elsewhere) }
+    if home.is(views.home()) { Ok(()) } else { Err(home.failure()) }
 }
 
 unsafe fn record(id: TypeId, object: *mut ffi::PyObject, views: &Views) -> Result<Argument, Failure> {

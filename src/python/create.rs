@@ -132,8 +132,10 @@ pub fn create_interface<'py>(
             (Homes::There(station), Some(there))
         }
     };
-    if there.is_some() {
-        isolation::begin().add_library(&library);
+    if let Some(there) = &there {
+        let mut isolation = isolation::begin();
+        isolation.add_library(&library);
+        isolation.note_checker(there.station.has_checker());
     } else if let Some(mut session) = session::current() {
         session.add_library(&library);
     }

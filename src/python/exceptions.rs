@@ -72,6 +72,23 @@ pub fn new_symbol_error(py: Python<'_>, message: String) -> PyErr {
     }
 }
 
+/// A `WorkerCrashed` with this message that tells how the worker ended.
+pub fn worker_crashed(
+    py: Python<'_>,
+    message: String,
+    signal: Option<i32>,
+    exit_code: Option<i32>,
+) -> PyResult<PyErr> {
+    let signal = match signal {
+        Some(number) => Some(py.import("signal")?.getattr("Signals")?.call1((number,))?),
+        None => None,
+    };
+    let error = WorkerCrashed::new_err(message);
+    error.value(py).setattr("signal", signal)?;
+    error.value(py).setattr("exit_code", exit_code)?;
+    Ok(error)
+}
+
 impl From<crate::Error> for PyErr {
     fn from(error: crate::Error) -> PyErr {
         use crate::Error as Failure;
@@ -90,7 +107,9 @@ impl From<crate::Error> for PyErr {
                 Error::new_err(message)
             }
             Failure::WorkerGone { .. } | Failure::WorkerRefused { .. } => Error::new_err(message),
-            Failure::WorkerCrashed { .. } => WorkerCrashed::new_err(message),
+            Failure::WorkerCrashed { signal, exit_code, .. } => Python::attach(|py| {
+                worker_crashed(py, message, signal, exit_code).unwrap_or_else(|error| error)
+            }),
             Failure::WorkerTimeout { .. } => pyo3::exceptions::PyTimeoutError::new_err(message),
             Failure::WorkerMemory { .. } => pyo3::exceptions::PyMemoryError::new_err(message),
             // What interrupted it has set its own exception.
@@ -114,7 +133,12 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BindingError", py.get_type::<BindingError>())?;
     module.add("SymbolError", symbol_error(py)?)?;
     module.add("ArgumentError", argument_error(py)?)?;
-    module.add("WorkerCrashed", py.get_type::<WorkerCrashed>())?;
+    let crashed = py.get_type::<WorkerCrashed>();
+    // Not every one has all of them.
+    for name in ["signal", "exit_code", "finding", "report"] {
+        crashed.setattr(name, py.None())?;
+    }
+    module.add("WorkerCrashed", crashed)?;
     module.add("ValgrindError", py.get_type::<ValgrindError>())?;
     module.add("MemoryCheckError", py.get_type::<MemoryCheckError>())
 }

@@ -122,6 +122,10 @@ pub fn refusal(subject: &str, plan: &Plan, object: &Bound<'_, PyAny>, failure: F
             let message = format!("{subject} is in the memory of another process: each worker has its own");
             return exceptions::Error::new_err(message);
         }
+        Failure::Gone => {
+            let message = format!("{subject} was in the memory of a worker that has ended, and is gone");
+            return exceptions::Error::new_err(message);
+        }
         Failure::Raised => return PyErr::fetch(py),
     };
     new_argument_error(py, format!("{subject} {detail}"))

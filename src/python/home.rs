@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::ffi;
 
 use super::mirror;
+use super::plan::Failure;
 use crate::Result;
 use crate::bracket;
 use crate::call::{Here, Memory};
@@ -81,6 +82,14 @@ impl Home {
             (Some(one), Some(other)) => one.is(other),
             (None, None) => true,
             _ => false,
+        }
+    }
+
+    /// Why an address there is none in another process.
+    pub fn failure(&self) -> Failure {
+        match self.client() {
+            Some(client) if client.has_ended() => Failure::Gone,
+            _ => Failure::Elsewhere,
         }
     }
 

@@ -299,13 +299,13 @@ impl Call<'_, '_> {
         let returned = match returned {
             Ok(returned) => returned,
             // Another thread's call has ended the worker while this one waited for it: it is for the next.
-            Err(Error::WorkerCrashed { .. } | Error::WorkerGone { .. })
+            Err(Error::WorkerCrashed { idle: false, .. } | Error::WorkerGone { .. })
                 if !asked && raised.is_none() && tries > 1 && !self.there.find()?.0.is(&client) =>
             {
                 // SAFETY: as the caller vouches.
                 return unsafe { self.make(timeout, tries - 1) };
             }
-            Err(error) if !asked => return Err(raised.unwrap_or_else(|| error.into())),
+            Err(error) if !asked => return Err(raised.unwrap_or_else(|| self.ended_before(error))),
             Err(error) => {
                 let failed = self.failed(&entered, &client, error, given());
                 return Err(raised.unwrap_or(failed));
@@ -357,6 +357,14 @@ impl Call<'_, '_> {
         ownership.note((call, word, home), argument, isolation::begin().journal());
     }
 
+    /// The exception for a call that was not made.
+    fn ended_before(&self, error: Error) -> PyErr {
+        let Error::WorkerCrashed { signal, exit_code, idle: true, .. } = error else { return error.into() };
+        let tool = report::tool(self.py);
+        let data = isolation::begin().report_on_idle_end(tool);
+        report::worker_crashed(self.py, &error, data, signal, exit_code).unwrap_or_else(|error| error)
+    }
+
     /// The exception for a call during which the worker ended, or was ended.
     fn failed(
         &self,
@@ -366,10 +374,16 @@ impl Call<'_, '_> {
         given: (Vec<String>, Vec<ArgumentBlock>),
     ) -> PyErr {
         let tool = report::tool(self.py);
-        let data = {
+        let death = client.death();
+        let (told, data) = {
             let mut isolation = isolation::begin();
-            isolation.fail(entered, client.death().as_ref(), given);
-            isolation.report_on(entered, tool)
+            let told = isolation.fail(entered, death.as_ref(), given);
+            (told, isolation.report_on(entered, tool))
+        };
+        // Whoever serves the callbacks of C's threads may see the end first.
+        let error = match (error, death) {
+            (Error::WorkerGone { .. }, Some(death)) if told => death.error(),
+            (error, _) => error,
         };
         match error {
             Error::WorkerCrashed { signal, exit_code, .. } => {

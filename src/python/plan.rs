@@ -170,6 +170,8 @@ pub enum Failure {
     Released,
     /// An address in another process.
     Elsewhere,
+    /// An address in a worker that has ended.
+    Gone,
     /// Memory of C's, whose interface has been closed.
     Closed,
     /// Python code of the argument's own raised; its exception stands.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::exceptions::{MemoryCheckError, WorkerCrashed};
+use super::exceptions::{self, MemoryCheckError};
 use crate::Error;
 use crate::isolation;
 use crate::report::{self, Report as Data, Screen, SourceLines, Tool};
@@ -282,17 +282,8 @@ pub fn worker_crashed(
             crash = Some(finding);
         }
     }
-    let signal = match signal {
-        Some(number) => {
-            let signals = py.import("signal")?.getattr("Signals")?;
-            Some(signals.call1((number,))?)
-        }
-        None => None,
-    };
-    let error = WorkerCrashed::new_err(message);
+    let error = exceptions::worker_crashed(py, message, signal, exit_code)?;
     let value = error.value(py);
-    value.setattr("signal", signal)?;
-    value.setattr("exit_code", exit_code)?;
     value.setattr("finding", crash)?;
     value.setattr("report", report)?;
     Ok(error)
@@ -331,6 +322,20 @@ pub fn tell_at_exit(enabled: bool) {
 /// there is nothing to say.
 #[pyfunction]
 pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
+    tell(py, Before::Stdout)
+}
+
+/// What is written before a table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// What the program has printed comes first.
+    Stdout,
+    /// What the program has not written yet is not ours to write.
+    Nothing,
+}
+
+/// See [`report_at_exit`].
+pub fn tell(py: Python<'_>, before: Before) -> PyResult<()> {
     if !TELL_AT_EXIT.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -347,9 +352,8 @@ pub fn report_at_exit(py: Python<'_>) -> PyResult<()> {
     }
     let table = report::to_table(&data, &screen(py, "stderr")?);
     let sys = py.import("sys")?;
-    // What the program printed comes first.
     let stdout = sys.getattr("stdout")?;
-    if !stdout.is_none() {
+    if before == Before::Stdout && !stdout.is_none() {
         stdout.call_method0("flush")?;
     }
     let stderr = sys.getattr("stderr")?;

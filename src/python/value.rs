@@ -48,7 +48,7 @@ impl Value {
                 Ok((Argument::Record(self.place.address), Travel::Record(class.clone())))
             }
             Passing::Scalar(scalar) => {
-                let word = self.place.word(*scalar).map_err(|_| Failure::Elsewhere)?;
+                let word = self.place.word(*scalar).map_err(|_| self.place.home.failure())?;
                 Ok(match scalar {
                     Scalar::F32 => {
                         let promoted = f64::from(f32::from_bits(word as u32));

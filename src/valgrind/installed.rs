@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -43,17 +44,24 @@ fn is_executable(path: &Path) -> bool {
 }
 
 fn version(path: &Path) -> std::result::Result<Version, String> {
-    let output = Command::new(path)
-        .arg("--version")
-        .env_remove("VALGRIND_OPTS")
-        .stdin(Stdio::null())
-        .output()
+    let (reader, writer) = std::io::pipe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(path);
+    command.arg("--version").env_remove("VALGRIND_OPTS").stdin(Stdio::null());
+    let mut asked = command
+        .stderr(writer.try_clone().map_err(|error| error.to_string())?)
+        .stdout(writer)
+        .spawn()
         .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Version::parse(&text).ok_or_else(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = text.lines().chain(said.lines()).find(|line| !line.trim().is_empty());
-        format!("'--version' gave {}: '{}'", output.status, said.unwrap_or_default())
+    // It has the ends that are written to.
+    drop(command);
+    let mut said = Vec::new();
+    (&reader).read_to_end(&mut said).map_err(|error| error.to_string())?;
+    // In a program that ignores SIGCHLD nobody can tell.
+    let status = asked.wait().map_or_else(|_| "no exit status".to_owned(), |status| status.to_string());
+    let said = String::from_utf8_lossy(&said);
+    Version::parse(&said).ok_or_else(|| {
+        let first = said.lines().find(|line| !line.trim().is_empty());
+        format!("'--version' gave {status}: '{}'", first.unwrap_or_default())
     })
 }
 

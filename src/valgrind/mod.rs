@@ -1,5 +1,6 @@
 //! Valgrind itself: the one that is installed, and the one that runs this process.
 
+mod defaults;
 mod forks;
 mod installed;
 mod options;
@@ -7,6 +8,7 @@ mod presence;
 mod suppressions;
 mod version;
 
+pub use defaults::{Defaults, loaded_objects};
 pub use forks::{has_forked, note_forks, take_forked};
 pub use installed::{Valgrind, find};
 pub use options::option;

@@ -46,6 +46,8 @@ pub struct Channel {
 pub enum Broken {
     /// The other side is gone.
     Closed,
+    /// It was gone before it was asked anything, while it had nothing to do.
+    GoneBefore,
     /// The other side talks nonsense: in what way.
     Nonsense(String),
     /// The system does not do what it should.
@@ -88,12 +90,24 @@ impl Patience for Forever {
 
 /// The two ends of a new socket.
 pub fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+    let (one, other) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    Ok((out_of_the_way(one)?, out_of_the_way(other)?))
+}
+
+/// The same under another number, if this is that of a standard stream: the program has closed that, and whoever
+/// writes there nevertheless must not write to us.
+pub fn out_of_the_way(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    const FIRST: RawFd = libc::STDERR_FILENO + 1;
+    if descriptor.as_raw_fd() >= FIRST {
+        return Ok(descriptor);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&descriptor, FIRST)?)
 }
 
 /// A file without a name.
 pub fn nameless_file(name: &str) -> io::Result<File> {
-    Ok(memfd_create(name, MemfdFlags::CLOEXEC)?.into())
+    Ok(out_of_the_way(memfd_create(name, MemfdFlags::CLOEXEC)?)?.into())
 }
 
 impl Channel {

@@ -1,88 +1,63 @@
 //! The parent's side: a worker, and what it does when asked.
 
-use std::cell::Cell;
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::call::{CallRequest, CallbackCall, CallbackResult, Hooks, NoCallbacks, Returned};
-use super::channel::{Broken, Channel, Frame, Parts, Patience, Talk};
+use super::answers::checked;
+use super::call::NoCallbacks;
+use super::channel::Frame;
 use super::death::{Death, Ending};
-use super::launch::{Checker, Launch, Launched, NUM_CALLERS};
+use super::launch::{Launch, Launched, NUM_CALLERS};
+use super::living;
 use super::process::Process;
-use super::protocol::{
-    CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request, VERSION, Watched,
-};
+use super::protocol::{Hello, Notice, Request, Watched};
+use super::root::RootNumbers;
 use super::turn::{Conversation, Turn};
+use super::waiting::{Once, Waiting};
 use crate::attribution::Tables;
-use crate::binding::{Handle, Loaded, Loader, SymbolAt};
 use crate::bracket::Slots;
-use crate::call::Memory;
 use crate::evidence::Event;
+use crate::valgrind::Defaults;
 use crate::{Error, Result};
-
-/// How long a worker may take to start.
-const START: Duration = Duration::from_secs(60);
-
-/// How many notices go into one frame.
-const NOTICES: usize = 1 << 13;
 
 /// A worker. Cheap to clone; the process ends when the last clone goes that is not an observer's.
 #[derive(Debug)]
 pub struct Client {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     /// Whether the worker is kept for it.
     uses: bool,
 }
 
 #[derive(Debug)]
-struct Inner {
-    launch: Launch,
-    main: Conversation,
-    others: Conversation,
-    process: Mutex<Process>,
-    dead: AtomicBool,
-    hello: OnceLock<Hello>,
-    notices: Mutex<Vec<Notice>>,
-    roots: Mutex<RootNumbers>,
-    released: AtomicBool,
+pub(super) struct Inner {
+    pub(super) launch: Launch,
+    pub(super) main: Conversation,
+    pub(super) others: Conversation,
+    pub(super) process: Mutex<Process>,
+    pub(super) dead: AtomicBool,
+    /// Whether it ended while nothing was asked of it.
+    pub(super) ended_idle: AtomicBool,
+    pub(super) hello: OnceLock<Hello>,
+    pub(super) notices: Mutex<Vec<Notice>>,
+    pub(super) roots: Mutex<RootNumbers>,
+    /// Valgrind's own suppressions that it has not been given yet; `None` before the first library.
+    pub(super) defaults: Mutex<Option<Defaults>>,
+    pub(super) released: AtomicBool,
     /// Whether somebody runs the callbacks of its other threads.
-    served: AtomicBool,
+    pub(super) served: AtomicBool,
     /// How many calls are under way.
-    calls: AtomicUsize,
+    pub(super) calls: AtomicUsize,
     /// How many have it who are no observers.
-    users: AtomicUsize,
+    pub(super) users: AtomicUsize,
     /// Whether leaks are looked for before it ends.
-    leaks_wanted: AtomicBool,
+    pub(super) leaks_wanted: AtomicBool,
     /// Asked while waiting in requests that have no hooks of their own.
-    interrupted: fn() -> Result<()>,
+    pub(super) interrupted: fn() -> Result<()>,
     /// The process that started the worker.
-    owner: u32,
+    pub(super) owner: u32,
     /// All descriptors that lead to it.
-    descriptors: Vec<RawFd>,
-}
-
-#[derive(Debug, Default)]
-struct RootNumbers {
-    free: Vec<u32>,
-    next: u32,
-}
-
-/// An address that is a root of the worker's leak checks for as long as this lives.
-#[derive(Debug)]
-pub struct Root {
-    client: Client,
-    index: u32,
-}
-
-thread_local! {
-    /// The worker for one of whose other threads a callback runs on this thread: its `Inner`'s address.
-    static SERVED: Cell<usize> = const { Cell::new(0) };
-    /// The worker whose answer this thread waits for while it asks whether to go on: its `Inner`'s address.
-    static ASKING: Cell<usize> = const { Cell::new(0) };
+    pub(super) descriptors: Vec<RawFd>,
 }
 
 impl Client {
@@ -102,9 +77,11 @@ impl Client {
             others,
             process: Mutex::new(process),
             dead: AtomicBool::new(false),
+            ended_idle: AtomicBool::new(false),
             hello: OnceLock::new(),
             notices: Mutex::default(),
             roots: Mutex::default(),
+            defaults: Mutex::default(),
             released: AtomicBool::new(false),
             served: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
@@ -114,19 +91,17 @@ impl Client {
             owner: std::process::id(),
             descriptors,
         });
-        living().push(Arc::downgrade(&inner));
+        living::keep_in_mind(&inner);
         Ok(Self { inner, uses: true })
-    }
-
-    /// All workers that have not ended.
-    pub fn living() -> Vec<Self> {
-        let living = living().iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
-        living.into_iter().map(|inner| Self { inner, uses: false }).filter(Self::is_alive).collect()
     }
 
     /// The same worker for somebody who watches, and for whose sake it does not live.
     pub fn observer(&self) -> Self {
-        Self { inner: self.inner.clone(), uses: false }
+        Self::observing(self.inner.clone())
+    }
+
+    pub(super) fn observing(inner: Arc<Inner>) -> Self {
+        Self { inner, uses: false }
     }
 
     /// Waits until the worker can be used. Every request does so by itself.
@@ -175,57 +150,9 @@ impl Client {
         Ok(self.hello()?.count)
     }
 
-    /// Makes a function type one that callbacks may have, under a number of the caller's, small and new.
-    pub fn define(&self, id: u32, signature: &CallbackSignature) -> Result<()> {
-        let request = Request::Define { id, signature: signature.clone() };
-        self.plain(request, |reply, _| done(&reply))
-    }
-
-    /// A function pointer for C code to keep; when it is called, `id` says which.
-    pub fn make_callback(&self, id: u64, signature: u32) -> Result<usize> {
-        self.plain(Request::MakeCallback { id, signature }, address)
-    }
-
-    /// Copies what lies at an address, if there is memory; whether there is. Valgrind does not know of it.
-    pub fn peek(&self, address: usize, into: &mut [u8]) -> Result<bool> {
-        let request = Request::Peek { address: address as u64, size: into.len() as u64 };
-        self.plain(request, |reply, parts| match reply {
-            Reply::Data(data) => parts.data(data, into).map(|()| Ok(true)),
-            Reply::Refused(_) => Ok(Ok(false)),
-            other => unexpected(&other),
-        })
-    }
-
-    /// [`Memory::write`] where nothing can be done with an interruption: it stays for later.
-    pub fn write_at_all_events(&self, address: usize, bytes: &[u8]) -> Result<()> {
-        self.write_by(&mut NoCallbacks(|| Ok(())), address, bytes)
-    }
-
-    /// Whether somebody has still to begin to [`Client::serve_callbacks`]; asked once.
-    pub fn begin_serving(&self) -> bool {
-        !self.inner.served.swap(true, Ordering::Relaxed)
-    }
-
     /// Has leaks looked for before the worker ends, should everybody drop it.
     pub fn want_leaks(&self) {
         self.inner.leaks_wanted.store(true, Ordering::Relaxed);
-    }
-
-    /// Frees what [`Client::make_callback`] made: with the next request.
-    pub fn drop_callback(&self, id: u64) {
-        self.notice(Notice::DropCallback(id));
-    }
-
-    /// Makes an address a root of leak checks: with the next request.
-    pub fn root(&self, address: usize) -> Root {
-        let mut roots = self.inner.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = roots.free.pop().unwrap_or_else(|| {
-            roots.next += 1;
-            roots.next - 1
-        });
-        drop(roots);
-        self.notice(Notice::Root { index, address: address as u64 });
-        Root { client: self.clone(), index }
     }
 
     /// Python has let go of memory of the worker's.
@@ -260,44 +187,6 @@ impl Client {
         self.conversation().is_free_soon()
     }
 
-    /// Calls a function.
-    pub fn call(&self, call: &mut CallRequest<'_, '_>, hooks: &mut dyn Hooks) -> Result<Returned> {
-        self.attempt(call, hooks).1
-    }
-
-    /// Calls a function, and tells whether the worker was asked at all: it may have ended while another thread had it.
-    pub fn attempt(&self, call: &mut CallRequest<'_, '_>, hooks: &mut dyn Hooks) -> (bool, Result<Returned>) {
-        let timeout = call.timeout;
-        let call = std::cell::RefCell::new(call);
-        let asked = std::cell::Cell::new(false);
-        let write = |frame: &mut Frame<'_>| {
-            asked.set(true);
-            call.borrow().write(frame)
-        };
-        let read = |reply, parts: &mut Parts<'_>| match reply {
-            Reply::Returned(head) => call.borrow_mut().read(head, parts).map(Ok),
-            Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size })),
-            other => unexpected(&other),
-        };
-        self.inner.calls.fetch_add(1, Ordering::AcqRel);
-        let returned = self.converse(hooks, timeout, write, read);
-        self.inner.calls.fetch_sub(1, Ordering::AcqRel);
-        (asked.get(), returned)
-    }
-
-    /// Whether a call is under way.
-    pub fn is_calling(&self) -> bool {
-        self.inner.calls.load(Ordering::Acquire) > 0
-    }
-
-    /// Runs the callbacks that come on other threads than the one that calls are made on, until the worker
-    /// ends. To be called on a thread of its own.
-    pub fn serve_callbacks(&self, hooks: &mut dyn Hooks) -> Result<()> {
-        let mut waiting = Waiting::new(self, hooks, None);
-        let served = self.serve_others(&mut waiting);
-        served.map_err(|broken| self.give_up(broken))
-    }
-
     /// What Valgrind has reported since this was asked last.
     pub fn events(&self) -> Result<Vec<Event>> {
         self.inner.process().events()
@@ -308,6 +197,11 @@ impl Client {
         self.inner.process().death().cloned()
     }
 
+    /// How it ended, if that was while nothing was asked of it.
+    pub fn idle_death(&self) -> Option<Death> {
+        self.death().filter(|_| self.inner.ended_idle.load(Ordering::Acquire))
+    }
+
     /// Ends the worker as a program ends: buffers are written, destructors run.
     pub fn close(&self) {
         self.inner.close();
@@ -316,25 +210,6 @@ impl Client {
     /// Ends the worker at once.
     pub fn kill(&self) {
         self.inner.bury(Some(Ending::Closed));
-    }
-
-    /// To be called in the child after a fork: the workers stay the parent's, nothing of them is left here.
-    pub fn abandon_all() {
-        let Ok(nothing) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") else {
-            return;
-        };
-        // Others may have held the locks when the process was forked, so none is waited for.
-        let Ok(mut living) = LIVING.try_lock() else { return };
-        let mine = std::process::id();
-        for inner in std::mem::take(&mut *living).iter().filter_map(Weak::upgrade) {
-            if inner.owner == mine || inner.dead.load(Ordering::Acquire) {
-                continue;
-            }
-            for descriptor in &inner.descriptors {
-                // SAFETY: the descriptors are the worker's, and stay open as long as it lives.
-                unsafe { libc::dup3(nothing.as_raw_fd(), *descriptor, libc::O_CLOEXEC) };
-            }
-        }
     }
 
     /// Nobody has it any more: looks for leaks at last, if somebody wanted that, and ends it.
@@ -349,7 +224,7 @@ impl Client {
         self.inner.close();
     }
 
-    fn hello(&self) -> Result<&Hello> {
+    pub(super) fn hello(&self) -> Result<&Hello> {
         if self.inner.hello.get().is_none() {
             self.ready_by(&mut self.no_callbacks())?;
         }
@@ -372,348 +247,17 @@ impl Drop for Client {
     }
 }
 
-/// All workers of this process that may be there.
-static LIVING: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
-
-fn living() -> MutexGuard<'static, Vec<Weak<Inner>>> {
-    let mut living = LIVING.lock().unwrap_or_else(PoisonError::into_inner);
-    living.retain(|inner| inner.upgrade().is_some_and(|inner| !inner.dead.load(Ordering::Acquire)));
-    living
-}
-
-impl Loader for Client {
-    fn load(&self, library: &Path) -> Result<Loaded> {
-        self.plain(Request::Load(library.as_os_str().as_bytes().to_vec()), |reply, _| match reply {
-            Reply::Loaded { library, path, base } => Ok(Ok(Loaded {
-                handle: Handle(library),
-                path: std::ffi::OsString::from_vec(path).into(),
-                base: base as usize,
-            })),
-            Reply::Refused(message) => Ok(Err(Error::LibraryLoad { path: library.to_owned(), message })),
-            other => unexpected(&other),
-        })
-    }
-
-    fn symbol(&self, library: Handle, name: &str) -> Result<Option<usize>> {
-        let request = Request::Symbol { library: library.0, name: name.to_owned() };
-        self.plain(request, address).map(|address| (address != 0).then_some(address))
-    }
-
-    fn pointer_at(&self, address: usize) -> Result<usize> {
-        let mut bytes = [0; size_of::<usize>()];
-        self.read(address, &mut bytes)?;
-        Ok(usize::from_ne_bytes(bytes))
-    }
-
-    fn symbol_at(&self, address: usize) -> Result<Option<SymbolAt>> {
-        self.plain(Request::SymbolAt(address as u64), |reply, _| match reply {
-            Reply::Symbol(symbol) => Ok(Ok(symbol.map(|(name, library)| SymbolAt {
-                name,
-                library: std::ffi::OsString::from_vec(library).into(),
-            }))),
-            other => unexpected(&other),
-        })
-    }
-
-    /// With the next request; under Valgrind never, or the stacks of what it lost would have no names.
-    fn unload(&self, library: Handle) {
-        if self.inner.launch.checker == Checker::None {
-            self.notice(Notice::Unload(library.0));
-        }
-    }
-}
-
-impl Memory for Client {
-    fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
-        let request = Request::Read { address: address as u64, size: into.len() as u64 };
-        self.plain(request, |reply, parts| match reply {
-            Reply::Data(data) => parts.data(data, into).map(Ok),
-            other => unexpected(&other),
-        })
-    }
-
-    fn write(&self, address: usize, bytes: &[u8]) -> Result<()> {
-        self.write_by(&mut self.no_callbacks(), address, bytes)
-    }
-
-    fn text(&self, address: usize) -> Result<Vec<u8>> {
-        self.plain(Request::Text(address as u64), |reply, parts| match reply {
-            Reply::Data(data) => parts.data_of_any_size(data).map(Ok),
-            other => unexpected(&other),
-        })
-    }
-
-    fn allocate(&self, size: usize) -> Result<Option<usize>> {
-        self.plain(Request::Allocate(size as u64), |reply, parts| match reply {
-            Reply::NoMemory(_) => Ok(Ok(None)),
-            reply => Ok(address(reply, parts)?.map(Some)),
-        })
-    }
-
-    /// With the next request.
-    fn free(&self, address: usize) {
-        self.notice(Notice::Free(address as u64));
-        self.note_release();
-    }
-}
-
-/// The conversation itself.
-impl Client {
-    fn no_callbacks(&self) -> NoCallbacks {
-        NoCallbacks(self.inner.interrupted)
-    }
-
-    fn plain<T>(
-        &self,
-        request: Request,
-        read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
-    ) -> Result<T> {
-        self.converse(&mut self.no_callbacks(), None, |frame| frame.put(&request), read)
-    }
-
-    fn write_by(&self, hooks: &mut dyn Hooks, address: usize, bytes: &[u8]) -> Result<()> {
-        let write = |frame: &mut Frame<'_>| {
-            let data = frame.room_for(bytes.len());
-            frame.put(&Request::Write { address: address as u64, data })?;
-            frame.data(data, bytes)
-        };
-        self.converse(hooks, None, write, |reply, _| done(&reply))
-    }
-
-    fn notice(&self, notice: Notice) {
-        self.inner.notices().push(notice);
-    }
-
-    /// Asks something, serves the callbacks that come, and reads the answer.
-    fn converse<T>(
-        &self,
-        hooks: &mut dyn Hooks,
-        timeout: Option<Duration>,
-        write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
-        read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
-    ) -> Result<T> {
-        self.ready_by(hooks)?;
-        let mut waiting = Waiting::new(self, hooks, timeout);
-        let answer = self.exchange(&mut waiting, write, read);
-        answer.unwrap_or_else(|broken| Err(self.give_up(broken)))
-    }
-
-    fn exchange<T>(
-        &self,
-        waiting: &mut Waiting<'_>,
-        write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
-        read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
-    ) -> Talk<Result<T>> {
-        if let Err(refused) = self.check_turn() {
-            return Ok(Err(refused));
-        }
-        let mut turn = self.conversation().turn(waiting)?;
-        let answer = self.exchange_in(&mut turn, waiting, write, read);
-        // Before the turn is given back, or the next would ask a worker that is about to be ended.
-        Ok(answer.unwrap_or_else(|broken| Err(self.give_up(broken))))
-    }
-
-    /// That this thread does not itself wait for an answer, in the middle of which a signal came.
-    fn check_turn(&self) -> Result<()> {
-        if ASKING.get() != self.address() {
-            return Ok(());
-        }
-        let message = "a signal handler cannot use a worker that is in the middle of a call";
-        Err(Error::WorkerRefused { message: message.to_owned() })
-    }
-
-    fn exchange_in<T>(
-        &self,
-        turn: &mut Turn<'_>,
-        waiting: &mut Waiting<'_>,
-        write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
-        read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
-    ) -> Talk<Result<T>> {
-        waiting.begin();
-        self.send(turn, waiting, write)?;
-        loop {
-            let mut parts = channel(turn)?.receive(waiting)?;
-            match parts.take()? {
-                Message::Reply(reply) => {
-                    let answer = read(reply, &mut parts)?;
-                    parts.end()?;
-                    return Ok(answer);
-                }
-                Message::Callback(head) => {
-                    let call = CallbackCall::read(&head, parts)?;
-                    self.call_back(turn, waiting, call)?;
-                    // C code may call back so fast that there is never anything to wait for.
-                    waiting.in_time()?;
-                }
-                Message::Failed(why) => return Err(Broken::Nonsense(why)),
-            }
-        }
-    }
-
-    /// Runs a callback without the turn, and sends its result.
-    fn call_back(&self, turn: &mut Turn<'_>, waiting: &mut Waiting<'_>, call: CallbackCall) -> Talk<()> {
-        let number = turn.open_callback();
-        let since = Instant::now();
-        let result = waiting.hooks.callback(call);
-        waiting.extend(since.elapsed());
-        turn.close_callback(number, waiting)?;
-        let CallbackResult { bytes, errno } = result.map_err(|error| Broken::Stopped(Box::new(error)))?;
-        self.send(turn, waiting, |frame| {
-            frame.put(&Request::Result { errno, size: bytes.len() as u32 })?;
-            frame.bytes(&bytes);
-            Ok(())
-        })
-    }
-
-    /// Sends the notices that have come together, and a request.
-    fn send(
-        &self,
-        turn: &mut Turn<'_>,
-        waiting: &mut Waiting<'_>,
-        write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
-    ) -> Talk<()> {
-        let channel = channel(turn)?;
-        channel.shrink()?;
-        let mut notices = std::mem::take(&mut *self.inner.notices());
-        while notices.len() > NOTICES {
-            let later = notices.split_off(NOTICES);
-            let mut frame = channel.begin();
-            frame.put(&notices)?;
-            frame.put(&Request::Nothing)?;
-            channel.send(waiting)?;
-            notices = later;
-        }
-        let mut frame = channel.begin();
-        frame.put(&notices)?;
-        write(&mut frame)?;
-        channel.send(waiting)
-    }
-
-    fn serve_others(&self, waiting: &mut Waiting<'_>) -> Talk<()> {
-        let mut turn = self.inner.others.turn(waiting)?;
-        loop {
-            let mut parts = channel(&mut turn)?.receive(waiting)?;
-            let Message::Callback(head) = parts.take()? else {
-                return Err(Broken::Nonsense("an answer that nobody has asked for".to_owned()));
-            };
-            let call = CallbackCall::read(&head, parts)?;
-            let outer = SERVED.replace(self.address());
-            let served = self.call_back(&mut turn, waiting, call);
-            SERVED.set(outer);
-            served?;
-        }
-    }
-
-    /// The conversation that this thread has: the main one, but in a callback on another thread of C's.
-    fn conversation(&self) -> &Conversation {
-        if SERVED.get() == self.address() { &self.inner.others } else { &self.inner.main }
-    }
-
-    fn address(&self) -> usize {
-        Arc::as_ptr(&self.inner) as usize
-    }
-
-    fn ready_by(&self, hooks: &mut dyn Hooks) -> Result<()> {
-        self.inner.alive()?;
-        if self.inner.hello.get().is_some() {
-            return Ok(());
-        }
-        self.check_turn()?;
-        let mut waiting = Waiting::new(self, hooks, Some(START));
-        match self.shake_hands(&mut waiting) {
-            Ok(answer) => answer,
-            Err(Broken::Stopped(error)) => Err(self.give_up(Broken::Stopped(error))),
-            Err(broken) => Err(self.not_started(broken)),
-        }
-    }
-
-    fn shake_hands(&self, waiting: &mut Waiting<'_>) -> Talk<Result<()>> {
-        let mut turn = self.inner.main.turn(waiting)?;
-        if self.inner.hello.get().is_some() {
-            return Ok(Ok(()));
-        }
-        waiting.begin();
-        let channel = channel(&mut turn)?;
-        let mut frame = channel.begin();
-        frame.bytes(&MAGIC);
-        frame.bytes(&VERSION.to_le_bytes());
-        frame.put(&FINGERPRINT)?;
-        channel.send(waiting)?;
-        let mut parts = channel.receive(waiting)?;
-        if parts.bytes(MAGIC.len())? != MAGIC {
-            return Err(Broken::Nonsense("it does not say that it is a worker".to_owned()));
-        }
-        let version = parts.bytes(size_of_val(&VERSION))?.try_into().map_or(0, u32::from_le_bytes);
-        if version != VERSION {
-            return Ok(Err(self.other_build(format!("it speaks protocol {version}, not {VERSION}"))));
-        }
-        let hello: Hello = parts.take()?;
-        parts.end()?;
-        if hello.fingerprint != FINGERPRINT {
-            return Ok(Err(self.other_build(format!("{}, not {FINGERPRINT}", hello.fingerprint))));
-        }
-        let _ = self.inner.hello.set(hello);
-        Ok(Ok(()))
-    }
-
-    fn other_build(&self, message: String) -> Error {
-        self.inner.bury(Some(Ending::Nonsense(message.clone())));
-        Error::WorkerBuild { path: self.inner.launch.worker.clone(), message }
-    }
-
-    fn not_started(&self, broken: Broken) -> Error {
-        let death = match broken {
-            Broken::Closed => self.inner.bury(None),
-            Broken::Nonsense(message) => self.inner.bury(Some(Ending::Nonsense(message))),
-            Broken::System(error) => self.inner.bury(Some(Ending::Nonsense(error.to_string()))),
-            Broken::Stopped(error) => return *error,
-        };
-        let process = self.inner.process();
-        let said = match process.said().trim() {
-            "" => "see its standard error",
-            said => said,
-        };
-        let message = format!("it ended {death}; {said}");
-        Error::WorkerStart { path: self.inner.launch.worker.clone(), message }
-    }
-
-    /// Ends the worker whose conversation is broken, and says what happened.
-    fn give_up(&self, broken: Broken) -> Error {
-        match broken {
-            Broken::Closed => self.inner.bury(None).error(),
-            Broken::Nonsense(message) => {
-                self.inner.bury(Some(Ending::Nonsense(message.clone())));
-                Error::WorkerNonsense { message }
-            }
-            Broken::System(error) => {
-                let message = error.to_string();
-                self.inner.bury(Some(Ending::Nonsense(message.clone())));
-                Error::WorkerNonsense { message }
-            }
-            Broken::Stopped(error) => {
-                let ending = match *error {
-                    Error::WorkerTimeout { .. } => Ending::Timeout,
-                    Error::WorkerGone { .. } => return *error,
-                    _ => Ending::Interrupted,
-                };
-                self.inner.bury(Some(ending));
-                *error
-            }
-        }
-    }
-}
-
 impl Inner {
-    fn process(&self) -> MutexGuard<'_, Process> {
+    pub(super) fn process(&self) -> MutexGuard<'_, Process> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn notices(&self) -> MutexGuard<'_, Vec<Notice>> {
+    pub(super) fn notices(&self) -> MutexGuard<'_, Vec<Notice>> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// That it can be talked to.
-    fn alive(&self) -> Result<()> {
+    pub(super) fn alive(&self) -> Result<()> {
         if self.owner != std::process::id() {
             let why = "it belongs to the process that this one was forked from";
             return Err(Error::WorkerGone { why: why.to_owned() });
@@ -728,7 +272,7 @@ impl Inner {
     }
 
     /// Waits for its end, or brings it about.
-    fn bury(&self, ending: Option<Ending>) -> Death {
+    pub(super) fn bury(&self, ending: Option<Ending>) -> Death {
         let death = {
             let mut process = self.process();
             self.dead.store(true, Ordering::Release);
@@ -738,13 +282,13 @@ impl Inner {
         death
     }
 
-    fn hang_up(&self) {
+    pub(super) fn hang_up(&self) {
         self.main.hang_up();
         self.others.hang_up();
     }
 
     /// Ends it in its own way if it is idle, else at once.
-    fn close(&self) {
+    pub(super) fn close(&self) {
         if self.alive().is_err() {
             return;
         }
@@ -765,119 +309,6 @@ impl Inner {
             process.end(Some(Ending::Closed));
         }
         self.hang_up();
-    }
-}
-
-impl Root {
-    /// The worker that it is in.
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-}
-
-impl Drop for Root {
-    fn drop(&mut self) {
-        self.client.notice(Notice::Root { index: self.index, address: 0 });
-        self.client.inner.roots.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.index);
-        self.client.note_release();
-    }
-}
-
-/// How long somebody waits for an answer.
-struct Waiting<'a> {
-    client: &'a Client,
-    hooks: &'a mut dyn Hooks,
-    timeout: Option<Duration>,
-    deadline: Option<Instant>,
-    /// Whether it has the turn.
-    talks: bool,
-}
-
-impl<'a> Waiting<'a> {
-    fn new(client: &'a Client, hooks: &'a mut dyn Hooks, timeout: Option<Duration>) -> Self {
-        Self { client, hooks, timeout, deadline: None, talks: false }
-    }
-
-    /// From now on time counts, and nobody else talks.
-    fn begin(&mut self) {
-        self.talks = true;
-        self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-    }
-
-    /// That there is time left.
-    fn in_time(&self) -> Talk<()> {
-        if let (Some(timeout), Some(deadline)) = (self.timeout, self.deadline)
-            && Instant::now() >= deadline
-        {
-            let late = Error::WorkerTimeout { seconds: timeout.as_secs_f64() };
-            return Err(Broken::Stopped(Box::new(late)));
-        }
-        Ok(())
-    }
-
-    /// Time that does not count.
-    fn extend(&mut self, by: Duration) {
-        self.deadline = self.deadline.map(|deadline| deadline + by);
-    }
-}
-
-impl Patience for Waiting<'_> {
-    fn go_on(&mut self) -> Talk<()> {
-        let stopped = |error| Broken::Stopped(Box::new(error));
-        self.client.inner.alive().map_err(stopped)?;
-        let outer = if self.talks { ASKING.replace(self.client.address()) } else { ASKING.get() };
-        let interrupted = self.hooks.interrupted();
-        ASKING.set(outer);
-        interrupted.map_err(stopped)?;
-        self.in_time()?;
-        // A process that C code has forked off may hold the socket open after the worker's end.
-        if self.client.inner.process().has_ended() { Err(Broken::Closed) } else { Ok(()) }
-    }
-
-    fn rest(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
-    }
-}
-
-/// Does not wait.
-struct Once;
-
-impl Patience for Once {
-    fn go_on(&mut self) -> Talk<()> {
-        Err(Broken::Closed)
-    }
-}
-
-fn channel<'a>(turn: &'a mut Turn<'_>) -> Talk<&'a mut Channel> {
-    turn.channel().ok_or_else(|| Broken::Nonsense("nobody has the turn".to_owned()))
-}
-
-fn unexpected<T>(reply: &Reply) -> Talk<Result<T>> {
-    match reply {
-        Reply::NoMemory(size) => Ok(Err(Error::WorkerMemory { size: *size })),
-        Reply::Refused(message) => Ok(Err(Error::WorkerRefused { message: message.clone() })),
-        other => Err(Broken::Nonsense(format!("an answer to another question: {other:?}"))),
-    }
-}
-
-fn done(reply: &Reply) -> Talk<Result<()>> {
-    match reply {
-        Reply::Done => Ok(Ok(())),
-        other => unexpected(other),
-    }
-}
-
-fn checked(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<u64>> {
-    match reply {
-        Reply::Checked { count } => Ok(Ok(count)),
-        other => unexpected(&other),
-    }
-}
-
-fn address(reply: Reply, _: &mut Parts<'_>) -> Talk<Result<usize>> {
-    match reply {
-        Reply::Address(address) => Ok(Ok(address as usize)),
-        other => unexpected(&other),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use super::protocol::CUT_OFF;
 use crate::Error;
 use crate::error::signal_name;
 
@@ -41,22 +42,45 @@ impl Death {
         match (valgrinds_last_words(log), status) {
             (Some(words), _) => Self::Valgrind(words),
             (None, None) => Self::Unknown,
-            (None, Some(status)) => match status.signal() {
-                Some(signal) => Self::Signal(signal),
-                None => Self::Exit(status.code().unwrap_or_default()),
+            (None, Some(status)) => match (status.signal(), status.code()) {
+                (Some(signal), _) => Self::Signal(signal),
+                (None, Some(code)) if code == i32::from(CUT_OFF) => {
+                    Self::Ended(Ending::Nonsense("C code has closed its descriptors".to_owned()))
+                }
+                (None, code) => Self::Exit(code.unwrap_or_default()),
             },
         }
     }
 
     /// The error of the call during which it happened.
     pub fn error(&self) -> Error {
-        let crashed = |signal, exit_code, said| Error::WorkerCrashed { signal, exit_code, said };
+        self.crash(false)
+    }
+
+    /// The error of the request that nobody was there for, though no call was under way.
+    pub fn error_while_idle(&self) -> Error {
+        self.crash(true)
+    }
+
+    fn crash(&self, idle: bool) -> Error {
+        let crashed = |signal, exit_code, said| Error::WorkerCrashed { signal, exit_code, said, idle };
         match self {
             Self::Signal(signal) => crashed(Some(*signal), None, None),
             Self::Exit(code) => crashed(None, Some(*code), None),
             Self::Valgrind(said) => crashed(None, None, Some(said.clone())),
             Self::Unknown => crashed(None, None, None),
             Self::Ended(_) => self.later(),
+        }
+    }
+
+    /// Whether C code brought it about, where no call was under way: signals that others send to end a process do not
+    /// tell.
+    pub fn is_by_c(&self) -> bool {
+        const OTHERS: [i32; 5] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+        match self {
+            Self::Signal(signal) => !OTHERS.contains(signal),
+            Self::Exit(_) | Self::Valgrind(_) => true,
+            Self::Unknown | Self::Ended(_) => false,
         }
     }
 

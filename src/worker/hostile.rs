@@ -6,13 +6,18 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::binding::{Handle, Loader};
 use crate::bracket::Slot;
+use crate::call::Memory;
+use crate::worker::call::{CallRequest, CallbackCall, CallbackResult, Hooks};
 use crate::worker::channel::{Channel, nameless_file, sockets};
-use crate::worker::protocol::{Argument, ResultKind};
+use crate::worker::launch::Checker;
+use crate::worker::protocol::{Argument, FINGERPRINT, MAGIC, ResultKind, VERSION};
 use crate::worker::shared::Shared;
 use crate::worker::{Copy, CopyOf};
 

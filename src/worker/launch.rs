@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
-use super::channel::{Channel, nameless_file, sockets};
+use super::channel::{Channel, nameless_file, out_of_the_way, sockets};
 use super::shared::Shared;
 use crate::{Error, Result};
 
@@ -72,6 +72,16 @@ impl Launched {
 }
 
 impl Launch {
+    /// The leak kinds that are shown.
+    pub fn leak_kinds(&self) -> &str {
+        let options: &[String] = match &self.checker {
+            Checker::Memcheck { options, .. } => options,
+            Checker::None => &[],
+        };
+        let words = [LEAK_KINDS[0]].into_iter().chain(options.iter().map(String::as_str));
+        words.filter_map(|word| word.strip_prefix("--show-leak-kinds=")).last().unwrap_or_default()
+    }
+
     /// Starts the process; whether it is any good shows when it answers.
     pub fn spawn(&self) -> Result<Launched> {
         let failed = |message: String| Error::WorkerStart { path: self.worker.clone(), message };
@@ -86,6 +96,7 @@ impl Launch {
         let (main, main_there) = sockets()?;
         let (others, others_there) = sockets()?;
         let (lifeline_there, lifeline) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let (lifeline_there, lifeline) = (out_of_the_way(lifeline_there)?, out_of_the_way(lifeline)?);
         let files = ["pythy-main", "pythy-others", "pythy-xml", "pythy-log"].map(nameless_file);
         let [main_file, others_file, xml, log] = files;
         let (main_file, others_file, xml, log) = (main_file?, others_file?, xml?, log?);
@@ -106,6 +117,15 @@ impl Launch {
                 command
             }
         };
+        if is_closed(libc::STDIN_FILENO) {
+            command.stdin(Stdio::null());
+        }
+        if is_closed(libc::STDOUT_FILENO) {
+            command.stdout(Stdio::null());
+        }
+        if is_closed(libc::STDERR_FILENO) {
+            command.stderr(Stdio::null());
+        }
         command.arg("serve").args(descriptors.map(|descriptor| descriptor.to_string()));
         if let Some(urls) = std::env::var_os(DEBUGINFOD_URLS[0]) {
             command.env_remove(DEBUGINFOD_URLS[0]).env(DEBUGINFOD_URLS[1], urls);
@@ -138,7 +158,11 @@ fn memcheck(xml: &File, log: &File) -> Vec<String> {
         "--child-silent-after-fork=yes",
         "--trace-children=no",
         "--error-limit=no",
+        // Given to it later, those of them that can match: see `Defaults`.
+        "--default-suppressions=no",
         "--vgdb=no",
+        // Its other lock is a pipe: six of fourteen system calls for each call.
+        "--fair-sched=try",
     ];
     let made = [
         format!("--xml-fd={}", xml.as_raw_fd()),
@@ -146,6 +170,12 @@ fn memcheck(xml: &File, log: &File) -> Vec<String> {
         format!("--num-callers={NUM_CALLERS}"),
     ];
     fixed.map(str::to_owned).into_iter().chain(made).collect()
+}
+
+/// Whether the program has closed one of its streams. What the worker opens would take its number, and get what C prints.
+fn is_closed(stream: RawFd) -> bool {
+    // SAFETY: asks for a flag.
+    unsafe { libc::fcntl(stream, libc::F_GETFD) < 0 }
 }
 
 /// Makes the new process ready: in it, before the worker's program begins.

@@ -19,6 +19,9 @@ pub const VERSION: u32 = 1;
 /// The build: parent and worker come from the same sources, or do not talk.
 pub const FINGERPRINT: &str = env!("PYTHY_FINGERPRINT");
 
+/// The exit code of a worker that cannot talk any more, since C code has closed its descriptors.
+pub const CUT_OFF: u8 = 121;
+
 /// The longest frame that anybody sends or takes.
 pub const MAX_FRAME: usize = 1 << 18;
 
@@ -124,6 +127,8 @@ pub enum Request {
         /// Its type.
         signature: u32,
     },
+    /// Has Valgrind read suppressions, as in a file of them. -> [`Reply::Done`], [`Reply::Refused`]
+    Suppress(String),
     /// Looks for what has been lost since the last time. -> [`Reply::Checked`]
     LeakCheck,
     /// Calls a function: then follow the copies ([`Data`] each), the arguments ([`Argument`] each) and the

@@ -1,7 +1,8 @@
 //! The worker's side: requests are served one after the other, calls made in between.
 
 use std::fs::File;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::io::Write;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -9,14 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use super::channel::{Broken, Channel, Forever, Frame, Talk};
+use super::channel::{Broken, Channel, Forever, Frame, Talk, nameless_file};
 use super::closures::Thunk;
 use super::invoke::{self, Invocation};
 use super::launch::{DEBUGINFOD_URLS, LEAK_KINDS};
 use super::lifeline;
 use super::protocol::{
-    After, Callback, CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request, VERSION,
-    Watched,
+    After, CUT_OFF, Callback, CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request,
+    VERSION, Watched,
 };
 use super::shared::Shared;
 use crate::binding::{Handle, Here, Loader, SymbolAt};
@@ -93,6 +94,8 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
     let served = worker.shake_hands().and_then(|()| worker.converse(&mut []));
     match served {
         Ok(_) | Err(Broken::Closed) => Ok(()),
+        // SAFETY: ends the process; there is nobody to go on for.
+        Err(Broken::System(_)) => unsafe { libc::_exit(CUT_OFF.into()) },
         Err(broken) => {
             let why = format!("{broken:?}");
             // The parent may be gone.
@@ -119,6 +122,14 @@ fn peek(address: u64, size: u64) -> std::io::Result<Vec<u8>> {
     bytes.resize(size as usize, 0);
     memory.read_exact_at(&mut bytes, address)?;
     Ok(bytes)
+}
+
+/// Has Valgrind read suppressions.
+fn suppress(entries: &str) -> std::io::Result<()> {
+    let mut file = nameless_file("pythy-suppressions")?;
+    file.write_all(entries.as_bytes())?;
+    bracket::change_option(&format!("--suppressions=/proc/self/fd/{}", file.as_raw_fd()));
+    Ok(())
 }
 
 /// Makes this a process like any that C code runs in.
@@ -371,6 +382,10 @@ impl Worker {
                 }
                 Err(why) => Reply::Refused(why),
             },
+            Request::Suppress(entries) => match suppress(&entries) {
+                Ok(()) => Reply::Done,
+                Err(error) => Reply::Refused(format!("suppressions cannot be given to Valgrind: {error}")),
+            },
             Request::LeakCheck => {
                 self.channel().forget();
                 if self.watched {
@@ -472,11 +487,16 @@ impl Worker {
 
     /// There is nobody to go on for.
     fn end(&self, broken: &Broken) -> ! {
-        if !matches!(broken, Broken::Closed) {
-            eprintln!("pythy-worker: {broken:?}");
-        }
+        let code = match broken {
+            Broken::Closed => 1,
+            Broken::System(_) => CUT_OFF.into(),
+            _ => {
+                eprintln!("pythy-worker: {broken:?}");
+                1
+            }
+        };
         // SAFETY: ends the process; C code is in the middle of a call, so nothing else is run.
-        unsafe { libc::_exit(1) }
+        unsafe { libc::_exit(code) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{CallbackSignature, Client, Launch};
+use super::{CallbackSignature, Checker, Client, Launch};
 use crate::Result;
 use crate::binding::{Handle, Loaded, Loader, SymbolAt};
 
@@ -51,6 +51,11 @@ impl Station {
         let count = working.count + 1;
         *working = Working { client: Some(client.clone()), defined: HashSet::new(), count, closed: false };
         Ok(client)
+    }
+
+    /// Whether the workers run under Valgrind.
+    pub fn has_checker(&self) -> bool {
+        self.launch.checker != Checker::None
     }
 
     /// The worker, if one runs.

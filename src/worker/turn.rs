@@ -27,6 +27,8 @@ struct State {
     open: usize,
     /// Whether there is nobody to talk to any more.
     over: bool,
+    /// How many threads wait for a change: where there is none, nobody need be woken.
+    waiting: usize,
 }
 
 /// The turn.
@@ -39,7 +41,7 @@ pub struct Turn<'a> {
 impl Conversation {
     /// A conversation of nobody yet.
     pub fn new(channel: Channel) -> Self {
-        let state = State { channel: Some(channel), open: 0, over: false };
+        let state = State { channel: Some(channel), open: 0, over: false, waiting: 0 };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -58,8 +60,12 @@ impl Conversation {
     /// Waits for the turn no longer than a slice, and does not take it; whether it could be had.
     pub fn is_free_soon(&self) -> bool {
         let busy = |state: &mut State| state.channel.is_none() && !state.over;
-        let waited = self.changed.wait_timeout_while(self.state(), SLICE, busy);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let mut state = self.state();
+        state.waiting += 1;
+        let waited = self.changed.wait_timeout_while(state, SLICE, busy);
+        let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        !waited.timed_out()
     }
 
     /// Hangs up: at once, or when whoever has the turn gives it back.
@@ -67,7 +73,16 @@ impl Conversation {
         let mut state = self.state();
         state.over = true;
         state.channel = None;
-        self.changed.notify_all();
+        self.tell(state);
+    }
+
+    /// Lets go of the state, of which others may want to know.
+    fn tell(&self, state: MutexGuard<'_, State>) {
+        let anybody = state.waiting > 0;
+        drop(state);
+        if anybody {
+            self.changed.notify_all();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -88,9 +103,11 @@ impl Conversation {
                 patience.go_on()?;
                 return Err(Broken::Closed);
             }
+            state.waiting += 1;
             let (locked, waited) =
                 self.changed.wait_timeout(state, SLICE).unwrap_or_else(PoisonError::into_inner);
             state = locked;
+            state.waiting -= 1;
             if waited.timed_out() {
                 drop(state);
                 patience.go_on()?;
@@ -106,13 +123,19 @@ impl Turn<'_> {
         self.channel.as_mut()
     }
 
+    /// Whether a callback is open, and so a call under way.
+    pub fn is_in_callback(&self) -> bool {
+        self.conversation.state().open > 0
+    }
+
     /// A callback begins: gives the turn away. The number is to be given back at its end.
     pub fn open_callback(&mut self) -> usize {
         let mut state = self.conversation.state();
         state.give_back(self.channel.take());
         state.open += 1;
-        self.conversation.changed.notify_all();
-        state.open
+        let number = state.open;
+        self.conversation.tell(state);
+        number
     }
 
     /// A callback ends: waits for the turn and until it is the innermost.
@@ -133,8 +156,9 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if self.channel.is_some() {
-            self.conversation.state().give_back(self.channel.take());
-            self.conversation.changed.notify_all();
+            let mut state = self.conversation.state();
+            state.give_back(self.channel.take());
+            self.conversation.tell(state);
         }
     }
 }

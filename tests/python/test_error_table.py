@@ -1287,6 +1287,12 @@ TABLE = [
         pythy.Error,
         "weigh() argument 1 'pair' (const struct pair *) is in the memory of another process: each worker has its own",
     ),
+    Bad(
+        "Failure::Gone",
+        lambda at: at.isolated.weigh(at.dead),
+        pythy.Error,
+        "weigh() argument 1 'pair' (const struct pair *) was in the memory of a worker that has ended, and is gone",
+    ),
     # Reports.
     Bad(
         "Error::ReportWrite",

@@ -1,5 +1,6 @@
 """The C code in a worker: what ends it, who shares it, and what other threads and processes have of it."""
 
+import contextlib
 import gc
 import os
 import resource
@@ -29,6 +30,9 @@ HEADER = """
     int apply(binary f, int a, int b);
     void repeat(binary f);
     void hang_up(void);
+    void cut_off(void);
+    void crash_when_told(void);
+    int write_all(const char *text);
     char *text_of(unsigned long length);
     void overrun(unsigned long length);
     void start(binary f);
@@ -60,6 +64,16 @@ SOURCE = """
     int apply(binary f, int a, int b) { return f(a, b); }
     void repeat(binary f) { for (;;) f(1, 2); }
     void hang_up(void) { for (int i = 3; i < 100; i++) close(i); for (;;) pause(); }
+    int write_all(const char *text)
+    { int sum = 0; for (int i = 0; i < 3; i++) sum += write(i, text, strlen(text)); return sum; }
+    static sigset_t told;
+    static void *crash(void *unused) { int signal; sigwait(&told, &signal); raise(SIGSEGV); return unused; }
+    void crash_when_told(void) {
+        pthread_t other;
+        sigemptyset(&told); sigaddset(&told, SIGUSR1); pthread_sigmask(SIG_BLOCK, &told, 0);
+        pthread_create(&other, 0, crash, 0); pthread_detach(other);
+    }
+    void cut_off(void) { for (int i = 3; i < 100; i++) close(i); }
     char *text_of(unsigned long length)
     { char *text = malloc(length + 1); memset(text, 'x', length); text[length] = 0; return text; }
     void overrun(unsigned long length) { memset(malloc(32), 'A', length); free(malloc(100)); abort(); }
@@ -153,7 +167,7 @@ def test_a_crash_is_an_exception_and_the_next_call_has_a_fresh_worker(lib, use, 
             lambda: lib.buffer(made, 8),
         ],
         "x_of() argument 1 'p' (const struct point *)"
-        " is in the memory of another process: each worker has its own": [
+        " was in the memory of a worker that has ended, and is gone": [
             lambda: lib.x_of(point),
             lambda: lib.x_of(made),
         ],
@@ -166,6 +180,63 @@ def test_a_crash_is_an_exception_and_the_next_call_has_a_fresh_worker(lib, use, 
     # A copy of what was there stays.
     assert bytes(buffer) == b"\1\0\0\0\0\0\0\0"
     assert lib.x_of(lib.make(9)) == 9
+
+
+KILLED = (
+    "the worker was ended between two calls, from outside or by a thread that C code left running: SIGKILL"
+)
+
+
+@pytest.mark.parametrize(
+    "use", [lambda lib, _: lib.add(1, 2), lambda _, point: point.x], ids=["call", "memory"]
+)
+def test_no_call_is_blamed_for_the_end_of_an_idle_worker(isolated, use):
+    with pythy.worker(checker="none") as worker, pythy.watch() as report:
+        lib = isolated(worker=worker)
+        point = lib.make(1)
+        process = worker.pid
+        os.kill(process, signal.SIGKILL)
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(pythy.WorkerCrashed) as caught:
+            use(lib, point)
+        assert str(caught.value) == KILLED
+        assert (caught.value.signal, caught.value.exit_code, caught.value.finding) == (
+            signal.SIGKILL,
+            None,
+            None,
+        )
+        assert lib.add(1, 2) == 3
+    assert (report.findings, report.totals.calls) == ([], 2)
+
+
+def test_a_crash_of_a_thread_of_cs_is_that_of_the_call_that_runs_meanwhile(lib):
+    with pytest.raises(pythy.WorkerCrashed) as caught:
+        lib.apply(lambda a, b: wait_for_end(lib), 1, 2)
+    assert (caught.value.signal, caught.value.finding.kind) == (signal.SIGSEGV, "SIGSEGV")
+    assert caught.value.finding.call.declaration.name == "apply"
+
+
+def wait_for_end(lib):
+    """The answer of a callback during which another thread of C's crashes."""
+    process = lib.process()
+    lib.crash_when_told()
+    os.kill(process, signal.SIGUSR1)
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    return 1
+
+
+def test_an_end_by_a_thread_of_cs_between_two_calls_is_told_by_the_last_one(isolated):
+    with pythy.worker(checker="none") as worker, pythy.watch() as report:
+        lib = isolated(worker=worker)
+        process = worker.pid
+        lib.crash_when_told()
+        os.kill(process, signal.SIGUSR1)
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(pythy.WorkerCrashed, match="the worker was ended between two calls, .*: SIGSEGV"):
+            lib.add(1, 2)
+    (crash,) = report.findings
+    assert (crash.kind, crash.basis, crash.call.declaration.name) == ("SIGSEGV", "window", "crash_when_told")
 
 
 def test_an_owned_pointer_of_a_dead_worker_frees_nothing(lib, monkeypatch):
@@ -204,6 +275,29 @@ def test_c_code_that_hangs_up_and_goes_on_is_ended(lib):
     with pytest.raises(pythy.Error) as caught:
         lib.hang_up()
     assert str(caught.value) == GONE.format("it made no sense any more: it hung up and went on")
+    assert lib.add(1, 2) == 3
+
+
+def test_what_c_prints_where_the_program_has_closed_its_streams_goes_nowhere(built, natively):
+    run = natively(
+        f"""
+        import os, pythy
+        error = os.dup(2)
+        for stream in range(3):
+            os.close(stream)
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated", checker="none")
+        os.write(error, b"%d %d" % (lib.write_all("text"), lib.add(1, 2)))
+        lib.close()
+        os._exit(0)
+        """
+    )
+    assert (run.stdout, run.stderr) == ("", "12 3")
+
+
+def test_c_code_that_closes_all_descriptors_is_told_so(lib):
+    with pytest.raises(pythy.Error) as caught:
+        lib.cut_off()
+    assert str(caught.value) == GONE.format("it made no sense any more: C code has closed its descriptors")
     assert lib.add(1, 2) == 3
 
 
@@ -568,7 +662,7 @@ def test_a_shared_worker_that_crashes_is_new_for_all(isolated):
         assert one.add(1, 2) == 3
         assert other.bump() == 2
         assert worker.pid != process
-        with pytest.raises(pythy.Error, match="is in the memory of another process"):
+        with pytest.raises(pythy.Error, match="was in the memory of a worker that has ended"):
             other.x_of(point)
 
 

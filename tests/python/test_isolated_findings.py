@@ -1,10 +1,12 @@
 """What is told of C code that runs in a worker under Valgrind."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 
 import pytest
 import pythy
@@ -156,6 +158,31 @@ def test_a_crash_is_an_exception_with_its_finding_and_what_was_known_stays(built
     lib.close()
 
 
+def test_valgrinds_own_suppressions_hold_for_what_is_loaded(tmp_path, cc):
+    """Its file forgives zlib's deflate() what other libraries are not forgiven."""
+    directory = tmp_path / "lib"
+    directory.mkdir()
+    (directory / "z.h").write_text("int deflate(void);")
+    (directory / "z.c").write_text("""
+        #include <stdlib.h>
+        __attribute__((noinline)) static int decide(const int *value) { return *value ? 1 : 2; }
+        int deflate(void) {
+            int *value = malloc(sizeof *value), result = decide(value);
+            free(value);
+            return result;
+        }
+    """)
+    told = {}
+    for name in ["libz.so.1.2.99", "libother.so.1.2.99"]:
+        cc(directory / "z.c", directory / name)
+        lib = pythy.create_interface(directory / "z.h", directory / name, backend="isolated")
+        with pythy.watch() as report:
+            lib.deflate()
+        lib.close()
+        told[name] = [finding.kind for finding in report.findings]
+    assert told == {"libz.so.1.2.99": [], "libother.so.1.2.99": ["UninitCondition"]}
+
+
 def test_what_an_interface_has_lost_is_told_when_it_is_dropped(built, natively):
     """A last look for leaks, as close() has it: also of blocks that Python had until then."""
     report = natively(
@@ -244,6 +271,123 @@ def test_a_process_that_was_forked_off_has_a_report_of_its_own(built, natively):
         """
     )
     assert (run.stdout, run.stderr) == ("[(40, 2)] 1\n[(24, 1), (30, 2)] 2\n", "")
+
+
+# What is in the buffers of a process that ends by os._exit() is not written.
+BUFFERED = {"PYTHONUNBUFFERED": ""}
+ENDS = {
+    "os._exit": """
+        if os.fork() == 0:
+            print("not yet written", end="")
+            lib.lose(40)
+            os._exit(0)
+        os.wait()
+    """,
+    "multiprocessing": """
+        import multiprocessing
+        child = multiprocessing.get_context("fork").Process(target=lib.lose, args=(40,))
+        child.start()
+        child.join()
+    """,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_process_that_was_forked_off_tells_at_its_end_however_it_ends(built, natively, end):
+    run = natively(
+        f"import os, pythy\n"
+        f"lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend='isolated')\n"
+        + textwrap.dedent(ENDS[end])
+        + "print('done')\n",
+        env=BUFFERED,
+    )
+    assert run.stdout == "done\n"
+    assert run.stderr.count("40 bytes in 1 block is definitely lost") == 2
+    assert "\npythy: 1 finding in 1 call, 40 bytes leaked in 1 block (Valgrind " in run.stderr
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_pythy_run_tells_what_forked_processes_found(built, tmp_path, end):
+    (tmp_path / "script.py").write_text(
+        f"import os, pythy\nlib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})\n"
+        + textwrap.dedent(ENDS[end])
+        + "lib.lose(24)\nos._exit(0)\n"
+    )
+    command = [sys.executable, "-m", "pythy", "run", "--mode", "isolated", "--report", "json", "script.py"]
+    environment = {**os.environ, **BUFFERED}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    report = json.loads(run.stdout)
+    assert [finding["leaked"]["bytes"] for finding in report["findings"]] == [24, 40]
+    assert (report["totals"]["calls"], report["tool"]["checker"]) == (2, "memcheck")
+    assert (run.returncode, run.stderr) == (99, "")
+
+
+def test_a_program_whose_interface_is_not_called_is_not_said_to_be_unchecked(built, natively):
+    run = natively(
+        f"""
+        import pythy
+        pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated")
+        print(pythy.memory_report())
+        """
+    )
+    assert run.stdout.startswith("pythy: no findings in 0 calls (Valgrind ")
+
+
+def test_a_program_that_ignores_its_childrens_ends_has_valgrind_too(built, natively):
+    run = natively(
+        f"""
+        import signal, pythy
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated")
+        with pythy.watch() as report:
+            lib.lose(24)
+        print([finding.kind for finding in report.findings])
+        pythy._native.tell_at_exit(False)
+        """
+    )
+    assert run.stdout == "['Leak_DefinitelyLost']\n"
+
+
+CRASH_LATER = """
+    #include <pthread.h>
+    static int *nowhere;
+    static void *run(void *unused) { return (void *)(long)*nowhere; }
+    void begin(void) { pthread_t thread; pthread_create(&thread, 0, run, 0); pthread_detach(thread); }
+    int add(int a, int b) { return a + b; }
+"""
+
+
+def test_a_crash_between_two_calls_is_on_the_last_one_before_it(build):
+    built = build("void begin(void); int add(int a, int b);", CRASH_LATER)
+    with pythy.worker() as worker, pythy.watch() as report:
+        lib = pythy.create_interface(built.header, built.library, worker=worker)
+        assert lib.add(1, 2) == 3
+        process = worker.pid
+        # It may be quicker than the answer.
+        with contextlib.suppress(pythy.WorkerCrashed, ChildProcessError):
+            lib.begin()
+            os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(pythy.WorkerCrashed):
+            lib.add(1, 2)
+        assert lib.add(1, 2) == 3
+    (crash,) = [finding for finding in report.findings if finding.category == "crash"]
+    assert (crash.kind, crash.call.declaration.name) == ("SIGSEGV", "begin")
+
+
+def test_leaks_of_calls_inside_each_other_are_raised_by_the_outer_one(built):
+    lib = pythy.create_interface(built.header, built.library, backend="isolated")
+    pythy.raise_on_finding(True)
+    try:
+        with pytest.raises(pythy.MemoryCheckError) as caught:
+            lib.each(2, lambda _: lib.lose(24) or 0)
+        with pytest.raises(pythy.MemoryCheckError, match="7 bytes in 1 block is definitely lost"):
+            lib.lose(7)
+        lib.each(1, lambda _: 0)
+    finally:
+        pythy.raise_on_finding(False)
+        lib.close()
+    told = [(finding.call.declaration.name, finding.leaked.bytes) for finding in caught.value.report.findings]
+    assert told == [("lose", 24), ("lose", 24)]
 
 
 def test_an_argument_may_call_c_when_it_is_shown(built, natively):

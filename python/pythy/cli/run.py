@@ -10,6 +10,7 @@ when a report cannot be written, and the program did not fail.
 """
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pythy
 from pythy import _native, launch, reports
+from pythy._pytest import pieces
 
 FINDINGS = 99
 NO_VALGRIND = 3
@@ -124,14 +126,26 @@ def run_isolated(
         "PYTHY_RUN_REPORT": str(directory / "report-%p.json"),
     }
     process, code = launch.run_natively(program, environment)
-    report = directory / f"report-{process}.json"
-    if report.exists():
-        return code, _native.read_report(report)
+    own = directory / f"report-{process}.json"
+    reports = sorted(directory.glob("report-*.json"), key=lambda file: file != own)
     if code < 0:
         print(f"pythy: the program was ended by {signal.Signals(-code).name}", file=sys.stderr)
-        return 128 - code, None
-    print("pythy: no report, because the program made no isolated interface", file=sys.stderr)
-    return code, None
+        code = 128 - code
+    elif not reports:
+        print("pythy: no report, because the program made no isolated interface", file=sys.stderr)
+    return code, together(reports, directory)
+
+
+def together(reports: list[Path], directory: Path) -> pythy.Report | None:
+    """One report of those of all processes: the program and what it has forked off; None for none."""
+    if len(reports) < 2:
+        return _native.read_report(reports[0]) if reports else None
+    parts = [json.loads(report.read_text()) for report in reports]
+    # One that has called nothing knows of no checker.
+    tool = max((part["tool"] for part in parts), key=lambda tool: tool["valgrind"] is not None)
+    joined = directory / "joined.json"
+    joined.write_text(pieces.text(pieces.join(parts, parts, tool)))
+    return _native.read_report(joined)
 
 
 def run_under_valgrind(
