@@ -401,8 +401,8 @@ fn an_address_beside_an_argument_is_told_by_its_name() {
         findings(&journal, &[seen(record, Seen::During(1))])[0].stacks[1].label.clone().unwrap()
     };
     for (valgrind, ours) in [
-        ("0x1010 is 0 bytes after", "0x1010 is 0 bytes after argument 'text' (16 bytes) of fill()"),
-        ("0x1411 is 1,025 bytes after", "0x1411 is 1025 bytes after argument 'text' (16 bytes) of fill()"),
+        ("0x1010 is 0 bytes after", "0x1010 is 1 byte after argument 'text' (16 bytes) of fill()"),
+        ("0x1411 is 1,025 bytes after", "0x1411 is 1026 bytes after argument 'text' (16 bytes) of fill()"),
         ("0xfff is 1 bytes before", "0xfff is 1 byte before argument 'text' (16 bytes) of fill()"),
         ("0x100f is 15 bytes inside", "0x100f is 15 bytes inside argument 'text' (16 bytes) of fill()"),
     ] {

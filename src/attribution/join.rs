@@ -589,7 +589,7 @@ impl Join<'_> {
     }
 
     /// Where an address is, as seen from the argument that gave C the block:
-    /// `0 bytes after argument 'out' (16 bytes) of fill()`, with Valgrind's own figure.
+    /// `1 byte after argument 'out' (16 bytes) of fill()`.
     fn argument_label(&self, stack: &Stack, call: Option<CallNumber>) -> Option<String> {
         let (address, position) = position(stack.label.as_deref()?)?;
         let call = call?;
@@ -600,7 +600,7 @@ impl Join<'_> {
         };
         let block = self.journal.noted(call)?.blocks.iter().find(fits)?;
         let (distance, side) = match position {
-            Position::After(distance) => (distance, "after"),
+            Position::After(distance) => (distance + 1, "after"),
             Position::Before(distance) => (distance, "before"),
             Position::Inside(distance) => (distance, "inside"),
         };

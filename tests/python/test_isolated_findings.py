@@ -128,7 +128,7 @@ def test_blocks_are_named_by_their_arguments(ran):
     _, report = ran
     addresses = [stack["label"] for stack in report["findings"][0]["stacks"]]
     assert any(
-        label and label.endswith("is 0 bytes after argument 'text' (10 bytes) of fill()")
+        label and label.endswith("is 1 byte after argument 'text' (10 bytes) of fill()")
         for label in addresses
     )
     assert report["findings"][2]["what"] == (

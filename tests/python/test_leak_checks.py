@@ -113,7 +113,7 @@ print(lib.put(text, 17), len(pythy.memory_report().findings))
     assert lines[0] == "None"
     assert lines[1] == f"put() ({built.header}:8): InvalidWrite: Invalid write of size 1"
     assert lines[2].endswith(f"at put ({built.source.name}:10)")
-    assert lines[3].endswith("is 0 bytes after argument 'text' (16 bytes) of put()")
+    assert lines[3].endswith("is 1 byte after argument 'text' (16 bytes) of put()")
     assert lines[4] == "2 call put"
     assert lines[5] == (
         f"lose() ({built.header}:4): Leak_DefinitelyLost: 24 bytes in 1 block is definitely lost"

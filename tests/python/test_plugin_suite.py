@@ -270,7 +270,7 @@ test_phases.py:13: in test_error
 lib.h:3: void put(char *text, int at, char c)
     at put (lib.c:4)
     by Python (test_phases.py:13)
-  Address 0x… is 0 bytes after argument 'text' (4 bytes) of put()"""
+  Address 0x… is 1 byte after argument 'text' (4 bytes) of put()"""
     )
 
 

@@ -95,7 +95,7 @@ TABLE = """\
 
 #1 InvalidRead: Invalid read of size 4
     at count_even (code.c:9)
-  Address ADDRESS is 0 bytes after argument 'numbers' (12 bytes) of count_even()
+  Address ADDRESS is 1 byte after argument 'numbers' (12 bytes) of count_even()
 
 #2 Leak_DefinitelyLost: 5 bytes in 1 block is definitely lost
   allocated here:

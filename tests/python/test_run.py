@@ -103,7 +103,7 @@ def test_findings_make_the_exit_code_99_of_a_program_that_succeeds(pythy_run, tm
         "lib.lose(10)",
     ]
     table = (tmp_path / "report.txt").read_text()
-    assert "0 bytes after argument 'values' (8 bytes) of peek()" in table
+    assert "1 byte after argument 'values' (8 bytes) of peek()" in table
     assert "pythy: 2 findings in 2 calls, 1 error, 10 bytes leaked in 1 block" in table
     assert pythy_run(script, "--report", "json", arguments=["3"]).returncode == 3
 

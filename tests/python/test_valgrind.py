@@ -225,7 +225,7 @@ EXPECTED = {
         call 2, MainThread, one_over, script.py:19: lib.put(room, 16, 1)
         code.h:7: void put(unsigned char *bytes, int index, int value)
         at put (code.c:17)
-        Address ADDRESS is 0 bytes after argument 'bytes' (16 bytes) of put()
+        Address ADDRESS is 1 byte after argument 'bytes' (16 bytes) of put()
         """
     ],
     "one_under": [
@@ -354,28 +354,28 @@ EXPECTED = {
         call 21, MainThread, often, script.py:42: lib.put(room, 16, 2)
         code.h:7: void put(unsigned char *bytes, int index, int value)
         at put (code.c:17)
-        Address ADDRESS is 0 bytes after argument 'bytes' (16 bytes) of put()
+        Address ADDRESS is 1 byte after argument 'bytes' (16 bytes) of put()
         """,
         """
         error InvalidWrite: Invalid write of size 1; 10 times, basis call
         call 121, MainThread, often, script.py:44: lib.put(room, 17, 3)
         code.h:7: void put(unsigned char *bytes, int index, int value)
         at put (code.c:17)
-        Address ADDRESS is 1 byte after argument 'bytes' (16 bytes) of put()
+        Address ADDRESS is 2 bytes after argument 'bytes' (16 bytes) of put()
         """,
         """
         error InvalidWrite: Invalid write of size 1; 1000 times, basis call
         call 131, MainThread, often, script.py:45: lib.put_often(room, 18, 1000)
         code.h:8: void put_often(unsigned char *bytes, int index, int times)
         at put_often (code.c:22)
-        Address ADDRESS is 2 bytes after argument 'bytes' (16 bytes) of put_often()
+        Address ADDRESS is 3 bytes after argument 'bytes' (16 bytes) of put_often()
         """,
         """
         error InvalidWrite: Invalid write of size 1; 1000 times, basis call
         call 132, MainThread, often, script.py:46: lib.put_often(room, 18, 1000)
         code.h:8: void put_often(unsigned char *bytes, int index, int times)
         at put_often (code.c:22)
-        Address ADDRESS is 2 bytes after argument 'bytes' (16 bytes) of put_often()
+        Address ADDRESS is 3 bytes after argument 'bytes' (16 bytes) of put_often()
         """,
     ],
 }

@@ -116,4 +116,4 @@ def test_each_finding_is_on_the_innermost_call_and_the_clean_calls_have_none(
     }
     assert len(report["findings"]) == 10
     assert "3 such leaks: 72 bytes in 3 blocks" in run.stderr
-    assert "0 bytes after argument 'out' (5 bytes) of fill()" in run.stderr
+    assert "1 byte after argument 'out' (5 bytes) of fill()" in run.stderr
