@@ -3,6 +3,8 @@
 
 mod aliases;
 mod cache;
+mod classes;
+mod cleanups;
 mod comments;
 mod constants;
 mod dependencies;
@@ -12,6 +14,7 @@ mod docstring;
 mod enumerations;
 mod freestanding;
 mod functions;
+mod lengths;
 mod library;
 mod lowering;
 mod macros;

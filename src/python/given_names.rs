@@ -13,18 +13,24 @@ pub fn check(directives: &Directives, bindings: &Bindings, names: &Names) -> Res
     let private: HashSet<_> = directives.private.iter().map(String::as_str).collect();
     let bound = bindings.functions.iter().map(|function| function.declaration.name.as_str());
     let functions: Vec<_> = bound.filter(|function| !private.contains(function)).collect();
-    let mut taken = Taken {
-        names,
-        by: functions.iter().map(|function| (python_name(function), call(function))).collect(),
+    let bound: HashSet<_> = functions.iter().copied().collect();
+    let mut by: HashMap<_, _> =
+        functions.iter().map(|function| (python_name(function), call(function))).collect();
+    let in_class: HashSet<_> = directives.classes.iter().flat_map(members).collect();
+    let of_module = |alias: &&Alias| {
+        bound.contains(alias.function.as_str()) && !in_class.contains(alias.function.as_str())
     };
+    // What goes without saying is said first.
+    let unsaid = directives.aliases.iter().filter(|alias| alias.location.is_none());
+    for alias in unsaid.filter(of_module) {
+        by.entry(alias.name.clone()).or_insert_with(|| call(&alias.function));
+    }
+    let mut taken = Taken { names, by };
     for class in &directives.classes {
         taken.claim(&class.name, &format!("the class of {}", class.argument), &class.location)?;
     }
-    let in_class: HashSet<_> = directives.classes.iter().flat_map(members).collect();
-    let bound: HashSet<_> = functions.iter().copied().collect();
-    let of_module = |alias: &&Alias| !in_class.contains(alias.function.as_str());
-    for alias in directives.aliases.iter().filter(|alias| bound.contains(alias.function.as_str())) {
-        if let (true, Some(location)) = (of_module(&alias), &alias.location) {
+    for alias in directives.aliases.iter().filter(of_module) {
+        if let Some(location) = &alias.location {
             taken.claim(&alias.name, &call(&alias.function), location)?;
         }
     }

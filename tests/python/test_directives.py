@@ -302,3 +302,18 @@ def test_a_name_of_pythys_own_cannot_be_taken(build):
     assert str(caught.value) == (
         f"{built.header}:1: 'close' is one of pythy's own functions, add() cannot have its name"
     )
+
+
+def test_a_name_that_goes_without_saying_is_taken_too(build):
+    header = """
+        // $ func_alias plus add
+        int interface_add(int a, int b);
+        int plus(int a, int b);
+    """
+    source = "int interface_add(int a, int b) { return a + b; } int plus(int a, int b) { return a + b; }"
+    built = build(header, source)
+    with pytest.raises(pythy.HeaderError) as caught:
+        pythy.create_interface(built.header, built.library)
+    assert str(caught.value) == (
+        f"{built.header}:1: 'add' is the name of interface_add() already, plus() cannot have its name"
+    )
