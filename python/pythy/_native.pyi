@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
+from signal import Signals
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, Generic, Literal, NoReturn, SupportsIndex, TypeAlias, final, overload
 
@@ -35,6 +36,15 @@ class ArgumentError(Error, TypeError):
 
 class WorkerCrashed(Error):
     """The C code ended its worker process."""
+
+    signal: Signals | None
+    """What ended it; None if it was no signal."""
+    exit_code: int | None
+    """The code that it called exit() with."""
+    finding: Finding | None
+    """What is known of it; None where no call brought it about."""
+    report: Report | None
+    """What was found during the call."""
 
 class ValgrindError(Error):
     """Valgrind is missing, unusable, or leaves a question open."""
@@ -290,7 +300,7 @@ def end_workers() -> None:
     """At the end of the program: ends the workers as programs end."""
 
 def end_workers_at_once() -> None:
-    """The same where the process is about to end at once."""
+    """The same in a process that is about to end at once."""
 
 def errno() -> int:
     """C's errno as the last foreign call of this thread left it."""

@@ -230,8 +230,10 @@ pub fn end_workers(py: Python<'_>) -> PyResult<()> {
     report_at_exit(py)
 }
 
-/// The same in a process that is about to end at once: what the program has not printed yet stays so, and where
-/// another thread was in the middle of something, nothing is done.
+/// The same in a process that is about to end at once, where nothing is waited for.
+///
+/// What the program has not printed yet stays so, and where another thread was in the middle of something, nothing
+/// is done.
 #[pyfunction]
 pub fn end_workers_at_once(py: Python<'_>) -> PyResult<()> {
     if isolation::current_if_free().is_none() || STATIONS.try_lock().is_err() {

@@ -84,8 +84,12 @@ pub fn worker_crashed(
         None => None,
     };
     let error = WorkerCrashed::new_err(message);
-    error.value(py).setattr("signal", signal)?;
-    error.value(py).setattr("exit_code", exit_code)?;
+    let value = error.value(py);
+    value.setattr("signal", signal)?;
+    value.setattr("exit_code", exit_code)?;
+    // Where a call brought it about, that has more to say.
+    value.setattr("finding", py.None())?;
+    value.setattr("report", py.None())?;
     Ok(error)
 }
 
@@ -133,12 +137,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("BindingError", py.get_type::<BindingError>())?;
     module.add("SymbolError", symbol_error(py)?)?;
     module.add("ArgumentError", argument_error(py)?)?;
-    let crashed = py.get_type::<WorkerCrashed>();
-    // Not every one has all of them.
-    for name in ["signal", "exit_code", "finding", "report"] {
-        crashed.setattr(name, py.None())?;
-    }
-    module.add("WorkerCrashed", crashed)?;
+    module.add("WorkerCrashed", py.get_type::<WorkerCrashed>())?;
     module.add("ValgrindError", py.get_type::<ValgrindError>())?;
     module.add("MemoryCheckError", py.get_type::<MemoryCheckError>())
 }

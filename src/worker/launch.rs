@@ -79,7 +79,7 @@ impl Launch {
             Checker::None => &[],
         };
         let words = [LEAK_KINDS[0]].into_iter().chain(options.iter().map(String::as_str));
-        words.filter_map(|word| word.strip_prefix("--show-leak-kinds=")).last().unwrap_or_default()
+        words.filter_map(|word| word.strip_prefix("--show-leak-kinds=")).next_back().unwrap_or_default()
     }
 
     /// Starts the process; whether it is any good shows when it answers.

@@ -233,7 +233,7 @@ def test_an_end_by_a_thread_of_cs_between_two_calls_is_told_by_the_last_one(isol
         lib.crash_when_told()
         os.kill(process, signal.SIGUSR1)
         os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
-        with pytest.raises(pythy.WorkerCrashed, match="the worker was ended between two calls, .*: SIGSEGV"):
+        with pytest.raises(pythy.WorkerCrashed, match="the worker was ended between two calls"):
             lib.add(1, 2)
     (crash,) = report.findings
     assert (crash.kind, crash.basis, crash.call.declaration.name) == ("SIGSEGV", "window", "crash_when_told")
@@ -285,7 +285,8 @@ def test_what_c_prints_where_the_program_has_closed_its_streams_goes_nowhere(bui
         error = os.dup(2)
         for stream in range(3):
             os.close(stream)
-        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated", checker="none")
+        header, library = {str(built.header)!r}, {str(built.library)!r}
+        lib = pythy.create_interface(header, library, backend="isolated", checker="none")
         os.write(error, b"%d %d" % (lib.write_all("text"), lib.add(1, 2)))
         lib.close()
         os._exit(0)
