@@ -7,7 +7,7 @@ mod slots;
 mod unfollowed;
 
 pub use requests::{
-    change_option, check_argument, check_result, count_errors, count_leak_blocks, count_leaks,
+    change_option, check_argument, check_result, count_errors, count_leak_blocks, count_leaks, is_memcheck,
     leak_check_added, make_defined, print_line,
 };
 pub use roots::{Root, note_release, take_released};

@@ -88,6 +88,13 @@ pub fn make_defined<T>(address: *const T, size: usize) {
     let _ = crabgrind::memcheck::mark_memory(address.cast(), size, crabgrind::memcheck::MemState::Defined);
 }
 
+/// Whether the tool that Valgrind runs is Memcheck: no other answers a request of Memcheck's.
+pub fn is_memcheck() -> bool {
+    let byte = 0_u8;
+    crabgrind::memcheck::mark_memory((&raw const byte).cast(), 1, crabgrind::memcheck::MemState::Defined)
+        .is_ok()
+}
+
 extern "C" fn leak_check_added_request() {
     crabgrind::memcheck::leak_check(crabgrind::memcheck::LeakCheck::Added);
 }

@@ -128,8 +128,20 @@ const LIMIT: &str = "Valgrind reports and counts no errors beyond 1000 different
 const OF_A_FORK: &str = "some errors may be those of a process that was forked off, as both wrote into one XML at \
     a time; run Valgrind with --log-file=FILE instead of XML, or with --child-silent-after-fork=yes";
 
+/// What is to be said where Valgrind runs another tool than Memcheck.
+fn other_tool() -> String {
+    let tool = valgrind::option("--tool").map(|tool| format!(", {tool},")).unwrap_or_default();
+    format!(
+        "Valgrind runs another tool{tool} than Memcheck: no access, uninitialised value or leak is checked; run it \
+         without --tool"
+    )
+}
+
 /// The log, if it can be read; else a note that says what is not known for want of it.
 fn open_log(notes: &mut Vec<String>) -> Option<Tail> {
+    if !bracket::is_memcheck() {
+        notes.push(other_tool());
+    }
     let why = match evidence::locate().records {
         LogLocation::File(file) => match Tail::open(&file) {
             Ok(log) => return Some(log),

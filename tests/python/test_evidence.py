@@ -312,6 +312,17 @@ def test_stacks_that_are_cut_short_are_told(directory, under_valgrind, tmp_path)
     ]
 
 
+@pytest.mark.parametrize("tool", ["none", "callgrind"])
+def test_another_tool_than_memcheck_is_told(directory, under_valgrind, tmp_path, tool):
+    options = [f"--tool={tool}", "--log-file=log"]
+    report = run_in(directory, under_valgrind, tmp_path, SHORT, *options).json()
+    assert (report["findings"], report["totals"]["calls"]) == ([], 3)
+    assert report["notes"] == [
+        f"Valgrind runs another tool, {tool}, than Memcheck: no access, uninitialised value or leak is checked; run "
+        "it without --tool"
+    ]
+
+
 MANY = (
     HEAD
     + """
