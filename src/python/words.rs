@@ -28,8 +28,7 @@ pub fn entry(parameters: &[Parameter], result: ResultPlan, release: bool) -> Opt
     }
     match result {
         ResultPlan::Text { .. } | ResultPlan::Record | ResultPlan::Wide(_) => None,
-        ResultPlan::Double | ResultPlan::Float => Some(words::<true>),
-        _ => Some(words::<false>),
+        _ => Some(words),
     }
 }
 
@@ -37,7 +36,7 @@ pub fn entry(parameters: &[Parameter], result: ResultPlan, release: bool) -> Opt
 ///
 /// # Safety
 /// Called by CPython.
-unsafe extern "C" fn words<const FLOAT: bool>(
+unsafe extern "C" fn words(
     object: Object,
     arguments: *const Object,
     count: ffi::Py_ssize_t,
@@ -71,9 +70,11 @@ unsafe extern "C" fn words<const FLOAT: bool>(
             return refuse_closed(callable);
         }
         let given = Given { arguments, count: count as usize, copies: &[] };
+        let result = callable.signature.result;
         let call = |slot| {
             let returned = bracket::dispatch_words(callable.address, &words, slot);
-            if FLOAT { returned.float.to_bits() } else { returned.integer }
+            words.wipe();
+            result.word(returned.integer, returned.float.to_bits())
         };
         match make_call(callable, &given, call) {
             Some(word) => callable.give(word, &Home::Checked),

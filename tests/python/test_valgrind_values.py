@@ -117,3 +117,75 @@ def test_each_finding_is_on_the_innermost_call_and_the_clean_calls_have_none(
     assert len(report["findings"]) == 10
     assert "3 such leaks: 72 bytes in 3 blocks" in run.stderr
     assert "1 byte after argument 'out' (5 bytes) of fill()" in run.stderr
+
+
+NUMBERS = {
+    "_Bool": ("bool_", [0, 1]),
+    "char": ("char_", [-128, -1, 127]),
+    "signed char": ("schar", [-128, -1, 127]),
+    "unsigned char": ("uchar", [0, 255]),
+    "short": ("short_", [-32768, -1, 32767]),
+    "unsigned short": ("ushort", [0, 65535]),
+    "int": ("int_", [-(2**31), -1, 2**31 - 1]),
+    "unsigned": ("uint", [0, 2**32 - 1]),
+    "long": ("long_", [-(2**63), -1, 2**63 - 1]),
+    "unsigned long": ("ulong", [0, 2**64 - 1]),
+    "float": ("float_", [-1.5, 0.25]),
+    "double": ("double_", [-1.5, 1e300]),
+}
+# So many parameters before the value: stubs, registers, the stack.
+PLACES = {0: "", 1: "int a, ", 2: "int a, double b, ", 8: "".join(f"long {name}, " for name in "abcdefgh")}
+
+
+def test_every_number_comes_back_as_it_went_whatever_the_way_of_the_call(build, under_valgrind, tmp_path):
+    functions = [
+        (f"{name}{count}", ctype, before, count, values)
+        for ctype, (name, values) in NUMBERS.items()
+        for count, before in PLACES.items()
+    ]
+    header = "".join(f"{ctype} {name}({before}{ctype} v);" for name, ctype, before, *_ in functions)
+    source = "".join(
+        f"{ctype} {name}({before}{ctype} v) {{ return v; }}\n" for name, ctype, before, *_ in functions
+    )
+    build(header, source, name="code", directory=tmp_path)
+    expected = {name: (count, values) for name, _, _, count, values in functions}
+    script = f"""
+        import pythy
+
+        lib = pythy.create_interface("code.h", "./code.so")
+        for name, (count, values) in {expected!r}.items():
+            function = getattr(lib, name)
+            for value in values:
+                for _ in range(3):
+                    got = function(*range(count), value)
+                    got = got[0] - 256 * (got[0] > 127) if isinstance(got, bytes) else got
+                    assert got == value, (name, value, got)
+        print(len(pythy.memory_report().findings))
+    """
+    ran = under_valgrind(script, "--num-callers=40", "-q", "--log-file=log", directory=tmp_path)
+    assert ran.stdout == "0\n"
+
+
+def test_a_leak_of_a_function_of_three_arguments_and_no_result_is_seen_at_its_call(
+    build, under_valgrind, tmp_path
+):
+    header = "void lose(int a, int b, int c); void nothing(int a, int b, int c);"
+    source = """
+        #include <stdlib.h>
+        void lose(int a, int b, int c) { *(volatile char *)malloc(a + b + c) = 1; }
+        void nothing(int a, int b, int c) { }
+    """
+    build(header, source, name="code", directory=tmp_path)
+    script = """
+        import pythy
+
+        lib = pythy.create_interface("code.h", "./code.so", leak_check="call")
+        for size in (10, 20, 30):
+            with pythy.watch() as report:
+                lib.lose(size, 2, 3)
+            (finding,) = report.findings
+            print(finding.leaked.bytes, finding.call.number)
+            lib.nothing(1, 2, 3)
+    """
+    ran = under_valgrind(script, "--num-callers=40", "-q", "--log-file=log", directory=tmp_path)
+    assert ran.stdout == "15 1\n25 3\n35 5\n"
