@@ -120,7 +120,7 @@ fn two_addresses_in_a_stack_are_a_call_number() {
     assert_eq!(slots.inner_digit(INNER + 4096 * 8 - 1), Some(4095));
     assert_eq!(slots.inner_digit(INNER + 4096 * 8), None);
     assert_eq!(slots.outer_digit(OUTER - 1), None);
-    let ends = [INNER - 17, INNER - 16, INNER - 1, INNER];
+    let ends = [INNER - 33, INNER - 32, INNER - 1, INNER];
     assert_eq!(ends.map(|ip| slots.is_dispatch(ip)), [false, true, true, false]);
     assert_eq!(Slots::slot(1, 2), Slot::Call(4098));
     assert_eq!(Slots::slot(4095, 2), Slot::Shared(2));
