@@ -132,9 +132,13 @@ fn the_second_header_is_named_when_it_is_at_fault() {
 
 #[test]
 fn a_binary_file_is_no_header() {
-    let directory = directory("binary", &[("a.h", "\u{7f}ELF\u{2}\u{1}\u{1}")]);
-    let message = message(&header(directory.join("a.h")), &directory);
-    assert!(message.starts_with("a.h:1:1: "), "{message}");
+    let directory = directory("binary", &[("a.h", "\u{7f}ELF\u{2}\u{1}\u{1}"), ("b.h", "\u{7f}\u{2}\u{1}")]);
+    assert_eq!(
+        message(&header(directory.join("a.h")), &directory),
+        "'a.h' is a library, not a header file; headers come first, the library last"
+    );
+    let message = message(&header(directory.join("b.h")), &directory);
+    assert!(message.starts_with("b.h:1:1: "), "{message}");
 }
 
 #[test]
