@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod model;
+pub mod thread;
 
 pub mod evidence;
 pub mod journal;
@@ -16,7 +17,6 @@ pub mod header;
 
 pub mod bracket;
 pub mod call;
-pub mod thread;
 
 pub mod attribution;
 
