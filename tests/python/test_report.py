@@ -1,7 +1,6 @@
 # ruff: noqa: E501 (what pythy says stands here as it is said)
 """Reports: the table, the JSON form and the objects, and what they say when much is unknown."""
 
-import json
 import re
 import textwrap
 
@@ -235,10 +234,10 @@ def test_headers_are_refused_under_valgrind_as_they_are_natively(piped):
     ]
 
 
-def test_natively_the_report_says_that_nothing_was_checked(interface, tmp_path, validate):
-    if pythy.memory_report().totals.calls is not None:
-        pytest.skip("other tests of this process have had workers: there is something to report")
-    lib = interface(HEADER, SOURCE)
+NOTHING_CHECKED = """
+    import pythy
+
+    lib = pythy.create_interface("code.h", "./code.so")
     with pythy.watch() as watched:
         lib.add(1, 2)
     for report in watched, pythy.memory_report():
@@ -246,11 +245,17 @@ def test_natively_the_report_says_that_nothing_was_checked(interface, tmp_path, 
         assert (report.findings, report.calls, report.notes) == ([], [], [])
         assert report.totals.calls is None
         assert str(report) == (
-            "pythy: the C code ran natively, its memory was not checked; run Python under Valgrind for that\n"
+            "pythy: the C code ran natively, its memory was not checked; run Python under Valgrind for that\\n"
         )
         assert repr(report) == "<pythy.Report: no findings>"
-        report.to_json(tmp_path / "report.json")
-        validate(json.loads((tmp_path / "report.json").read_text()))
+        report.to_json("report.json")
+"""
+
+
+def test_natively_the_report_says_that_nothing_was_checked(build, natively, tmp_path, validate):
+    # In a process of its own, as other tests of this one may have had workers.
+    build(HEADER, SOURCE, name="code", directory=tmp_path)
+    validate(natively(NOTHING_CHECKED, directory=tmp_path).json())
 
 
 def test_an_exception_goes_through_watch_and_leaves_a_report():
