@@ -124,6 +124,10 @@ fn left_behind() -> String {
 const LIMIT: &str = "Valgrind reports and counts no errors beyond 1000 different ones: what came after \
     that is missing here; run it with --error-limit=no";
 
+/// What a lack of addresses costs.
+const ADDRESS_SPACE: &str = "the address space is limited (ulimit -v), so that blocks lie where numbers and bytecode look \
+    like their addresses: of a thousand that are lost, a few may be missed, or told as possibly lost";
+
 /// Where the records of two processes cannot be told apart.
 const OF_A_FORK: &str = "some errors may be those of a process that was forked off, as both wrote into one XML at \
     a time; run Valgrind with --log-file=FILE instead of XML, or with --child-silent-after-fork=yes";
@@ -172,6 +176,9 @@ impl Session {
             notes.push(format!("pythy's suppressions cannot be loaded ({error}): leak checks take longer"));
         }
         options::keep_freed_blocks();
+        if !valgrind::move_heap_up() {
+            notes.push(ADDRESS_SPACE.to_owned());
+        }
         options::set_apart_earlier_losses();
         let tables = Tables { slots, own_object, libraries: Vec::new(), num_callers: options::num_callers() };
         let trail = std::env::var_os(TRAIL).and_then(|directory| {

@@ -108,8 +108,7 @@ for size in sizes:
     lib.lose(size)
 report = pythy.memory_report()
 assert sorted(f.leaked.bytes for f in report.findings) == sorted(sizes)
-# A word of bytecode may look like an address by chance; with addresses used again it is 5 to 10.
-print(sum(f.kind != "Leak_DefinitelyLost" for f in report.findings) <= 2)
+print(sum(f.kind != "Leak_DefinitelyLost" for f in report.findings))
 """
 
 
@@ -117,4 +116,46 @@ def test_an_address_that_python_has_used_before_hides_no_leak(build, under_valgr
     built = build(HEADER, SOURCE)
     script = REUSE.format(header=str(built.header), library=str(built.library))
     run = under_valgrind(script, "--num-callers=40", "--leak-resolution=high", "--log-file=log")
-    assert run.stdout == "True\n"
+    assert run.stdout == "0\n"
+
+
+# Bytecode, hashes and sizes look like addresses where Valgrind puts blocks by itself: with so much of Python
+# loaded, 26 of these blocks were only "possibly lost".
+CROWDED = """
+import asyncio, decimal, json, random, unittest, _pytest.assertion, _pytest.config, pytest
+import pythy
+lib = pythy.create_interface({header!r}, {library!r})
+generator = random.Random(1)
+sizes = [generator.choice([8, 24, 108, generator.randrange(1, 3000)]) for _ in range(6000)]
+for size in sizes:
+    lib.lose(size)
+report = pythy.memory_report()
+assert sorted(f.leaked.bytes for f in report.findings) == sorted(sizes)
+print(sum(f.kind != "Leak_DefinitelyLost" for f in report.findings), report.notes)
+"""
+
+
+def test_nothing_in_python_looks_like_the_address_of_a_lost_block(build, under_valgrind):
+    built = build(HEADER, SOURCE)
+    script = CROWDED.format(header=str(built.header), library=str(built.library))
+    run = under_valgrind(script, "--num-callers=40", "--leak-resolution=high", "--log-file=log")
+    assert run.stdout == "0 []\n"
+
+
+def test_a_limited_address_space_is_left_to_valgrind_and_told(build, under_valgrind):
+    built = build(HEADER, SOURCE)
+    script = f"""
+        import resource
+        import pythy
+
+        resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})
+        lib.lose(7)
+        print(*pythy.memory_report().notes)
+        print(len(bytes(1 << 30)))
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=log")
+    assert run.stdout == (
+        "the address space is limited (ulimit -v), so that blocks lie where numbers and bytecode look like their "
+        "addresses: of a thousand that are lost, a few may be missed, or told as possibly lost\n1073741824\n"
+    )
