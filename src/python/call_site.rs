@@ -174,9 +174,14 @@ type Instruction = unsafe extern "C" fn(*mut ffi::PyFrameObject) -> c_int;
 static INSTRUCTION: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Finds out what this CPython tells. Done when the module is made, before any call.
-pub fn find_instruction() {
-    // SAFETY: asks the loader for a name.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyFrame_GetLasti".as_ptr()) };
+pub fn find_instruction(py: Python<'_>) {
+    let found = if py.version_info() >= (3, 11) {
+        // SAFETY: asks the loader for a name.
+        unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyFrame_GetLasti".as_ptr()) }
+    } else {
+        // Another CPython's function may be there all the same, where some library was linked with that.
+        std::ptr::null_mut()
+    };
     let line: Instruction = ffi::PyFrame_GetLineNumber;
     INSTRUCTION.store(if found.is_null() { line as *mut c_void } else { found }, Ordering::Relaxed);
 }

@@ -55,7 +55,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     exceptions::register(module)?;
-    call_site::find_instruction();
+    call_site::find_instruction(module.py());
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<interface::Interface>()?;
     module.add_class::<pointer::Pointer>()?;

@@ -156,6 +156,7 @@ def test_a_limited_address_space_is_left_to_valgrind_and_told(build, under_valgr
     """
     run = under_valgrind(script, "--num-callers=40", "--log-file=log")
     assert run.stdout == (
-        "the address space is limited (ulimit -v), so that blocks lie where numbers and bytecode look like their "
-        "addresses: of a thousand that are lost, a few may be missed, or told as possibly lost\n1073741824\n"
+        "the address space is limited (ulimit -v), so that blocks lie where numbers and bytecode look like "
+        "their addresses: of a thousand that are lost, a few may be missed, or told as possibly lost\n"
+        "1073741824\n"
     )
