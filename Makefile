@@ -18,6 +18,7 @@ PY := $(VENV)/bin/python
 CARGO := $(PY) tools/pythy_build.py cargo
 # Arguments for pytest, as in: make test-python PYTEST="-k readme"
 PYTEST ?=
+FUZZ_SECONDS ?= 60
 
 # Directories too, so that a deleted file is a change.
 SOURCES := $(shell find src valgrind-supp) build.rs Cargo.toml Cargo.lock pyproject.toml tools/pythy_build.py
@@ -49,6 +50,13 @@ bench: build ## Measure calls beside a hand-written extension, cffi and ctypes, 
 	$(PY) benches/isolated.py
 	$(PY) benches/checked.py
 	$(PY) benches/suites.py
+
+.PHONY: fuzz
+fuzz: build ## Let libFuzzer find what a worker may send that a parent does not stand (FUZZ_SECONDS=60)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz
+	@mkdir -p build/fuzz/corpus build/fuzz/found
+	PYTHY_FUZZ_SEEDS=$(CURDIR)/build/fuzz/corpus $(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir build/fuzz/target --sanitizer none frames \
+		$(CURDIR)/build/fuzz/corpus -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -malloc_limit_mb=300 -artifact_prefix=$(CURDIR)/build/fuzz/found/
 
 .PHONY: lint
 lint: build ## Check format and lints of Rust and Python

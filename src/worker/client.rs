@@ -312,6 +312,6 @@ impl Inner {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[path = "hostile.rs"]
-mod hostile;
+pub mod hostile;

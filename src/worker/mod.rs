@@ -28,6 +28,8 @@ mod waiting;
 pub use apart::{parse_apart, serve_parse};
 pub use call::{CallRequest, CallbackCall, CallbackResult, Copy, CopyOf, Hooks, Returned};
 pub use client::Client;
+#[cfg(fuzzing)]
+pub use client::hostile;
 pub use death::{Death, Ending};
 pub use launch::{Checker, Launch};
 pub use protocol::{Argument, CallbackSignature, ResultKind, Watched};
