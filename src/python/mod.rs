@@ -2,6 +2,7 @@
 
 mod array;
 mod assignment;
+mod audit;
 mod backend;
 mod bracketing;
 mod buffer;
@@ -56,6 +57,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     exceptions::register(module)?;
     call_site::find_instruction(module.py());
+    audit::listen();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<interface::Interface>()?;
     module.add_class::<pointer::Pointer>()?;

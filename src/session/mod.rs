@@ -20,7 +20,7 @@ use crate::lane::{self, Place};
 use crate::report::{self, Report, Scope, Tool};
 use crate::thread::local;
 use crate::trail::Trail;
-use crate::valgrind::{self, Presence};
+use crate::valgrind::{self, Presence, heap};
 use crate::waiting;
 
 pub use call::{Entered, Given, Outside, enter_python, leave_python};
@@ -124,9 +124,13 @@ fn left_behind() -> String {
 const LIMIT: &str = "Valgrind reports and counts no errors beyond 1000 different ones: what came after \
     that is missing here; run it with --error-limit=no";
 
-/// What a lack of addresses costs.
-const ADDRESS_SPACE: &str = "the address space is limited (ulimit -v), so that blocks lie where numbers and bytecode look \
-    like their addresses: of a thousand that are lost, a few may be missed, or told as possibly lost";
+/// What it costs that blocks lie at low addresses.
+fn low_heap(why: &str) -> String {
+    format!(
+        "{why}, so that blocks lie where numbers and bytecode look like their addresses: of a thousand that are \
+         lost, a few may be missed, or told as possibly lost"
+    )
+}
 
 /// Where the records of two processes cannot be told apart.
 const OF_A_FORK: &str = "some errors may be those of a process that was forked off, as both wrote into one XML at \
@@ -175,9 +179,12 @@ impl Session {
         if let Err(error) = options::load_suppressions(own_object.as_deref()) {
             notes.push(format!("pythy's suppressions cannot be loaded ({error}): leak checks take longer"));
         }
-        options::keep_freed_blocks();
-        if !valgrind::move_heap_up() {
-            notes.push(ADDRESS_SPACE.to_owned());
+        let freed_late = options::keep_freed_blocks();
+        match heap::move_up() {
+            Ok(below) if freed_late => below.free(),
+            // Freed, it would soon be used again.
+            Ok(_) => {}
+            Err(why) => notes.push(low_heap(why)),
         }
         options::set_apart_earlier_losses();
         let tables = Tables { slots, own_object, libraries: Vec::new(), num_callers: options::num_callers() };
@@ -315,6 +322,7 @@ impl Session {
     pub fn report_without_check(&self, since: Mark, tool: Tool) -> Report {
         let findings = self.findings(since.observed.min(self.observed.len()));
         let mut notes = self.notes.clone();
+        notes.extend(heap::released().map(low_heap));
         let cut =
             attribution::cut_short(self.observed.get(since.observed..).unwrap_or_default(), &self.tables);
         if cut > 0 {

@@ -14,12 +14,15 @@ pub fn load_suppressions(own_object: Option<&str>) -> std::io::Result<()> {
 const KEPT: u64 = 256_000_000;
 
 /// Python and pythy leave pointers to blocks that they have freed in memory that leak checks search. A block of C's
-/// at such an address would never be lost, so addresses come back late, unless the user has said when.
-pub fn keep_freed_blocks() {
+/// at such an address would never be lost, so addresses come back late, unless the user has said when: tells whether
+/// they do.
+pub fn keep_freed_blocks() -> bool {
     const OPTION: &str = "--freelist-vol";
-    if valgrind::option(OPTION).is_none() {
+    let late = valgrind::option(OPTION).is_none();
+    if late {
         bracket::change_option(&format!("{OPTION}={KEPT}"));
     }
+    late
 }
 
 /// What was lost before the first foreign call is the interpreter's: a check that reports nothing

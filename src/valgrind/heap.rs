@@ -3,9 +3,13 @@
 use std::ffi::c_void;
 use std::hint::black_box;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use rustix::process::{Resource, getrlimit};
+
+use super::option;
 
 /// Where Valgrind is to put what is allocated from now on.
 ///
@@ -18,67 +22,107 @@ const START: usize = 0x3_8000_0000;
 const LARGEST_MAP: usize = 255 << 20;
 const SMALLEST_MAP: usize = 64 << 10;
 
-/// No more than this is left free of what Valgrind has for blocks already.
+/// What Valgrind has for blocks already is used up in blocks of these sizes, the largest first.
 const LARGEST_BLOCK: usize = 2 << 20;
 const SMALLEST_BLOCK: usize = 16;
-/// Where many small blocks were freed, the rest of the gaps is left.
-const BLOCKS: usize = 20_000;
+/// Of a size there is none left when so many lie above: Valgrind takes turns between what fits.
+const IN_A_ROW: usize = 8;
+/// More gaps would take seconds.
+const BLOCKS: usize = 200_000;
 
-/// Has Valgrind allocate at addresses that are not pointed to by chance: below, nothing is left free. Tells whether it
-/// does: Valgrind itself would die of it where the address space is limited.
-pub fn move_up() -> bool {
-    let limited = getrlimit(Resource::As).current.is_some();
-    let moved = !limited && reserve_below();
-    if moved {
-        fill_below();
+/// What is reserved: addresses and sizes.
+static RESERVED: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+static RELEASED: AtomicBool = AtomicBool::new(false);
+
+/// What was left free below, allocated. It stays so if it is dropped.
+#[derive(Debug)]
+pub struct Below(Vec<*mut c_void>);
+
+/// Has Valgrind allocate at addresses that are not pointed to by chance: below, nothing is left free. Otherwise says
+/// why it does not.
+pub fn move_up() -> Result<Below, &'static str> {
+    if getrlimit(Resource::As).current.is_some() {
+        // Valgrind itself would die of it.
+        return Err(LIMITED);
     }
-    moved
+    if option("--track-origins").as_deref() == Some("yes") {
+        return Err("reserving the addresses below takes Valgrind seconds with --track-origins=yes");
+    }
+    if !reserve_below() {
+        return Err(LIMITED);
+    }
+    let below = fill_below();
+    if below.0.len() >= BLOCKS {
+        below.free();
+        release();
+        return Err("Python's memory is in too many pieces");
+    }
+    Ok(below)
+}
+
+const LIMITED: &str = "the address space is limited (ulimit -v)";
+
+/// Gives the addresses back, as when the address space is about to be limited. Later blocks may lie anywhere.
+pub fn release() {
+    let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    for (address, size) in reserved.drain(..) {
+        // SAFETY: mapped by `reserve_below`, and given to nobody. What cannot be unmapped stays reserved.
+        let _ = unsafe { munmap(address as *mut c_void, size) };
+        RELEASED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Why blocks may lie anywhere since [`move_up`].
+pub fn released() -> Option<&'static str> {
+    RELEASED.load(Ordering::Relaxed).then_some(LIMITED)
+}
+
+impl Below {
+    /// Frees it, where freed blocks are kept for long.
+    pub fn free(self) {
+        for block in self.0 {
+            // SAFETY: of malloc, and nobody else knows it.
+            unsafe { libc::free(block) };
+        }
+    }
 }
 
 /// Valgrind maps at the lowest address that is free, so everything below is mapped without any access, which takes
-/// no memory and is not searched.
+/// no memory and is not searched. Tells whether it is.
 fn reserve_below() -> bool {
-    let mut maps = Vec::new();
     let mut size = LARGEST_MAP;
     while size >= SMALLEST_MAP {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: new memory, which nobody else knows.
-        let map = match unsafe { mmap_anonymous(null_mut(), size, ProtFlags::empty(), flags) } {
-            Ok(map) => map,
-            Err(_) => {
-                maps.into_iter().for_each(unmap);
-                return false;
-            }
+        let Ok(map) = (unsafe { mmap_anonymous(null_mut(), size, ProtFlags::empty(), flags) }) else {
+            release();
+            return false;
         };
         if map as usize + size <= START {
-            maps.push((map, size));
+            RESERVED.lock().unwrap_or_else(PoisonError::into_inner).push((map as usize, size));
         } else {
-            unmap((map, size));
+            // SAFETY: mapped above, and given to nobody.
+            let _ = unsafe { munmap(map, size) };
             size /= 2;
         }
     }
     true
 }
 
-fn unmap((map, size): (*mut c_void, usize)) {
-    // SAFETY: mapped by `reserve_below`, and given to nobody. What cannot be unmapped stays reserved.
-    let _ = unsafe { munmap(map, size) };
-}
-
-/// What Valgrind has mapped for blocks before is allocated and freed: freed blocks are kept.
-fn fill_below() {
+/// Allocates what Valgrind has mapped for blocks before.
+fn fill_below() -> Below {
     let mut blocks = Vec::new();
     let mut size = LARGEST_BLOCK;
     while size >= SMALLEST_BLOCK && blocks.len() < BLOCKS {
-        // SAFETY: a block that is freed below, and that nothing is read from.
-        let block = black_box(unsafe { libc::malloc(size) });
-        if block.is_null() || block as usize >= START {
-            size /= 2;
+        let mut above = 0;
+        while above < IN_A_ROW && blocks.len() < BLOCKS {
+            // SAFETY: nothing is read from it or written to it.
+            let block = black_box(unsafe { libc::malloc(size) });
+            let is_below = !block.is_null() && (block as usize) < START;
+            above = if is_below { 0 } else { above + 1 };
+            blocks.push(block);
         }
-        blocks.push(block);
+        size /= 2;
     }
-    for block in blocks {
-        // SAFETY: of malloc, or null.
-        unsafe { libc::free(block) };
-    }
+    Below(blocks)
 }

@@ -2,7 +2,7 @@
 
 mod defaults;
 mod forks;
-mod heap;
+pub mod heap;
 mod installed;
 mod options;
 mod presence;
@@ -11,7 +11,6 @@ mod version;
 
 pub use defaults::{Defaults, loaded_objects};
 pub use forks::{has_forked, note_forks, take_forked};
-pub use heap::move_up as move_heap_up;
 pub use installed::{Valgrind, find};
 pub use options::option;
 pub use presence::{Presence, left_behind, running};

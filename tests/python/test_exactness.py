@@ -142,6 +142,12 @@ def test_nothing_in_python_looks_like_the_address_of_a_lost_block(build, under_v
     assert run.stdout == "0 []\n"
 
 
+LOW = (
+    ", so that blocks lie where numbers and bytecode look like their addresses: of a thousand that are lost, "
+    "a few may be missed, or told as possibly lost\n"
+)
+
+
 def test_a_limited_address_space_is_left_to_valgrind_and_told(build, under_valgrind):
     built = build(HEADER, SOURCE)
     script = f"""
@@ -155,8 +161,51 @@ def test_a_limited_address_space_is_left_to_valgrind_and_told(build, under_valgr
         print(len(bytes(1 << 30)))
     """
     run = under_valgrind(script, "--num-callers=40", "--log-file=log")
-    assert run.stdout == (
-        "the address space is limited (ulimit -v), so that blocks lie where numbers and bytecode look like "
-        "their addresses: of a thousand that are lost, a few may be missed, or told as possibly lost\n"
-        "1073741824\n"
-    )
+    assert run.stdout == f"the address space is limited (ulimit -v){LOW}1073741824\n"
+
+
+def test_what_python_limits_later_is_left_to_valgrind_too(build, under_valgrind):
+    built = build(HEADER, SOURCE)
+    script = f"""
+        import resource
+        import pythy
+
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})
+        print(pythy.memory_report().notes)
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        lib.lose(7)
+        lib.fine(50_000_000)
+        report = pythy.memory_report()
+        print([f.kind for f in report.findings], *report.notes)
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=log")
+    assert run.stdout == f"[]\n['Leak_DefinitelyLost'] the address space is limited (ulimit -v){LOW}"
+
+
+def test_origins_are_not_kept_of_addresses_that_are_only_reserved(build, under_valgrind):
+    built = build(HEADER, SOURCE)
+    script = f"""
+        import pythy
+
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})
+        lib.lose(7)
+        print(*pythy.memory_report().notes)
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=log", "--track-origins=yes")
+    why = "reserving the addresses below takes Valgrind seconds with --track-origins=yes"
+    assert run.stdout == why + LOW
+
+
+def test_gaps_among_the_blocks_of_python_are_filled(build, under_valgrind):
+    built = build(HEADER, SOURCE)
+    script = f"""
+        blocks = [bytes(600 + number % 3000) for number in range(60_000)]
+        blocks = blocks[::2]
+        import pythy
+
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})
+        made = [lib.make(size) for size in (16, 40, 200, 1000, 4000, 20_000) for _ in range(100)]
+        print(sum(int(block) < 0x3_8000_0000 for block in made))
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=log")
+    assert run.stdout == "0\n"

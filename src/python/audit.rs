@@ -1,0 +1,34 @@
+//! What the interpreter is about to do that Valgrind has to be ready for.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use pyo3::ffi::PyObject;
+
+use crate::valgrind::{self, Presence, heap};
+
+type Hook = unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int;
+type AddHook = unsafe extern "C" fn(Hook, *mut c_void) -> c_int;
+
+/// Listens to the interpreter's audit events, under Valgrind. The function is CPython's own since 3.8, and not in the
+/// limited API.
+pub fn listen() {
+    if valgrind::running() != Presence::Valgrind {
+        return;
+    }
+    // SAFETY: asks the loader for a name, which only stands for this function.
+    unsafe {
+        let found = libc::dlsym(libc::RTLD_DEFAULT, c"PySys_AddAuditHook".as_ptr());
+        if !found.is_null() {
+            std::mem::transmute::<*mut c_void, AddHook>(found)(hear, std::ptr::null_mut());
+        }
+    }
+}
+
+/// Valgrind needs addresses itself when there are to be fewer.
+unsafe extern "C" fn hear(event: *const c_char, _: *mut PyObject, _: *mut c_void) -> c_int {
+    // SAFETY: CPython gives the event's name.
+    if unsafe { CStr::from_ptr(event) } == c"resource.setrlimit" {
+        heap::release();
+    }
+    0
+}
