@@ -1,17 +1,21 @@
 //! The pipeline where C code runs in workers: calls are entered in one journal for all of them, each worker's
 //! evidence is read as its calls end, and a report joins them.
 
+mod pace;
+mod stream;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::attribution::{self, Category, Evidence, Finding, Observed, Seen, Tables};
 use crate::binding::{Library, Shim};
 use crate::bracket::{Slot, Slots};
-use crate::evidence::Event;
 use crate::journal::{ArgumentBlock, CallNumber, Declaration, Journal, Noted, Origin};
 use crate::report::{self, Report, Scope, Tool};
 use crate::session::LeakCheck;
-use crate::worker::{Client, Death, Ending, Returned, Watched};
+use crate::worker::{Client, Death, Returned};
+
+use stream::{Stream, ended};
 
 /// What pythy knows of this process's calls of functions in workers.
 #[derive(Debug, Default)]
@@ -25,49 +29,6 @@ pub struct Isolation {
     /// The last call that was made by the process that this one was forked from.
     before: CallNumber,
 }
-
-/// What is known of one worker.
-#[derive(Debug)]
-struct Stream {
-    /// `None` when it has ended and all is known of it. An observer: it does not live for what is told of it.
-    client: Option<Client>,
-    tables: Tables,
-    observed: Vec<Observed>,
-    /// How much of that was there when a place was marked last: sums of what came before do not grow.
-    marked: usize,
-    /// Valgrind's error count when its records were last read.
-    counted: u64,
-    /// The first call since the last leak check.
-    unchecked: Option<CallNumber>,
-    /// The last call.
-    latest: CallNumber,
-    /// The calls of the last window.
-    window: Option<(CallNumber, CallNumber)>,
-    /// The calls that run, in callbacks of each other or waiting for each other.
-    open: Vec<CallNumber>,
-    /// Whether some interface wants leaks to be looked for.
-    leaks_wanted: bool,
-    /// Whether it runs under Valgrind.
-    watched: bool,
-    pace: Pace,
-}
-
-/// How often leaks are looked for where each call is to be followed by that.
-#[derive(Debug, Default)]
-struct Pace {
-    /// After so many calls; 0 counts as 1.
-    every: u32,
-    /// Calls since the last time.
-    since: u32,
-    /// How many leak checks in a row were beyond [`AFFORDABLE`].
-    dear: u32,
-}
-
-/// A leak check may take long once because the machine is busy.
-const DEAR: u32 = 4;
-
-/// A leak check may take as long for each call, in microseconds; beyond that, calls share one.
-const AFFORDABLE: u32 = 1000;
 
 /// A place from which a report may start.
 #[derive(Clone, Debug)]
@@ -298,20 +259,7 @@ impl Isolation {
         if let Some(index) = self.streams.iter().rposition(known) {
             return Ok(index);
         }
-        self.streams.push(Stream {
-            tables: client.tables()?,
-            counted: client.first_count()?,
-            client: Some(client.observer()),
-            observed: Vec::new(),
-            marked: 0,
-            unchecked: None,
-            latest: 0,
-            window: None,
-            open: Vec::new(),
-            leaks_wanted: false,
-            watched: client.watched()? == Watched::Yes,
-            pace: Pace::default(),
-        });
+        self.streams.push(Stream::of(client)?);
         Ok(self.streams.len() - 1)
     }
 
@@ -440,133 +388,4 @@ impl Isolation {
         findings.sort_by_key(|finding| finding.call.or(finding.allocated_by).unwrap_or(CallNumber::MAX));
         findings
     }
-}
-
-impl Stream {
-    /// A call is over. Those that still run may lose something.
-    fn end_call(&mut self, call: CallNumber) {
-        self.open.retain(|open| *open != call);
-        if let Some(first) = self.open.iter().min() {
-            self.unchecked.get_or_insert(*first);
-        }
-    }
-
-    /// The calls among which a leak check that follows `last` finds what was lost; begins the next window.
-    fn end_window(&mut self, last: CallNumber) -> (CallNumber, CallNumber) {
-        // The worker did nothing since: calls of others do not count.
-        let first = self.unchecked.take().unwrap_or(last + 1);
-        self.pace.since = 0;
-        self.window = Some((first, last));
-        if let Some(client) = &self.client {
-            client.take_released();
-        }
-        (first, last)
-    }
-
-    /// Takes what Valgrind has reported, which makes its count `count`; returns how many errors (not loss
-    /// records) that was.
-    fn read(
-        &mut self,
-        count: u64,
-        seen: Seen,
-        checked: Option<(CallNumber, CallNumber)>,
-        notes: &mut Vec<String>,
-    ) -> u64 {
-        if count == self.counted {
-            return 0;
-        }
-        self.counted = count;
-        let events = match self.client.as_ref().map_or_else(|| Ok(Vec::new()), Client::events) {
-            Ok(events) => events,
-            Err(error) => {
-                notes.push(format!("{error}; what Valgrind reported after that is missing here"));
-                return 0;
-            }
-        };
-        self.take(events, seen, checked).0
-    }
-
-    /// Takes what a worker that has ended has left, and lets go of it; tells whether that has the signal that
-    /// ended it.
-    fn read_last(
-        &mut self,
-        seen: Seen,
-        checked: Option<(CallNumber, CallNumber)>,
-        notes: &mut Vec<String>,
-    ) -> bool {
-        let Some(client) = self.client.take() else { return false };
-        match client.events() {
-            Ok(events) => self.take(events, seen, checked).1,
-            Err(error) => {
-                notes.push(format!("{error}; what Valgrind reported at last is missing here"));
-                false
-            }
-        }
-    }
-
-    /// How many errors there were, and whether there was a signal that ends the program.
-    fn take(
-        &mut self,
-        events: Vec<Event>,
-        seen: Seen,
-        checked: Option<(CallNumber, CallNumber)>,
-    ) -> (u64, bool) {
-        let (mut errors, mut signalled) = (0, false);
-        for event in events {
-            match event {
-                Event::Record(record) => {
-                    let leak = record.is_leak();
-                    errors += u64::from(!leak);
-                    let seen = match checked {
-                        Some((first, last)) if leak => Seen::LeakCheck(first, last),
-                        _ => seen,
-                    };
-                    self.observed.push(Observed { evidence: Evidence::Record(record), seen });
-                }
-                Event::FatalSignal(signal) => {
-                    signalled = true;
-                    let seen = match checked {
-                        Some((first, last)) => Seen::LeakCheck(first, last),
-                        None => seen,
-                    };
-                    self.observed.push(Observed { evidence: Evidence::Crash(signal), seen });
-                }
-                _ => {}
-            }
-        }
-        (errors, signalled)
-    }
-}
-
-impl Pace {
-    /// Whether this call is one to be followed by a leak check.
-    fn is_due(&mut self) -> bool {
-        self.since += 1;
-        self.since >= self.every
-    }
-
-    /// Calls share leak checks so that each has at most [`AFFORDABLE`] of them.
-    fn note(&mut self, micros: u32) {
-        self.dear = if micros > AFFORDABLE { self.dear + 1 } else { 0 };
-        self.every = if self.dear < DEAR { 1 } else { micros.div_ceil(AFFORDABLE) };
-    }
-}
-
-/// What a worker's end is called that Valgrind said nothing of; `None` where it is nobody's fault.
-fn ended(death: &Death) -> Option<(String, String)> {
-    Some(match death {
-        Death::Signal(number) => {
-            let name = crate::error::signal_name(*number);
-            let name = name.map_or_else(|| format!("signal {number}"), str::to_owned);
-            (name.clone(), name)
-        }
-        Death::Exit(code) => ("exit".to_owned(), format!("the C code called exit({code})")),
-        Death::Valgrind(words) => ("valgrind".to_owned(), format!("Valgrind gave up: {words}")),
-        Death::Unknown => ("unknown".to_owned(), "the worker ended, nobody knows how".to_owned()),
-        Death::Ended(Ending::Timeout) => ("timeout".to_owned(), "the call took too long".to_owned()),
-        Death::Ended(Ending::Nonsense(what)) => {
-            ("nonsense".to_owned(), format!("the worker made no sense any more ({what})"))
-        }
-        Death::Ended(Ending::Closed | Ending::Interrupted) => return None,
-    })
 }

@@ -1,0 +1,166 @@
+//! What one worker has let see, in order.
+
+use super::pace::Pace;
+use crate::attribution::{Evidence, Observed, Seen, Tables};
+use crate::evidence::Event;
+use crate::journal::CallNumber;
+use crate::worker::{Client, Death, Ending, Watched};
+
+/// What is known of one worker.
+#[derive(Debug)]
+pub struct Stream {
+    /// `None` when it has ended and all is known of it. An observer: it does not live for what is told of it.
+    pub client: Option<Client>,
+    pub tables: Tables,
+    pub observed: Vec<Observed>,
+    /// How much of that was there when a place was marked last: sums of what came before do not grow.
+    pub marked: usize,
+    /// Valgrind's error count when its records were last read.
+    pub counted: u64,
+    /// The first call since the last leak check.
+    pub unchecked: Option<CallNumber>,
+    /// The last call.
+    pub latest: CallNumber,
+    /// The calls of the last window.
+    pub window: Option<(CallNumber, CallNumber)>,
+    /// The calls that run, in callbacks of each other or waiting for each other.
+    pub open: Vec<CallNumber>,
+    /// Whether some interface wants leaks to be looked for.
+    pub leaks_wanted: bool,
+    /// Whether it runs under Valgrind.
+    pub watched: bool,
+    pub pace: Pace,
+}
+
+impl Stream {
+    /// That of a worker that is used for the first time.
+    pub fn of(client: &Client) -> crate::Result<Self> {
+        Ok(Self {
+            tables: client.tables()?,
+            counted: client.first_count()?,
+            client: Some(client.observer()),
+            observed: Vec::new(),
+            marked: 0,
+            unchecked: None,
+            latest: 0,
+            window: None,
+            open: Vec::new(),
+            leaks_wanted: false,
+            watched: client.watched()? == Watched::Yes,
+            pace: Pace::default(),
+        })
+    }
+
+    /// A call is over. Those that still run may lose something.
+    pub fn end_call(&mut self, call: CallNumber) {
+        self.open.retain(|open| *open != call);
+        if let Some(first) = self.open.iter().min() {
+            self.unchecked.get_or_insert(*first);
+        }
+    }
+
+    /// The calls among which a leak check that follows `last` finds what was lost; begins the next window.
+    pub fn end_window(&mut self, last: CallNumber) -> (CallNumber, CallNumber) {
+        // The worker did nothing since: calls of others do not count.
+        let first = self.unchecked.take().unwrap_or(last + 1);
+        self.pace.begin();
+        self.window = Some((first, last));
+        if let Some(client) = &self.client {
+            client.take_released();
+        }
+        (first, last)
+    }
+
+    /// Takes what Valgrind has reported, which makes its count `count`; returns how many errors (not loss
+    /// records) that was.
+    pub fn read(
+        &mut self,
+        count: u64,
+        seen: Seen,
+        checked: Option<(CallNumber, CallNumber)>,
+        notes: &mut Vec<String>,
+    ) -> u64 {
+        if count == self.counted {
+            return 0;
+        }
+        self.counted = count;
+        let events = match self.client.as_ref().map_or_else(|| Ok(Vec::new()), Client::events) {
+            Ok(events) => events,
+            Err(error) => {
+                notes.push(format!("{error}; what Valgrind reported after that is missing here"));
+                return 0;
+            }
+        };
+        self.take(events, seen, checked).0
+    }
+
+    /// Takes what a worker that has ended has left, and lets go of it; tells whether that has the signal that
+    /// ended it.
+    pub fn read_last(
+        &mut self,
+        seen: Seen,
+        checked: Option<(CallNumber, CallNumber)>,
+        notes: &mut Vec<String>,
+    ) -> bool {
+        let Some(client) = self.client.take() else { return false };
+        match client.events() {
+            Ok(events) => self.take(events, seen, checked).1,
+            Err(error) => {
+                notes.push(format!("{error}; what Valgrind reported at last is missing here"));
+                false
+            }
+        }
+    }
+
+    /// How many errors there were, and whether there was a signal that ends the program.
+    pub fn take(
+        &mut self,
+        events: Vec<Event>,
+        seen: Seen,
+        checked: Option<(CallNumber, CallNumber)>,
+    ) -> (u64, bool) {
+        let (mut errors, mut signalled) = (0, false);
+        for event in events {
+            match event {
+                Event::Record(record) => {
+                    let leak = record.is_leak();
+                    errors += u64::from(!leak);
+                    let seen = match checked {
+                        Some((first, last)) if leak => Seen::LeakCheck(first, last),
+                        _ => seen,
+                    };
+                    self.observed.push(Observed { evidence: Evidence::Record(record), seen });
+                }
+                Event::FatalSignal(signal) => {
+                    signalled = true;
+                    let seen = match checked {
+                        Some((first, last)) => Seen::LeakCheck(first, last),
+                        None => seen,
+                    };
+                    self.observed.push(Observed { evidence: Evidence::Crash(signal), seen });
+                }
+                _ => {}
+            }
+        }
+        (errors, signalled)
+    }
+}
+
+/// What a worker's end is called that Valgrind said nothing of; `None` where it is nobody's fault.
+pub fn ended(death: &Death) -> Option<(String, String)> {
+    Some(match death {
+        Death::Signal(number) => {
+            let name = crate::error::signal_name(*number);
+            let name = name.map_or_else(|| format!("signal {number}"), str::to_owned);
+            (name.clone(), name)
+        }
+        Death::Exit(code) => ("exit".to_owned(), format!("the C code called exit({code})")),
+        Death::Valgrind(words) => ("valgrind".to_owned(), format!("Valgrind gave up: {words}")),
+        Death::Unknown => ("unknown".to_owned(), "the worker ended, nobody knows how".to_owned()),
+        Death::Ended(Ending::Timeout) => ("timeout".to_owned(), "the call took too long".to_owned()),
+        Death::Ended(Ending::Nonsense(what)) => {
+            ("nonsense".to_owned(), format!("the worker made no sense any more ({what})"))
+        }
+        Death::Ended(Ending::Closed | Ending::Interrupted) => return None,
+    })
+}
