@@ -11,9 +11,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
 
-use super::create::{Joined, decodes, join, options, parameter_names};
+use super::builtin::parameter_names;
 use super::interface::OWN_NAMES;
+use super::joined::{Joined, join};
 use super::names::{Name, Names, python_name, without_keyword};
+use super::options::{decodes, options};
 use super::plan::Plan;
 use crate::binding::{Library, Scalar, Skipped, Wide};
 use crate::model::{

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::create::parameter_names;
+use super::builtin::parameter_names;
 use super::given_names;
 use super::names::{Names, python_name, without_keyword};
 use crate::binding::{Bindings, BoundFunction};

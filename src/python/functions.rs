@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::builtin;
 use super::callable::Callable;
-use super::create;
 use super::ctype::Types;
 use super::failure::closed;
 use crate::binding::BoundFunction;
@@ -62,7 +62,7 @@ impl Functions {
             return Ok(Some(made));
         }
         let Some(function) = self.inner().bound.remove(name) else { return Ok(None) };
-        let builtin = create::builtin(module, function, types, None)?;
+        let builtin = builtin::builtin(module, function, types, None)?;
         if types.closed() {
             Callable::redirect(&builtin, closed)?;
         }
@@ -81,7 +81,7 @@ impl Functions {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(mut function) = self.inner().bound.get(name).cloned() else { return Ok(None) };
         changed(&mut function);
-        let builtin = create::builtin(module, function, types, Some(another))?;
+        let builtin = builtin::builtin(module, function, types, Some(another))?;
         self.inner().others.push(builtin.clone().unbind());
         Ok(Some(builtin))
     }

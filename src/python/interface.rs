@@ -5,33 +5,30 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use pyo3::exceptions::{PyAttributeError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyAnyMethods, PyBytes, PyCFunction, PyDict, PyDictMethods, PyInt, PyMemoryView, PyModule, PyString,
-    PyTuple, PyWeakrefMethods, PyWeakrefReference,
+    PyAnyMethods, PyBytes, PyCFunction, PyDict, PyDictMethods, PyMemoryView, PyModule, PyString, PyTuple,
+    PyWeakrefMethods, PyWeakrefReference,
 };
 
 use super::backend::{Sole, close_after_calls};
-use super::callable::Callable;
+use super::builtin;
 use super::callback::Callback;
-use super::create;
-use super::ctype::{CType, InWorker, Pointee, Shape, Types};
+use super::cast;
+use super::ctype::{CType, InWorker, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
-use super::failure::short_repr;
 use super::functions::Functions;
 use super::handle::{self, Handle};
-use super::holder::Holder;
 use super::mirror::Mirror;
-use super::names::{Name, Names, reserved_name};
+use super::names::{Names, reserved_name};
 use super::place::Place;
 use super::plan::Plan;
 use super::pointer::Pointer;
 use super::type_object::{self, new_value};
-use super::value::Value;
 use crate::binding::{Library, Skipped, SymbolKind};
-use crate::model::{FunctionType, Global, Type, TypeKind, did_you_mean};
+use crate::model::{FunctionType, Type, TypeKind};
 
 /// What the module has beside the library's functions.
 pub const OWN_NAMES: &[&str] =
@@ -213,38 +210,7 @@ impl Interface {
         value: &Bound<'_, PyAny>,
         type_name: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let (ty, types) = self.named(type_name)?;
-        let Shape::Scalar { target: Some(target), .. } = &ty.shape else {
-            if let Shape::Array { .. } = ty.shape {
-                let name = spelt(type_name, &ty);
-                let message = format!("cast() makes pointers, numbers and records, and '{name}' is none");
-                return Err(PyTypeError::new_err(message));
-            }
-            let place = new_value((ty, types), Some(value.clone()), None)?;
-            return Ok(Some(Py::new(py, Value::at(place)?)?.into_any()));
-        };
-        let now = || self.types.homes.now();
-        let (address, holder, home) = if value.is_none() {
-            (0, Holder::Nobody, now()?)
-        } else if let Ok(pointer) = value.cast::<Pointer>() {
-            let home = pointer.get().home().clone();
-            (pointer.call_method0("__int__")?.extract()?, Holder::of(value), home)
-        } else if value.is_instance_of::<PyInt>() {
-            (address_of(value)?, Holder::Nobody, now()?)
-        } else if let Ok(callback) = value.cast::<Callback>() {
-            (callback.get().address(), Holder::of(value), callback.get().home().clone())
-        } else if let Some(function) = Callable::behind(value)? {
-            let home = now()?;
-            let gone =
-                || format!("cast(): {}() is in another process, or its interface is closed", function.name);
-            let address = function.address_in(&home)?.ok_or_else(|| exceptions::Error::new_err(gone()))?;
-            (address, Holder::Nobody, home)
-        } else {
-            let wanted = "cast() takes a Pointer, a Ref, a Record, an Array, a callback, an int or None";
-            let place = self.place_of(value, wanted)?;
-            (place.address, Holder::of(value), place.home)
-        };
-        Ok(holder.pointer(py, address, target, &home)?.map(Py::into_any))
+        cast::cast(self, py, value, type_name)
     }
 
     /// A pointer that frees what it points to, with the function given: at the end of a `with`
@@ -356,7 +322,7 @@ impl Interface {
     }
 
     /// The names of the module that are made at their first use.
-    fn listed(&self) -> HashSet<String> {
+    pub(super) fn listed(&self) -> HashSet<String> {
         let mut listed: HashSet<String> = self.names.listed().map(str::to_owned).collect();
         listed.extend(self.functions.names());
         let hidden = self.hidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -442,102 +408,13 @@ impl Interface {
         if !runs_by_itself {
             let nothing = Type { kind: TypeKind::Void, spelling: "void".to_owned(), is_const: false };
             let function = FunctionType { parameters: Vec::new(), result: nothing, variadic: false };
-            create::function_at(py, (address, &home), &function, &self.types, calls)?.0.call0(py)?;
+            builtin::function_at(py, (address, &home), &function, &self.types, calls)?.0.call0(py)?;
         }
         Ok(true)
     }
 
-    /// Puts all functions into the module.
-    pub fn make_all(&self, py: Python<'_>) -> PyResult<()> {
-        let module = PyString::new(py, &self.name);
-        for name in self.functions.names() {
-            if self.hidden.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains_key(&name) {
-                continue;
-            }
-            if let Some(builtin) = self.functions.make(&module, &name, &self.types)? {
-                self.remember(py, &name, &builtin)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether anything may be assigned to a name: in a module of the caller's, and where it begins with an underscore.
-    fn is_free(&self, name: &str) -> bool {
-        self.shared || name.starts_with('_')
-    }
-
-    /// What a name of the module stands for, for messages.
-    fn kind_of(&self, name: &str) -> Option<&'static str> {
-        if self.functions.has(name) {
-            return Some("a function of the library");
-        }
-        if OWN_NAMES.contains(&name) {
-            return Some("one of pythy's own functions");
-        }
-        self.names.get(name).map(Name::described)
-    }
-
-    fn check_name(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        if self.is_free(name) {
-            return Ok(());
-        }
-        let is_function = self.functions.has(name) || OWN_NAMES.contains(&name);
-        let message = match self.kind_of(name) {
-            Some(_) if is_function && value.is_callable() => return Ok(()),
-            Some(what) if is_function => format!("'{name}' is {what}: only a callable can take its place"),
-            Some(what) => format!("'{name}' is {what}: it cannot be assigned"),
-            None => {
-                let nearest = self.did_you_mean(name);
-                format!(
-                    "'{name}' is no variable of {}{nearest} (a name of your own may begin with '_')",
-                    self.headers
-                )
-            }
-        };
-        Err(PyAttributeError::new_err(message))
-    }
-
-    /// The end of a message about a name that the module does not have.
-    fn did_you_mean(&self, name: &str) -> String {
-        let known = self.listed();
-        did_you_mean(name, known.iter().map(String::as_str))
-    }
-
-    /// Lets the module answer by itself from now on.
-    fn remember(&self, py: Python<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        match self.module.bind(py).upgrade() {
-            Some(module) => module.cast::<PyModule>()?.dict().set_item(name, value),
-            None => Ok(()),
-        }
-    }
-
-    /// The C variable of that name, as long as the library is open.
-    fn global(&self, name: &str) -> PyResult<Option<Place>> {
-        let Some(Name::Global(global)) = self.names.get(name) else { return Ok(None) };
-        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some(library) = &*library else {
-            let message = format!("the variable '{name}' was used after its interface was closed");
-            return Err(exceptions::Error::new_err(message));
-        };
-        let Some((address, _)) = variable(library, global)? else { return Ok(None) };
-        let home = self.types.homes.now()?;
-        let (ty, types) = (self.types.get(&global.ty), self.types.clone());
-        Ok(Some(Place::of_c(address, ty, types, home)))
-    }
-
-    /// What a variable is in Python; of one whose type only the library knows, a pointer to it.
-    fn read(&self, py: Python<'_>, place: Place) -> PyResult<Py<PyAny>> {
-        let Shape::Opaque(_) = place.ty.shape else { return place.get(py) };
-        let target = Pointee::to(&place.ty.declared, &self.types);
-        // SAFETY: a new reference, or NULL with an exception set.
-        unsafe {
-            let pointer = Pointer::give(py, place.address, &target, &place.home);
-            Bound::from_owned_ptr_or_err(py, pointer).map(Bound::unbind)
-        }
-    }
-
     /// The type that a name, or an object such as the value of `lib.name`, stands for.
-    fn named(&self, what: &Bound<'_, PyAny>) -> PyResult<(Arc<CType>, Arc<Types>)> {
+    pub fn named(&self, what: &Bound<'_, PyAny>) -> PyResult<(Arc<CType>, Arc<Types>)> {
         let Ok(name) = what.cast::<PyString>() else {
             return type_object::of(what)?.ok_or_else(|| type_object::no_type(what));
         };
@@ -549,7 +426,7 @@ impl Interface {
     }
 
     /// Where an object's value lies; `wanted` says what else would do.
-    fn place_of(&self, object: &Bound<'_, PyAny>, wanted: &str) -> PyResult<Place> {
+    pub fn place_of(&self, object: &Bound<'_, PyAny>, wanted: &str) -> PyResult<Place> {
         if let Some(place) = Place::behind(object) {
             return Ok(place.clone());
         }
@@ -558,17 +435,8 @@ impl Interface {
     }
 }
 
-/// The address that an int stands for; -1 is the highest, as in C.
-fn address_of(value: &Bound<'_, PyAny>) -> PyResult<usize> {
-    value.extract().or_else(|_| value.extract::<isize>().map(|address| address as usize)).map_err(|_| {
-        let message =
-            format!("cast(): {} is no address: it takes {} to {}", short_repr(value), isize::MIN, usize::MAX);
-        PyOverflowError::new_err(message)
-    })
-}
-
 /// A type as the caller wrote it, or by the name it has.
-fn spelt(given: &Bound<'_, PyAny>, ty: &CType) -> String {
+pub fn spelt(given: &Bound<'_, PyAny>, ty: &CType) -> String {
     given.extract().unwrap_or_else(|_| ty.name.clone())
 }
 
@@ -576,19 +444,6 @@ fn spelt(given: &Bound<'_, PyAny>, ty: &CType) -> String {
 fn untyped_pointer() -> Type {
     let target = Type { kind: TypeKind::Void, spelling: "void".to_owned(), is_const: false };
     Type { kind: TypeKind::Pointer(Box::new(target)), spelling: "void *".to_owned(), is_const: false }
-}
-
-/// Address and size of a variable that the library exports, or that was compiled from the header; there its type
-/// has the size.
-pub fn variable(library: &Library, global: &Global) -> crate::Result<Option<(usize, u64)>> {
-    if global.is_static {
-        let address = library.shim().and_then(|shim| shim.address(&global.name)?.ok());
-        return Ok(address.map(|address| (address as usize, 0)));
-    }
-    let name = global.symbol.as_deref().unwrap_or(&global.name);
-    let symbol = library.symbols().get(name).filter(|symbol| symbol.kind != SymbolKind::Function);
-    let Some(symbol) = symbol else { return Ok(None) };
-    Ok(library.address(name)?.map(|address| (address as usize, symbol.size)))
 }
 
 impl Drop for Interface {

@@ -1,9 +1,7 @@
 //! Calls of functions that run in a worker.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -14,96 +12,26 @@ use super::callable::{Callable, callable};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
 use super::failure::told;
 use super::failure::{bad_argument, bad_count, refuse_closed};
-use super::home::{Home, without_gil};
+use super::home::Home;
+use super::lent::{Arguments, Lent};
 use super::mirror;
+use super::options::seconds;
 use super::ownership::stored;
 use super::place::{Place, owned_block};
 use super::plan::{Argument as Converted, Failure, ResultPlan};
 use super::reference::Ref;
 use super::report;
 use super::summons::Attendance;
+use super::there::There;
 use super::value::Travel;
-use crate::binding::{Library, Passing, RecordClass};
+use crate::Error;
+use crate::binding::{Passing, RecordClass};
 use crate::call::errno;
 use crate::isolation::{self, Entered};
 use crate::journal::{ArgumentBlock, CallNumber};
-use crate::worker::{Argument, CallRequest, Client, Copy, CopyOf, ResultKind, Returned, Station};
-use crate::{Error, Result};
+use crate::worker::{Argument, CallRequest, Client, Copy, CopyOf, ResultKind, Returned};
 
 type Object = *mut ffi::PyObject;
-
-/// Where a function is that runs in a worker.
-pub struct There {
-    station: Arc<Station>,
-    library: Arc<Library>,
-    function: Function,
-    /// Its address in the worker that it was called in last.
-    known: Mutex<Option<(Client, usize)>>,
-    /// How long a call may take.
-    timeout: Option<Duration>,
-}
-
-/// Which function it is.
-pub enum Function {
-    /// An exported one, by its symbol.
-    Exported(String),
-    /// A static one, by its name.
-    Static(String),
-    /// What a function pointer points to, in the one worker that has it.
-    At(Client, usize),
-}
-
-impl There {
-    /// A function of this library.
-    pub fn new(
-        station: &Arc<Station>,
-        library: &Arc<Library>,
-        function: Function,
-        timeout: Option<Duration>,
-    ) -> Self {
-        let (station, library) = (station.clone(), library.clone());
-        Self { station, library, function, known: Mutex::new(None), timeout }
-    }
-
-    /// The worker, a new one if the last has ended, and the function's address there.
-    fn find(&self) -> Result<(Client, usize)> {
-        if let Function::At(client, address) = &self.function {
-            return Ok((client.clone(), *address));
-        }
-        let client = self.station.client()?;
-        if let Some((worker, address)) = &*self.known()
-            && worker.is(&client)
-        {
-            return Ok((client, *address));
-        }
-        // Not under the lock: a signal handler may call this very function meanwhile, or another thread.
-        without_gil(|| client.ready())?;
-        let address = match &self.function {
-            Function::Exported(symbol) => self.library.address(symbol)?,
-            Function::Static(name) => self.library.shim().and_then(|shim| shim.address(name)?.ok()),
-            Function::At(..) => None,
-        };
-        let missing = || Error::WorkerRefused {
-            message: format!(
-                "the new worker does not find the function in {}",
-                self.library.path().display()
-            ),
-        };
-        let address = address.ok_or_else(missing)? as usize;
-        *self.known() = Some((client.clone(), address));
-        Ok((client, address))
-    }
-
-    /// Its address in that worker; `None` where it is another one's.
-    pub fn address_in(&self, client: &Client) -> Result<Option<usize>> {
-        let (worker, address) = self.find()?;
-        Ok(worker.is(client).then_some(address))
-    }
-
-    fn known(&self) -> MutexGuard<'_, Option<(Client, usize)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The entry.
 pub unsafe extern "C" fn isolated(
@@ -156,21 +84,6 @@ unsafe fn timeout(
     seconds(&value).map(Some)
 }
 
-/// A timeout as Python has it; `None` for none.
-pub fn seconds(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
-    if value.is_none() {
-        return Ok(None);
-    }
-    let Ok(seconds) = value.extract::<f64>() else {
-        let given = value.get_type().name()?;
-        return Err(PyTypeError::new_err(format!("timeout is a number of seconds or None, not {given}")));
-    };
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(timeout) if !timeout.is_zero() => Ok(Some(timeout)),
-        _ => Err(PyValueError::new_err(format!("timeout is a positive number of seconds, not {seconds}"))),
-    }
-}
-
 /// A call that is being made.
 struct Call<'a, 'py> {
     py: Python<'py>,
@@ -178,58 +91,6 @@ struct Call<'a, 'py> {
     there: &'a There,
     arguments: *const Object,
     count: usize,
-}
-
-/// Memory of a Python object that C gets a copy of.
-struct Lent {
-    address: *mut u8,
-    length: usize,
-    writable: bool,
-    /// The index of the argument, the first of several with this memory.
-    argument: usize,
-}
-
-impl Lent {
-    /// # Safety
-    /// The object's view is held, for as long as the bytes are used.
-    unsafe fn bytes(&self) -> &[u8] {
-        if self.length == 0 {
-            return &[];
-        }
-        // SAFETY: as the caller vouches.
-        unsafe { std::slice::from_raw_parts(self.address, self.length) }
-    }
-
-    /// Stores what C has made of it, no more than there is room for.
-    ///
-    /// # Safety
-    /// The object's view is held, of memory that may be written to unless there are no bytes.
-    unsafe fn fill(&self, left: &[u8]) {
-        // SAFETY: as the caller vouches; both are of one size, or nothing is stored.
-        unsafe { self.address.copy_from_nonoverlapping(left.as_ptr(), left.len().min(self.length)) };
-    }
-}
-
-/// The arguments as the worker gets them.
-#[derive(Default)]
-struct Arguments {
-    list: Vec<Argument>,
-    values: Vec<u8>,
-    lent: Vec<Lent>,
-    outputs: Vec<(usize, usize)>,
-}
-
-impl Arguments {
-    /// The same memory handed over twice is one copy.
-    fn lend(&mut self, argument: usize, (address, length, writable): (*mut u8, usize, bool)) {
-        let known = self.lent.iter().position(|lent| lent.address == address && lent.length == length);
-        let index = known.unwrap_or_else(|| {
-            self.lent.push(Lent { address, length, writable: false, argument });
-            self.lent.len() - 1
-        });
-        self.lent[index].writable |= writable;
-        self.list.push(Argument::Copy(index as u32));
-    }
 }
 
 /// How many workers a call waits for at most, when other threads' calls end one after the other.

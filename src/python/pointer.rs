@@ -8,7 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
-use super::create;
+use super::builtin;
 use super::ctype::{Pointee, Shape};
 use super::exceptions;
 use super::home::{Home, Root};
@@ -223,7 +223,7 @@ impl Pointer {
         if let Some(builtin) = self.pointee.builtin(py, (self.home.process(), address)) {
             return Ok(builtin);
         }
-        let (builtin, keepable) = create::function_at(py, (address, &self.home), function, types, calls)?;
+        let (builtin, keepable) = builtin::function_at(py, (address, &self.home), function, types, calls)?;
         if keepable {
             self.pointee.keep_builtin((self.home.process(), address), builtin.clone_ref(py));
         }
