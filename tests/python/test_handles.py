@@ -92,3 +92,48 @@ def test_what_is_no_handle_is_refused_unread(lib):
         with pytest.raises(pythy.ArgumentError) as caught:
             lib.from_handle(wrong)
         assert str(caught.value) == takes + says
+
+
+def test_what_was_seen_in_a_second_look(build):
+    """A length that is none, an owner that goes with an exception on its way, a field named as a method."""
+    built = build(
+        """
+        struct flexible { int count; int data[]; };
+        struct place { int pointer; };
+        int place_sum(struct place *place);
+        void *make(void);
+        void unmake(void *made);
+        """,
+        """
+        #include <stdlib.h>
+        int place_sum(struct place *place) { return place->pointer + 1; }
+        void *make(void) { return malloc(8); }
+        void unmake(void *made) { free(made); }
+        """,
+    )
+    lib = pythy.create_interface(built.header, built.library)
+
+    class Long:
+        def __len__(self):
+            return 2**62
+
+        def __iter__(self):
+            return iter(range(2000))
+
+    with pytest.raises(
+        MemoryError, match=r"^no memory for a 'struct flexible' of 4611686018427387904 items$"
+    ):
+        lib.new("struct flexible", (1, Long()))
+
+    def free(pointer):
+        lib.unmake(pointer)
+
+    with pytest.raises(ZeroDivisionError):
+        [lib.own(lib.make(), free), 1 / 0]
+
+    place = lib.new("struct place", pointer=2)
+    assert (place.pointer_, lib.place_sum(place)) == (2, 3)
+    place.pointer_ = 4
+    assert lib.place_sum(place) == 5
+    assert "pointer_" in dir(place)
+    assert lib.close() is False
