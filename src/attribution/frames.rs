@@ -1,5 +1,3 @@
-use std::ops::Range;
-
 use crate::bracket::{Slot, Slots};
 use crate::evidence::{Frame, Stack};
 
@@ -12,8 +10,6 @@ pub struct Tables {
     pub own_object: Option<String>,
     /// The files of the libraries under test.
     pub libraries: Vec<String>,
-    /// Where these are in memory: text logs do not say in which file a line of code is.
-    pub loaded: Vec<Range<u64>>,
     /// How many frames Valgrind keeps of a stack.
     pub num_callers: usize,
 }
@@ -90,10 +86,7 @@ impl Tables {
     }
 
     fn is_library(&self, frame: &Frame) -> bool {
-        match &frame.object {
-            Some(object) => self.libraries.contains(object),
-            None => self.loaded.iter().any(|addresses| addresses.contains(&frame.ip)),
-        }
+        frame.object.as_ref().is_some_and(|object| self.libraries.contains(object))
     }
 }
 

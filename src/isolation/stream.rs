@@ -71,16 +71,6 @@ impl Stream {
         (first, last)
     }
 
-    /// Takes what threads of C's have done while no call ran.
-    pub fn catch_up(&mut self, notes: &mut Vec<String>) {
-        let idle = |client: &&Client| self.open.is_empty() && !client.has_ended();
-        let Some(client) = self.client.as_ref().filter(idle) else { return };
-        match client.events() {
-            Ok(events) => self.counted += self.take(events, Seen::Outside, None).0,
-            Err(error) => notes.push(unreadable(&error)),
-        }
-    }
-
     /// Takes what Valgrind has reported, which makes its count `count`; returns how many errors (not loss
     /// records) that was.
     pub fn read(
@@ -97,7 +87,7 @@ impl Stream {
         let events = match self.client.as_ref().map_or_else(|| Ok(Vec::new()), Client::events) {
             Ok(events) => events,
             Err(error) => {
-                notes.push(unreadable(&error));
+                notes.push(format!("{error}; what Valgrind reported after that is missing here"));
                 return 0;
             }
         };
@@ -154,10 +144,6 @@ impl Stream {
         }
         (errors, signalled)
     }
-}
-
-fn unreadable(error: &crate::Error) -> String {
-    format!("{error}; what Valgrind reported after that is missing here")
 }
 
 /// What a worker's end is called that Valgrind said nothing of; `None` where it is nobody's fault.

@@ -12,7 +12,7 @@ use super::backend::Sole;
 use super::callable::Checks;
 use super::enumeration::EnumClass;
 use super::home::Homes;
-use super::names::{Names, reserved_field_name};
+use super::names::{Names, reserved_name};
 use super::plan::{Plan, ResultPlan};
 use super::record_class::RecordClass;
 use super::types::TypeId;
@@ -175,7 +175,7 @@ impl Shape {
     /// The field of that name in Python or in C; `None` where there is none.
     pub fn field(&self, name: &str) -> Option<&Field> {
         let Self::Record { fields, by_name } = self else { return None };
-        let plain = || by_name.get(reserved_field_name(name)?);
+        let plain = || by_name.get(reserved_name(name)?);
         by_name.get(name).or_else(plain).map(|index| &fields[*index])
     }
 

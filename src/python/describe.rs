@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::builtin::parameter_names;
 use super::interface::OWN_NAMES;
 use super::joined::{Joined, join};
-use super::names::{Name, Names, field_name, python_name};
+use super::names::{Name, Names, python_name, without_keyword};
 use super::options::{decodes, options};
 use super::plan::Plan;
 use crate::binding::{Library, Scalar, Skipped, Wide};
@@ -362,7 +362,7 @@ impl<'a> Describer<'a> {
         for field in fields {
             match (&field.name, &field.ty.kind) {
                 (Some(name), _) => rows.push(FieldRow {
-                    name: field_name(name).into_owned(),
+                    name: without_keyword(name).into_owned(),
                     ty: self.value(&field.ty),
                     is_const: field.ty.is_read_only(),
                     doc: field.comment.as_deref(),

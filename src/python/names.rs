@@ -283,19 +283,6 @@ pub fn without_keyword(name: &str) -> Cow<'_, str> {
     if KEYWORDS.contains(&name) { Cow::Owned(format!("{name}_")) } else { Cow::Borrowed(name) }
 }
 
-/// The name of a field: with a trailing underscore also where a record has a method of that name.
-pub fn field_name(name: &str) -> Cow<'_, str> {
-    if name == RECORD_METHOD { Cow::Owned(format!("{name}_")) } else { without_keyword(name) }
-}
-
-/// The name in C of what [`field_name`] gave an underscore; `None` for any other.
-pub fn reserved_field_name(name: &str) -> Option<&str> {
-    name.strip_suffix('_').filter(|plain| KEYWORDS.contains(plain) || *plain == RECORD_METHOD)
-}
-
-/// What records have beside fields.
-const RECORD_METHOD: &str = "pointer";
-
 /// The name in C of what [`python_name`] gave an underscore; `None` for any other.
 pub fn reserved_name(name: &str) -> Option<&str> {
     name.strip_suffix('_').filter(|plain| KEYWORDS.contains(plain) || OWN_NAMES.contains(plain))

@@ -5,7 +5,7 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use super::ctype::{Field, Shape};
 use super::exceptions::new_argument_error;
 use super::failure::type_name;
-use super::names::field_name;
+use super::names::without_keyword;
 use super::place::Place;
 use super::pointer::Pointer;
 use super::record_class::Given;
@@ -117,7 +117,7 @@ impl Record {
     fn __dir__(&self) -> Vec<String> {
         let mut names = vec!["pointer".to_owned()];
         if let Shape::Record { fields, .. } = &self.place.ty.shape {
-            names.extend(fields.iter().map(|field| field_name(&field.name).into_owned()));
+            names.extend(fields.iter().map(|field| without_keyword(&field.name).into_owned()));
         }
         names
     }
