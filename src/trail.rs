@@ -135,7 +135,8 @@ pub fn read(directory: &Path) -> io::Result<Option<Found>> {
         names => names?,
     };
     let mut journal = Journal::default();
-    let mut tables = Tables { slots: None, own_object: None, libraries: Vec::new(), num_callers: 12 };
+    let mut tables =
+        Tables { slots: None, own_object: None, libraries: Vec::new(), loaded: Vec::new(), num_callers: 12 };
     let (mut origins, mut noted, mut checks) = (Vec::new(), Vec::new(), Vec::new());
     // The last line may be cut off.
     for line in names.lines().map_while(|line| serde_json::from_str(line).ok()) {

@@ -17,6 +17,7 @@ fn tables() -> Tables {
         slots: Some(Slots::at(OUTER, INNER)),
         own_object: Some(OURS.to_owned()),
         libraries: vec![LIBRARY.to_owned()],
+        loaded: std::iter::once(0x70_0000..0x71_0000).collect(),
         num_callers: 40,
     }
 }
@@ -188,6 +189,18 @@ fn a_thread_of_the_librarys_own_has_no_call() {
     let found = findings(&journal(&[10]), &[seen(error(Kind::InvalidRead, stack(frames)), Seen::Outside)]);
     assert_eq!((found[0].call, found[0].basis), (None, Basis::Function));
     assert_eq!(functions(&found[0].stacks[0]), ["worker", "start_thread"]);
+}
+
+#[test]
+fn a_text_log_names_no_object_where_it_knows_the_line() {
+    let told = |ip| {
+        let frames = vec![
+            Frame { object: None, ..frame(ip, "worker", "") },
+            Frame { object: None, ..frame(0x50, "start_thread", "") },
+        ];
+        findings(&journal(&[10]), &[seen(error(Kind::InvalidRead, stack(frames)), Seen::Outside)]).len()
+    };
+    assert_eq!((told(0x70_0010), told(0x71_0000)), (1, 0));
 }
 
 #[test]

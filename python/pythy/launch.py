@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ OPTIONS = (
     "--xml=yes",
 )
 
+AT_ONCE = "exit() in C, or by os._exit(): Python did not come to its end"
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -42,8 +44,8 @@ class Ended:
     started: bool
     said: str
     """What Valgrind itself had to say."""
-    crash: pythy.Report | None
-    """The report on a program that a signal ended, where it made an interface."""
+    left: pythy.Report | None
+    """The report on a program that did not come to its end, where it made an interface."""
 
 
 def find_valgrind() -> tuple[str | None, str]:
@@ -72,9 +74,14 @@ def run(
     program: Sequence[str],
     directory: Path,
     environment: Mapping[str, str],
+    is_over: Callable[[int], bool],
     options: Sequence[str] = (),
 ) -> Ended:
-    """Run a program of Python's under Valgrind until it ends; `directory` is for what is known of a crash."""
+    """Run a program of Python's under Valgrind until it ends.
+
+    `directory` is for what is known of it if it does not come to its end; `is_over` tells whether its
+    process has.
+    """
     # Without names, so that nothing is left behind however this ends; not closed on exec.
     xml, log = os.memfd_create("pythy-xml", 0), os.memfd_create("pythy-log", 0)
     trail = directory / "trail"
@@ -92,7 +99,9 @@ def run(
             code=code,
             started=os.fstat(xml).st_size > 0,
             said=os.read(log, 1 << 16).decode(errors="replace").strip(),
-            crash=_native.crash_report(trail, f"/proc/self/fd/{xml}") if code < 0 else None,
+            left=None
+            if code >= 0 and is_over(running.pid)
+            else _native.crash_report(trail, f"/proc/self/fd/{xml}"),
         )
     finally:
         os.close(xml)

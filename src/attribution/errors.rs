@@ -126,7 +126,7 @@ impl Join<'_> {
         }
         let of_this_function = candidates(&self.findings, &|other| other.0 == site.0);
         let what = if of_this_function.is_empty() {
-            "errors that Valgrind counted; what they were is only in its own output"
+            "errors that Valgrind counted: they repeat one with the same four innermost frames, or are only in its own output"
         } else {
             "repeats of errors that this function has above; Valgrind does not say of which"
         };

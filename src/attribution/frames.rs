@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use crate::bracket::{Slot, Slots};
 use crate::evidence::{Frame, Stack};
 
@@ -10,6 +12,8 @@ pub struct Tables {
     pub own_object: Option<String>,
     /// The files of the libraries under test.
     pub libraries: Vec<String>,
+    /// Where these are in memory: text logs do not say in which file a line of code is.
+    pub loaded: Vec<Range<u64>>,
     /// How many frames Valgrind keeps of a stack.
     pub num_callers: usize,
 }
@@ -86,7 +90,10 @@ impl Tables {
     }
 
     fn is_library(&self, frame: &Frame) -> bool {
-        frame.object.as_ref().is_some_and(|object| self.libraries.contains(object))
+        match &frame.object {
+            Some(object) => self.libraries.contains(object),
+            None => self.loaded.iter().any(|addresses| addresses.contains(&frame.ip)),
+        }
     }
 }
 

@@ -136,6 +136,7 @@ impl Isolation {
     /// if a leak check follows it.
     pub fn enter(&mut self, origin: Origin, client: &Client, leaks: LeakCheck) -> crate::Result<Entered> {
         let index = self.stream(client)?;
+        self.streams[index].catch_up(&mut self.notes);
         let each = self.streams[index].watched && matches!(leaks, LeakCheck::Call | LeakCheck::Paced);
         if leaks != LeakCheck::Off && !self.streams[index].leaks_wanted {
             self.streams[index].leaks_wanted = true;
@@ -285,10 +286,11 @@ impl Isolation {
         }
     }
 
-    /// Takes what workers have left that ended between two calls, as nobody had them any more.
+    /// Takes what was reported between two calls, and what workers have left that ended then.
     fn gather(&mut self) {
         for stream in &mut self.streams {
             let has_ended = stream.client.as_ref().is_some_and(Client::has_ended);
+            stream.catch_up(&mut self.notes);
             if has_ended && stream.open.is_empty() {
                 let window = stream.end_window(stream.latest);
                 let death = stream.client.as_ref().and_then(Client::idle_death);

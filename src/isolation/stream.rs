@@ -29,6 +29,8 @@ pub struct Stream {
     pub leaks_wanted: bool,
     /// Whether it runs under Valgrind.
     pub watched: bool,
+    /// Whether Valgrind has told of the signal that ends it, or has ended it.
+    signalled: bool,
     pub pace: Pace,
 }
 
@@ -47,6 +49,7 @@ impl Stream {
             open: Vec::new(),
             leaks_wanted: false,
             watched: client.watched()? == Watched::Yes,
+            signalled: false,
             pace: Pace::default(),
         })
     }
@@ -71,6 +74,22 @@ impl Stream {
         (first, last)
     }
 
+    /// Takes what threads of C's have done while no call ran.
+    pub fn catch_up(&mut self, notes: &mut Vec<String>) {
+        let idle = |client: &&Client| self.open.is_empty() && !client.has_ended();
+        let Some(client) = self.client.as_ref().filter(idle) else { return };
+        match client.events() {
+            Ok(events) => {
+                // A signal comes of what was called last.
+                let window = (self.unchecked.unwrap_or(self.latest + 1), self.latest);
+                let (errors, signalled) = self.take(events, Seen::Outside, Some(window));
+                self.counted += errors;
+                self.signalled |= signalled;
+            }
+            Err(error) => notes.push(unreadable(&error)),
+        }
+    }
+
     /// Takes what Valgrind has reported, which makes its count `count`; returns how many errors (not loss
     /// records) that was.
     pub fn read(
@@ -87,7 +106,7 @@ impl Stream {
         let events = match self.client.as_ref().map_or_else(|| Ok(Vec::new()), Client::events) {
             Ok(events) => events,
             Err(error) => {
-                notes.push(format!("{error}; what Valgrind reported after that is missing here"));
+                notes.push(unreadable(&error));
                 return 0;
             }
         };
@@ -104,7 +123,7 @@ impl Stream {
     ) -> bool {
         let Some(client) = self.client.take() else { return false };
         match client.events() {
-            Ok(events) => self.take(events, seen, checked).1,
+            Ok(events) => self.take(events, seen, checked).1 || self.signalled,
             Err(error) => {
                 notes.push(format!("{error}; what Valgrind reported at last is missing here"));
                 false
@@ -144,6 +163,10 @@ impl Stream {
         }
         (errors, signalled)
     }
+}
+
+fn unreadable(error: &crate::Error) -> String {
+    format!("{error}; what Valgrind reported after that is missing here")
 }
 
 /// What a worker's end is called that Valgrind said nothing of; `None` where it is nobody's fault.

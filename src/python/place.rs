@@ -70,9 +70,12 @@ impl Place {
             let name = ty.name.trim_matches(['<', '>']);
             PyTypeError::new_err(format!("'{name}' has no size{reason}"))
         })?;
-        let tail_end =
-            ty.shape.flexible().and_then(|(field, item)| field.offset.checked_add(item.checked_mul(tail)?));
-        let size = size.max(tail_end.unwrap_or(0));
+        let tail_end = ty
+            .shape
+            .flexible()
+            .map_or(Some(0), |(field, item)| field.offset.checked_add(item.checked_mul(tail)?));
+        let too_many = || PyMemoryError::new_err(format!("no memory for a '{}' of {tail} items", ty.name));
+        let size = size.max(tail_end.ok_or_else(too_many)?);
         let no_memory = || PyMemoryError::new_err(format!("no memory for a '{}' of {size} bytes", ty.name));
         let home = types.homes.now()?;
         let owner = Owned::aligned(&home, (size, ty.extended_alignment), tail)?.ok_or_else(no_memory)?;

@@ -256,8 +256,13 @@ impl Drop for Pointer {
         if self.free.get_mut().is_ok_and(|free| free.is_some()) {
             // The object is deallocated by CPython, with the GIL.
             Python::attach(|py| {
+                // It may go while an exception is on its way, which code of Python's would lose.
+                let raised = PyErr::take(py);
                 if let Err(error) = self.free(py) {
                     error.write_unraisable(py, None);
+                }
+                if let Some(raised) = raised {
+                    raised.restore(py);
                 }
             });
         }

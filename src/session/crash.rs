@@ -28,7 +28,8 @@ pub fn report_on_crash(trail: &Path, log: &Path, tool: Tool) -> Result<Option<Re
         (false, 1) => "leaks were not looked for, and ",
         (false, _) => "leaks were not looked for at last, and ",
     };
-    let notes = vec![format!("the program crashed: {unknown}repeats of errors are not counted")];
+    let how = if signalled { "crashed" } else { "was ended" };
+    let notes = vec![format!("the program {how}: {unknown}repeats of errors are not counted")];
     let scope = Scope { first: 1, last };
     Ok(Some(report::build(tool, notes, Some((&journal, scope)), &findings)))
 }

@@ -124,6 +124,9 @@ fn left_behind() -> String {
 const LIMIT: &str = "Valgrind reports and counts no errors beyond 1000 different ones: what came after \
     that is missing here; run it with --error-limit=no";
 
+/// As many frames as Valgrind keeps at most.
+const MOST_CALLERS: usize = 500;
+
 /// What it costs that blocks lie at low addresses.
 fn low_heap(why: &str) -> String {
     format!(
@@ -187,7 +190,13 @@ impl Session {
             Err(why) => notes.push(low_heap(why)),
         }
         options::set_apart_earlier_losses();
-        let tables = Tables { slots, own_object, libraries: Vec::new(), num_callers: options::num_callers() };
+        let tables = Tables {
+            slots,
+            own_object,
+            libraries: Vec::new(),
+            loaded: Vec::new(),
+            num_callers: options::num_callers(),
+        };
         let trail = std::env::var_os(TRAIL).and_then(|directory| {
             let started = Trail::start(Path::new(&directory), &tables);
             started.map_err(|error| notes.push(no_trail(&error))).ok()
@@ -267,6 +276,7 @@ impl Session {
             let name = path.display().to_string();
             if !self.tables.libraries.contains(&name) {
                 self.follow(|trail, _| trail.add_library(&name));
+                self.tables.loaded.extend(valgrind::addresses_of(&name));
                 self.tables.libraries.push(name);
             }
         }
@@ -332,8 +342,9 @@ impl Session {
             };
             notes.push(format!(
                 "Valgrind cut {stacks} of C code short after {} frames, so that {calls} not known exactly, or not \
-                 at all; run it with --num-callers=40",
-                self.tables.num_callers
+                 at all; run it with --num-callers={}",
+                self.tables.num_callers,
+                if self.tables.num_callers < 40 { 40 } else { MOST_CALLERS },
             ));
         }
         if self.log.is_none() && bracket::count_errors() >= options::ERROR_LIMIT && options::has_error_limit()

@@ -54,7 +54,7 @@ pub fn move_up() -> Result<Below, &'static str> {
     let below = fill_below();
     if below.0.len() >= BLOCKS {
         below.free();
-        release();
+        give_back();
         return Err("Python's memory is in too many pieces");
     }
     Ok(below)
@@ -62,14 +62,21 @@ pub fn move_up() -> Result<Below, &'static str> {
 
 const LIMITED: &str = "the address space is limited (ulimit -v)";
 
-/// Gives the addresses back, as when the address space is about to be limited. Later blocks may lie anywhere.
+/// Gives the addresses back, as the address space is about to be limited. Later blocks may lie anywhere.
 pub fn release() {
-    let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-    for (address, size) in reserved.drain(..) {
-        // SAFETY: mapped by `reserve_below`, and given to nobody. What cannot be unmapped stays reserved.
-        let _ = unsafe { munmap(address as *mut c_void, size) };
+    if give_back() {
         RELEASED.store(true, Ordering::Relaxed);
     }
+}
+
+/// Tells whether anything was reserved.
+fn give_back() -> bool {
+    let reserved = std::mem::take(&mut *RESERVED.lock().unwrap_or_else(PoisonError::into_inner));
+    for (address, size) in &reserved {
+        // SAFETY: mapped by `reserve_below`, and given to nobody. What cannot be unmapped stays reserved.
+        let _ = unsafe { munmap(*address as *mut c_void, *size) };
+    }
+    !reserved.is_empty()
 }
 
 /// Why blocks may lie anywhere since [`move_up`].
@@ -95,7 +102,7 @@ fn reserve_below() -> bool {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: new memory, which nobody else knows.
         let Ok(map) = (unsafe { mmap_anonymous(null_mut(), size, ProtFlags::empty(), flags) }) else {
-            release();
+            give_back();
             return false;
         };
         if map as usize + size <= START {

@@ -95,14 +95,18 @@ pub fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((out_of_the_way(one)?, out_of_the_way(other)?))
 }
 
-/// The same under another number, if this is that of a standard stream: the program has closed that, and whoever
-/// writes there nevertheless must not write to us.
+/// The same under a number that C code has no descriptor of its own at, so that whoever writes to a stream that is
+/// closed, or to a descriptor of another process, does not write to us.
 pub fn out_of_the_way(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    const HIGH: RawFd = 200;
     const FIRST: RawFd = libc::STDERR_FILENO + 1;
-    if descriptor.as_raw_fd() >= FIRST {
-        return Ok(descriptor);
-    }
-    Ok(rustix::io::fcntl_dupfd_cloexec(&descriptor, FIRST)?)
+    rustix::io::fcntl_dupfd_cloexec(&descriptor, HIGH).or_else(|_| {
+        // So many may not be open here.
+        if descriptor.as_raw_fd() >= FIRST {
+            return Ok(descriptor);
+        }
+        Ok(rustix::io::fcntl_dupfd_cloexec(&descriptor, FIRST)?)
+    })
 }
 
 /// A file without a name.

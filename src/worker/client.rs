@@ -141,6 +141,7 @@ impl Client {
             slots: hello.slots.map(|(outer, inner)| Slots::at(outer, inner)),
             own_object: hello.own_object.clone(),
             libraries: Vec::new(),
+            loaded: Vec::new(),
             num_callers: NUM_CALLERS,
         })
     }

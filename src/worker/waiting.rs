@@ -31,7 +31,7 @@ impl<'a> Waiting<'a> {
     /// From now on time counts, and nobody else talks.
     pub(super) fn begin(&mut self) {
         self.talks = true;
-        self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        self.deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     }
 
     /// That there is time left.
@@ -47,7 +47,7 @@ impl<'a> Waiting<'a> {
 
     /// Time that does not count.
     pub(super) fn extend(&mut self, by: Duration) {
-        self.deadline = self.deadline.map(|deadline| deadline + by);
+        self.deadline = self.deadline.and_then(|deadline| deadline.checked_add(by));
     }
 }
 

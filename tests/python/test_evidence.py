@@ -65,8 +65,8 @@ def directory(build):
 
 
 UNREAD = [
-    ("error", "Unread", 2, "call", 2, None, "errors that Valgrind counted; what they were is only in its own output"),
-    ("error", "Unread", 5, "call", 5, None, "errors that Valgrind counted; what they were is only in its own output"),
+    ("error", "Unread", 2, "call", 2, None, "errors that Valgrind counted: they repeat one with the same four innermost frames, or are only in its own output"),
+    ("error", "Unread", 5, "call", 5, None, "errors that Valgrind counted: they repeat one with the same four innermost frames, or are only in its own output"),
     ("leak", "Leak_DefinitelyLost", 1, "window", None, [1, 10], "24 bytes in 1 block is lost, directly or indirectly; where that was allocated is only in Valgrind's own output"),
     ("leak", "Leak_DefinitelyLost", 1, "window", 11, [11, 11], "48 bytes in 2 blocks are lost, directly or indirectly; where that was allocated is only in Valgrind's own output"),
     ("leak", "Leak_DefinitelyLost", 1, "window", None, None, "30 bytes in 1 block is lost, directly or indirectly; where that was allocated is only in Valgrind's own output: no call was made since the last check, so Python dropped the last handle"),

@@ -171,6 +171,8 @@ def test_what_python_limits_later_is_left_to_valgrind_too(build, under_valgrind)
         import pythy
 
         lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.prlimit(0, resource.RLIMIT_AS)
         print(pythy.memory_report().notes)
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
         lib.lose(7)
@@ -209,3 +211,30 @@ def test_gaps_among_the_blocks_of_python_are_filled(build, under_valgrind):
     """
     run = under_valgrind(script, "--num-callers=40", "--log-file=log")
     assert run.stdout == "0\n"
+
+
+@pytest.mark.parametrize("log", ["--log-file=log", "--xml=yes --xml-file=log"])
+def test_what_a_thread_of_the_library_s_does_is_told_whatever_the_log(build, under_valgrind, log):
+    built = build(
+        "int run(void);\n",
+        """
+        #include <pthread.h>
+        #include <stdlib.h>
+        static void *body(void *unused) {
+            char *lost = malloc(10);
+            lost[10] = 1;
+            return unused;
+        }
+        int run(void) { pthread_t t; pthread_create(&t, 0, body, 0); return pthread_join(t, 0); }
+        """,
+    )
+    script = f"""
+        import pythy
+
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})
+        with pythy.watch() as report:
+            lib.run()
+        print(sorted(f.kind for f in report.findings if f.kind != "Leak_PossiblyLost"))
+    """
+    run = under_valgrind(script, "--num-callers=40", *log.split())
+    assert run.stdout == "['InvalidWrite', 'Leak_DefinitelyLost']\n"

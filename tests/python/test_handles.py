@@ -92,3 +92,37 @@ def test_what_is_no_handle_is_refused_unread(lib):
         with pytest.raises(pythy.ArgumentError) as caught:
             lib.from_handle(wrong)
         assert str(caught.value) == takes + says
+
+
+def test_a_length_that_is_none_and_an_owner_that_goes_with_an_exception_on_its_way(build):
+    built = build(
+        """
+        struct flexible { int count; int data[]; };
+        void *make(void);
+        void unmake(void *made);
+        """,
+        """
+        #include <stdlib.h>
+        void *make(void) { return malloc(8); }
+        void unmake(void *made) { free(made); }
+        """,
+    )
+    lib = pythy.create_interface(built.header, built.library)
+
+    class Long:
+        def __len__(self):
+            return 2**62
+
+        def __iter__(self):
+            return iter(range(2000))
+
+    with pytest.raises(
+        MemoryError, match=r"^no memory for a 'struct flexible' of 4611686018427387904 items$"
+    ):
+        lib.new("struct flexible", (1, Long()))
+
+    def free(pointer):
+        lib.unmake(pointer)
+
+    with pytest.raises(ZeroDivisionError):
+        [lib.own(lib.make(), free), 1 / 0]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 import pythy
@@ -450,3 +451,40 @@ def test_zeros_that_python_writes_into_fresh_memory_of_c_are_defined(built):
     with pythy.watch() as report:
         assert lib.fill_by(fill, 8) == 2
     assert [finding.what for finding in report.findings] == []
+
+
+THREADED = """
+    #include <pthread.h>
+    #include <stdlib.h>
+    #include <unistd.h>
+    static pthread_t thread;
+    static void *body(void *unused) {
+        usleep(100000);
+        char *p = malloc(10);
+        p[10] = 1;
+        free(p);
+        return unused;
+    }
+    void start(void) { pthread_create(&thread, 0, body, 0); }
+    void finish(void) { pthread_join(thread, 0); }
+    int nothing(void) { return 0; }
+    long to(int descriptor) { return write(descriptor, "XX", 2); }
+"""
+
+
+def test_what_a_thread_does_between_two_calls_is_no_later_call_s(build):
+    header = "void start(void);\nvoid finish(void);\nint nothing(void);\nlong to(int descriptor);\n"
+    built = build(header, THREADED)
+    lib = pythy.create_interface(built.header, built.library, backend="isolated", leak_check="off")
+    with pythy.watch() as report:
+        lib.start()
+        time.sleep(3)
+        lib.nothing()
+        lib.finish()
+    assert [(f.kind, f.basis, f.call) for f in report.findings] == [("InvalidWrite", "function", None)]
+
+
+def test_a_descriptor_of_python_s_is_none_of_the_worker_s(build):
+    built = build("long to(int descriptor);\n", THREADED)
+    lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
+    assert [lib.to(number) for number in range(3, 12)] == [-1] * 9

@@ -312,6 +312,36 @@ def test_a_crash_in_process_leaves_the_report_of_what_came_before(plugin, pytest
     assert report["notes"] == ["the program crashed: repeats of errors are not counted"]
 
 
+def test_a_crash_in_process_is_shown_without_being_asked_for(plugin, pytester):
+    pytester.makepyfile(test_crash=LIBRARY + "    def test_crashes():\n        lib.put(None, 0, b'x')\n")
+    ran = plugin("--pythy=inprocess")
+    assert ran.ret == 128 + signal.SIGSEGV
+    assert "pythy: pytest was ended by SIGSEGV" in ran.errlines
+    assert [line for line in ran.errlines if "Traceback" in line] == []
+    assert ran.errlines[-1].startswith("pythy: 2 findings in 1 call, 1 error, 1 crash")
+
+
+def test_what_was_found_before_c_ends_pytest_is_told(plugin, pytester):
+    pytester.makepyfile(
+        test_exit=LIBRARY
+        + """
+    def test_writes():
+        lib.put(bytearray(1), 1, b"x")
+
+    def test_ends():
+        pythy.create_interface("/usr/include/stdlib.h", "libc.so.6").exit(0)
+        """
+    )
+    ran = plugin("--pythy=inprocess", "--pythy-report=json:report.json")
+    assert ran.ret == pytest.ExitCode.INTERRUPTED
+    said = "pythy: pytest was ended by exit() in C, or by os._exit(): Python did not come to its end; "
+    assert said + "what follows is what was found" in ran.errlines
+    report = json.loads((pytester.path / "report.json").read_text())
+    assert list(found(report)) == [("InvalidWrite", "test_writes", 6)]
+    unchecked = "leaks were not looked for at last, and repeats of errors are not counted"
+    assert report["notes"] == [f"the program was ended: {unchecked}"]
+
+
 def test_odd_ids_selection_and_the_failed_ones_again(plugin, pytester, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     pytester.makepyfile(

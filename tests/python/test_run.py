@@ -265,10 +265,39 @@ def test_what_cannot_be_run(pythy_run, tmp_path, built):
     )
     assert refused("plain.py") == (
         0,
-        "pythy: no report, because the program did not import pythy or ended by os._exit()",
+        "pythy: no report, because the program made no interface",
     )
     without = {**environment(), "PATH": str(tmp_path)}
     assert refused("plain.py", env=without) == (
         3,
         "pythy: valgrind is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)",
     )
+
+
+def test_what_was_found_before_c_ends_the_program_is_told(pythy_run, tmp_path, build):
+    built = build(
+        "void overrun(void);\nvoid quit(int code);\n",
+        """
+        #include <stdlib.h>
+        void overrun(void) { char *volatile p = malloc(3); p[3] = 0; free(p); }
+        void quit(int code) { exit(code); }
+        """,
+    )
+    (tmp_path / "q.py").write_text(
+        f"import pythy\nlib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})\n"
+        "lib.overrun()\nlib.quit(0)\n"
+    )
+    run = [sys.executable, "-m", "pythy", "run", "q.py"]
+    ran = subprocess.run(run, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 99
+    lines = ran.stderr.splitlines()
+    ended = "pythy: the program was ended by exit() in C, or by os._exit(): Python did not come to its end"
+    assert lines[0] == ended
+    assert lines[-1].startswith("pythy: 1 finding in 2 calls, 1 error")
+
+
+def test_an_interrupted_program_ends_as_without_pythy(tmp_path):
+    (tmp_path / "k.py").write_text("import pythy\nraise KeyboardInterrupt\n")
+    run = [sys.executable, "-m", "pythy", "run", "k.py"]
+    ran = subprocess.run(run, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 130

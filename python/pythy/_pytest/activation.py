@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,8 @@ def activate(config: pytest.Config) -> None:
     active, options = mode.of(config), Options.of(config)
     if active == "isolated":
         _needs_valgrind()
-    os.environ.pop(mode.RESTARTED, None)
+    if over := os.environ.pop(mode.RESTARTED, None):
+        config.add_cleanup(Path(over).touch)
     collector = None if mode.is_worker() else Collector(config, active)
     if collector is not None:
         # First, so that what is last to be known is known when its hooks run.

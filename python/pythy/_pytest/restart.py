@@ -24,10 +24,12 @@ def under_valgrind(config: pytest.Config) -> NoReturn:
     if options.verbosity(config) >= 0:
         print(f"pythy: starting pytest under Valgrind {valgrind_version()} ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
-        ended = launch.run(valgrind, sys.orig_argv[1:], Path(directory), {mode.RESTARTED: "1"})
+        over = Path(directory) / "over"
+        environment = {mode.RESTARTED: str(over)}
+        ended = launch.run(valgrind, sys.orig_argv[1:], Path(directory), environment, lambda _: over.exists())
     code = _code(ended)
-    if ended.crash is not None:
-        _tell_of_crash(config, ended.crash)
+    if ended.left is not None:
+        _tell_of_crash(config, ended.left)
     raise SystemExit(code)
 
 
@@ -53,7 +55,7 @@ def _frames():
 def _tell_of_crash(config: pytest.Config, report: Report) -> None:
     """What pytest itself would have written at its end."""
     sys.stderr.write(report.table("stderr"))
-    for text in config.known_args_namespace.pythy_report or config.getini("pythy_report"):
+    for text in config.known_args_namespace.pythy_report or config.getini("pythy_report") or ():
         kind, file = reports.destination(text)
         if file is None:
             continue
@@ -70,4 +72,7 @@ def _code(ended: launch.Ended) -> int:
     if not ended.started:
         print(f"pythy: Valgrind did not start pytest: {ended.said}", file=sys.stderr)
         return int(pytest.ExitCode.INTERNAL_ERROR)
+    if ended.left is not None:
+        print(f"pythy: pytest was ended by {launch.AT_ONCE}; what follows is what was found", file=sys.stderr)
+        return ended.code or int(pytest.ExitCode.INTERRUPTED)
     return ended.code

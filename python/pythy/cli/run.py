@@ -155,20 +155,28 @@ def run_under_valgrind(
     # %p is the process: programs that this one starts have the variable too.
     report = directory / "report-%p.json"
     environment = {"PYTHY_RUN_REPORT": str(report)}
-    ended = launch.run(valgrind, program, directory, environment, options=suppressions)
+
+    def told(process: int) -> Path:
+        return directory / f"report-{process}.json"
+
+    ended = launch.run(
+        valgrind, program, directory, environment, lambda process: told(process).exists(), suppressions
+    )
     code = ended.code
-    report = directory / f"report-{ended.process}.json"
-    if report.exists():
-        return code, _native.read_report(report)
     if code < 0:
         print(f"pythy: the program was ended by {signal.Signals(-code).name}", file=sys.stderr)
-        return 128 - code, ended.crash
+        code = 128 - code
+    if told(ended.process).exists():
+        return code, _native.read_report(told(ended.process))
+    if ended.code < 0:
+        return code, ended.left
+    if ended.left is not None:
+        print(f"pythy: the program was ended by {launch.AT_ONCE}", file=sys.stderr)
+        return code, ended.left
     if not ended.started:
         print(f"pythy: Valgrind did not start the program: {ended.said}", file=sys.stderr)
         return NO_VALGRIND, None
-    print(
-        "pythy: no report, because the program did not import pythy or ended by os._exit()", file=sys.stderr
-    )
+    print("pythy: no report, because the program made no interface", file=sys.stderr)
     return code, None
 
 
