@@ -322,6 +322,7 @@ def test_a_timeout_ends_the_call_and_the_worker(isolated):
     assert time.monotonic() - began < 5
     assert lib.wait_for(1) == 1
     assert lib.wait_for(400, timeout=60) == 400
+    assert lib.wait_for(1, timeout=sys.maxsize) == 1
     with pytest.raises(TimeoutError):
         lib.wait_for(60_000, timeout=None)
 
