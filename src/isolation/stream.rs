@@ -29,7 +29,7 @@ pub struct Stream {
     pub leaks_wanted: bool,
     /// Whether it runs under Valgrind.
     pub watched: bool,
-    /// Whether Valgrind has told of the signal that ends it, or has ended it.
+    /// Whether Valgrind has told of the signal that ends it.
     signalled: bool,
     pub pace: Pace,
 }
@@ -82,9 +82,7 @@ impl Stream {
             Ok(events) => {
                 // A signal comes of what was called last.
                 let window = (self.unchecked.unwrap_or(self.latest + 1), self.latest);
-                let (errors, signalled) = self.take(events, Seen::Outside, Some(window));
-                self.counted += errors;
-                self.signalled |= signalled;
+                self.counted += self.take(events, Seen::Outside, Some(window));
             }
             Err(error) => notes.push(unreadable(&error)),
         }
@@ -110,7 +108,7 @@ impl Stream {
                 return 0;
             }
         };
-        self.take(events, seen, checked).0
+        self.take(events, seen, checked)
     }
 
     /// Takes what a worker that has ended has left, and lets go of it; tells whether that has the signal that
@@ -123,22 +121,19 @@ impl Stream {
     ) -> bool {
         let Some(client) = self.client.take() else { return false };
         match client.events() {
-            Ok(events) => self.take(events, seen, checked).1 || self.signalled,
+            Ok(events) => {
+                self.take(events, seen, checked);
+            }
             Err(error) => {
                 notes.push(format!("{error}; what Valgrind reported at last is missing here"));
-                false
             }
         }
+        self.signalled
     }
 
-    /// How many errors there were, and whether there was a signal that ends the program.
-    pub fn take(
-        &mut self,
-        events: Vec<Event>,
-        seen: Seen,
-        checked: Option<(CallNumber, CallNumber)>,
-    ) -> (u64, bool) {
-        let (mut errors, mut signalled) = (0, false);
+    /// How many errors there were.
+    pub fn take(&mut self, events: Vec<Event>, seen: Seen, checked: Option<(CallNumber, CallNumber)>) -> u64 {
+        let mut errors = 0;
         for event in events {
             match event {
                 Event::Record(record) => {
@@ -151,7 +146,7 @@ impl Stream {
                     self.observed.push(Observed { evidence: Evidence::Record(record), seen });
                 }
                 Event::FatalSignal(signal) => {
-                    signalled = true;
+                    self.signalled = true;
                     let seen = match checked {
                         Some((first, last)) => Seen::LeakCheck(first, last),
                         None => seen,
@@ -161,7 +156,7 @@ impl Stream {
                 _ => {}
             }
         }
-        (errors, signalled)
+        errors
     }
 }
 

@@ -63,7 +63,7 @@ SOURCE = """
     int wait_for(int milliseconds) { usleep(milliseconds * 1000); return milliseconds; }
     int apply(binary f, int a, int b) { return f(a, b); }
     void repeat(binary f) { for (;;) f(1, 2); }
-    void hang_up(void) { for (int i = 3; i < 100; i++) close(i); for (;;) pause(); }
+    void hang_up(void) { for (int i = 3; i < 1000; i++) close(i); for (;;) pause(); }
     int write_all(const char *text)
     { int sum = 0; for (int i = 0; i < 3; i++) sum += write(i, text, strlen(text)); return sum; }
     static sigset_t told;
@@ -73,7 +73,7 @@ SOURCE = """
         sigemptyset(&told); sigaddset(&told, SIGUSR1); pthread_sigmask(SIG_BLOCK, &told, 0);
         pthread_create(&other, 0, crash, 0); pthread_detach(other);
     }
-    void cut_off(void) { for (int i = 3; i < 100; i++) close(i); }
+    void cut_off(void) { for (int i = 3; i < 1000; i++) close(i); }
     char *text_of(unsigned long length)
     { char *text = malloc(length + 1); memset(text, 'x', length); text[length] = 0; return text; }
     void overrun(unsigned long length) { memset(malloc(32), 'A', length); free(malloc(100)); abort(); }
