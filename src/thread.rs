@@ -13,6 +13,8 @@ pub struct Local {
     pub depth: Cell<u32>,
     /// Errors of the calls nested in the innermost; 0 where none runs.
     pub nested_errors: Cell<u64>,
+    /// Errors of the innermost's own whose records were read before it was over.
+    pub read_early: Cell<u64>,
     /// Whether this thread has made calls.
     pub has_called: Cell<bool>,
 }
@@ -81,6 +83,7 @@ mod imp {
                 errno: Cell::new(0),
                 depth: Cell::new(0),
                 nested_errors: Cell::new(0),
+                read_early: Cell::new(0),
                 has_called: Cell::new(false),
             }
         };

@@ -43,7 +43,7 @@ fn figures() {
         });
         for size in [64, 4096, 65536, 1 << 20] {
             let mut buffer = vec![0_u8; size];
-            let arguments = [Argument::Copy(0)];
+            let arguments = [Argument::Copy { index: 0, offset: 0 }];
             let template = fixture.request("touch", &arguments);
             time(&format!("{size} bytes in and out"), 50, &mut || {
                 let mut copies = [Copy { memory: CopyOf::InOut(&mut buffer), address: 0 }];

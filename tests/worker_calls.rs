@@ -49,6 +49,10 @@ int half_done(char *out) { out[0] = 1; return 0; }
 int undefined(void) { int *memory = malloc(4), value = *memory; free(memory); return value; }
 "#;
 
+fn in_copy(index: u32) -> Argument {
+    Argument::Copy { index, offset: 0 }
+}
+
 fn fixtures() -> impl Iterator<Item = Fixture> {
     static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| compile("calls", SOURCE));
     [Checker::None, memcheck()].into_iter().map(|checker| Fixture::new(checker, &LIBRARY))
@@ -103,7 +107,7 @@ fn a_copy_is_of_exactly_its_size_and_comes_back() {
     for fixture in fixtures() {
         let mut buffer = [0; 4];
         let mut copies = [Copy { memory: CopyOf::InOut(&mut buffer), address: 0 }];
-        let returned = fixture.call_with("fill", &[Argument::Copy(0), int(4)], &mut copies).unwrap();
+        let returned = fixture.call_with("fill", &[in_copy(0), int(4)], &mut copies).unwrap();
         assert_eq!((returned.errors, copies[0].address != 0), (0, true));
         assert_eq!(buffer, *b"xxxx");
     }
@@ -111,7 +115,7 @@ fn a_copy_is_of_exactly_its_size_and_comes_back() {
     let mut buffer = [0; 4];
     let mut copies = [Copy { memory: CopyOf::InOut(&mut buffer), address: 0 }];
     let before = fixture.call("add", &[int(1), int(1)]).unwrap().count;
-    let returned = fixture.call_with("fill", &[Argument::Copy(0), int(5)], &mut copies).unwrap();
+    let returned = fixture.call_with("fill", &[in_copy(0), int(5)], &mut copies).unwrap();
     let address = copies[0].address;
     assert_eq!((returned.errors, returned.count), (1, before + 1));
     let [record] = &fixture.records()[..] else { panic!() };
@@ -124,9 +128,9 @@ fn a_copy_is_of_exactly_its_size_and_comes_back() {
 fn the_same_copy_has_one_address_and_two_have_two() {
     for fixture in fixtures() {
         let copy = || Copy { memory: CopyOf::In(b"abc"), address: 0 };
-        let twice = [Argument::Copy(0), Argument::Copy(0)];
+        let twice = [in_copy(0), in_copy(0)];
         assert_eq!(fixture.call_with("same", &twice, &mut [copy()]).unwrap().word, 1);
-        let two = [Argument::Copy(0), Argument::Copy(1)];
+        let two = [in_copy(0), in_copy(1)];
         assert_eq!(fixture.call_with("same", &two, &mut [copy(), copy()]).unwrap().word, 0);
     }
 }
@@ -139,7 +143,7 @@ fn data_of_every_size_arrive_and_come_back() {
             let inverted: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
             let expected = bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
             let mut copies = [Copy { memory: CopyOf::In(&bytes), address: 0 }];
-            let arguments = [Argument::Copy(0), int(size as i64)];
+            let arguments = [in_copy(0), int(size as i64)];
             assert_eq!(fixture.call_with("sum", &arguments, &mut copies).unwrap().word, expected);
             let mut other = bytes.clone();
             let mut copies = [
@@ -147,7 +151,7 @@ fn data_of_every_size_arrive_and_come_back() {
                 Copy { memory: CopyOf::InOut(&mut bytes), address: 0 },
                 Copy { memory: CopyOf::InOut(&mut other), address: 0 },
             ];
-            let arguments = [Argument::Copy(1), int(size as i64)];
+            let arguments = [in_copy(1), int(size as i64)];
             fixture.call_with("invert", &arguments, &mut copies).unwrap();
             assert!(bytes == inverted, "{size}");
             assert!(other.iter().zip(&inverted).all(|(one, two)| *one == !two), "{size}");
@@ -253,7 +257,7 @@ fn results_that_c_left_undefined_are_the_calls_errors_when_asked_for() {
     assert_eq!(fixture.client.call(&mut request, &mut NoHooks).unwrap().errors, 1);
     let mut buffer = [0; 4];
     let mut copies = [Copy { memory: CopyOf::InOut(&mut buffer), address: 0 }];
-    assert_eq!(fixture.call_with("half_done", &[Argument::Copy(0)], &mut copies).unwrap().errors, 0);
+    assert_eq!(fixture.call_with("half_done", &[in_copy(0)], &mut copies).unwrap().errors, 0);
     assert_eq!(buffer[0], 1);
 }
 

@@ -121,6 +121,15 @@ pub struct Arguments {
     stack: Vec<u64>,
 }
 
+/// Where a word of [`Arguments`] is.
+#[derive(Clone, Copy, Debug)]
+pub enum Position {
+    /// In a register, by its index.
+    Register(usize),
+    /// On the stack, by its index.
+    Stack(usize),
+}
+
 /// Registers that are filled one after the other.
 #[derive(Debug)]
 struct Filled<const COUNT: usize> {
@@ -145,10 +154,20 @@ impl<const COUNT: usize> Filled<COUNT> {
 }
 
 impl Arguments {
-    /// An integer or a pointer.
-    pub fn push_integer(&mut self, word: u64) {
-        if !self.integers.push(word) {
-            self.stack.push(word);
+    /// An integer or a pointer; where it is.
+    pub fn push_integer(&mut self, word: u64) -> Position {
+        if self.integers.push(word) {
+            return Position::Register(self.integers.used - 1);
+        }
+        self.stack.push(word);
+        Position::Stack(self.stack.len() - 1)
+    }
+
+    /// Changes an integer or a pointer.
+    pub fn set(&mut self, position: Position, word: u64) {
+        match position {
+            Position::Register(index) => self.integers.words[index] = word,
+            Position::Stack(index) => self.stack[index] = word,
         }
     }
 

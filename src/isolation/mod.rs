@@ -15,7 +15,7 @@ use crate::report::{self, Report, Scope, Tool};
 use crate::session::LeakCheck;
 use crate::worker::{Client, Death, Returned};
 
-use stream::{Stream, ended};
+use stream::{Open, Stream, ended};
 
 /// What pythy knows of this process's calls of functions in workers.
 #[derive(Debug, Default)]
@@ -156,7 +156,7 @@ impl Isolation {
         let frequent = self.journal.frequent(call).filter(|_| !APART.load(Ordering::Relaxed));
         let shared = frequent.map(u64::from).filter(|index| *index < Slots::SHARED);
         let stream = &mut self.streams[index];
-        stream.open.push(call);
+        stream.open.push(Open { call, read: 0 });
         stream.unchecked.get_or_insert(call);
         stream.latest = call;
         let slot = shared.map_or(Slot::Call(call), Slot::Shared);
@@ -170,15 +170,17 @@ impl Isolation {
         let seen = Seen::During(entered.call);
         // Calls nested in it may have lost what is found.
         let checked = entered.leak_check.then(|| stream.end_window(stream.latest));
-        stream.end_call(entered.call);
-        if returned.count == stream.counted {
-            return false;
-        }
-        let read = stream.read(returned.count, seen, checked, &mut self.notes);
+        let early = stream.end_call(entered.call);
+        let read = early + stream.read(returned.count, seen, checked, &mut self.notes);
         if returned.errors > read {
             self.count(entered, returned.errors - read);
         }
         returned.errors > 0 || returned.leaks > 0
+    }
+
+    /// A call calls back, with Valgrind's count at this.
+    pub fn call_back(&mut self, entered: &Entered, count: u64) {
+        self.streams[entered.stream].read_caller(entered.call, count, &mut self.notes);
     }
 
     /// Notes what a call was given that has erred, or lost something.

@@ -24,7 +24,7 @@ pub struct Stream {
     /// The calls of the last window.
     pub window: Option<(CallNumber, CallNumber)>,
     /// The calls that run, in callbacks of each other or waiting for each other.
-    pub open: Vec<CallNumber>,
+    pub open: Vec<Open>,
     /// Whether some interface wants leaks to be looked for.
     pub leaks_wanted: bool,
     /// Whether it runs under Valgrind.
@@ -32,6 +32,14 @@ pub struct Stream {
     /// Whether Valgrind has told of the signal that ends it.
     signalled: bool,
     pub pace: Pace,
+}
+
+/// A call that runs.
+#[derive(Debug)]
+pub struct Open {
+    pub call: CallNumber,
+    /// How many of its own errors have been read before it was over.
+    pub read: u64,
 }
 
 impl Stream {
@@ -54,11 +62,21 @@ impl Stream {
         })
     }
 
-    /// A call is over. Those that still run may lose something.
-    pub fn end_call(&mut self, call: CallNumber) {
-        self.open.retain(|open| *open != call);
-        if let Some(first) = self.open.iter().min() {
-            self.unchecked.get_or_insert(*first);
+    /// A call is over. Those that still run may lose something. Gives how many of its own errors have been read.
+    pub fn end_call(&mut self, call: CallNumber) -> u64 {
+        let ended = self.open.iter().position(|open| open.call == call);
+        let read = ended.map_or(0, |index| self.open.remove(index).read);
+        if let Some(first) = self.open.iter().map(|open| open.call).min() {
+            self.unchecked.get_or_insert(first);
+        }
+        read
+    }
+
+    /// Takes what a call that calls back has done wrong so far, before what calls nested in it do.
+    pub fn read_caller(&mut self, call: CallNumber, count: u64, notes: &mut Vec<String>) {
+        let read = self.read(count, Seen::During(call), None, notes);
+        if let Some(open) = self.open.iter_mut().find(|open| open.call == call) {
+            open.read += read;
         }
     }
 

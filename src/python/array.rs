@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyType};
 
@@ -82,6 +83,12 @@ impl Array {
         };
         let values = self.indices(slice)?.into_iter().map(|index| self.element(index)?.get(py));
         Ok(PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any().unbind())
+    }
+
+    /// By index, as Python itself would; with it an array is an `Iterable`.
+    fn __iter__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the GIL is held, and the array is a sequence.
+        unsafe { Bound::from_owned_ptr_or_err(this.py(), ffi::PySeqIter_New(this.as_ptr())) }
     }
 
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {

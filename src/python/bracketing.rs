@@ -158,9 +158,9 @@ unsafe fn leave_call(
     (errors_after, word): (u64, u64),
 ) -> bool {
     // SAFETY: as the caller vouches.
-    let shown = entered.is_described(errors_after).then(|| unsafe {
-        session::Given { arguments: show(callable, given), blocks: blocks(callable, given) }
-    });
+    let show =
+        || unsafe { session::Given { arguments: show(callable, given), blocks: blocks(callable, given) } };
+    let shown = entered.is_described(errors_after).then(|| session::aside(show));
     let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));
     if callable.ownership.is_some() {
         // SAFETY: as the caller vouches.
@@ -218,7 +218,7 @@ unsafe fn show(callable: &Callable, given: &Given<'_>) -> Vec<String> {
 unsafe fn blocks(callable: &Callable, given: &Given<'_>) -> Vec<ArgumentBlock> {
     let name = |index| callable.parameter_name(index);
     let copies = given.copies.iter().map(|copy| ArgumentBlock {
-        name: name(copy.argument),
+        name: name(copy.lent.argument),
         address: copy.block.address() as u64,
         size: copy.block.size() as u64,
     });

@@ -9,6 +9,7 @@ use pyo3::types::PyString;
 use super::callable::{Callable, Face, General, c_string};
 use super::ctype::{Calls, Pointee, Types};
 use super::exceptions;
+use super::gil::without_gil;
 use super::home::Home;
 use super::isolated;
 use super::names::python_name;
@@ -71,7 +72,7 @@ pub fn function_at(
         exceptions::new_argument_error(py, format!("a '{qualified}' cannot be called: {why}"))
     })?;
     let journal_id = add_declaration(calls, || {
-        let symbol = calls.loader.symbol_at(address).ok().flatten();
+        let symbol = without_gil(|| calls.loader.symbol_at(address)).ok().flatten();
         Declaration {
             name: symbol.as_ref().map_or(qualified, |symbol| symbol.name.clone()),
             prototype: declaration.prototype.clone(),

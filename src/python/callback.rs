@@ -17,7 +17,8 @@ use pyo3::types::PyTuple;
 use super::callable::Callable;
 use super::ctype::{CType, Shape, Types};
 use super::exceptions::new_argument_error;
-use super::home::{Home, without_gil};
+use super::gil::{self, without_gil};
+use super::home::Home;
 use super::owned::Owned;
 use super::place::{Place, value_of};
 use super::plan::{Argument, Failure, ResultPlan};
@@ -281,12 +282,22 @@ impl Drop for Thunk {
             Code::Here(closure) => drop(closure.take()),
             Code::There(summons) => summons.end(),
         }
-        let Some(data) = self.data.take().and_then(Arc::into_inner) else { return };
-        forget(data.results.into_inner().unwrap_or_else(PoisonError::into_inner));
-        // SAFETY: thunks go with the GIL held, in an entry that PyO3 does not know of: the reference is
-        // dropped as one who has the GIL does.
-        unsafe { drop(data.function.into_bound(Python::assume_attached())) };
+        if let Some(data) = self.data.take() {
+            // SAFETY: thunks go with the GIL held.
+            unsafe { let_go(data) };
+        }
     }
+}
+
+/// Drops the data, unless they are still needed.
+///
+/// # Safety
+/// The GIL is held, maybe in an entry that PyO3 does not know of.
+unsafe fn let_go(data: Arc<Data>) {
+    let Some(data) = Arc::into_inner(data) else { return };
+    forget(data.results.into_inner().unwrap_or_else(PoisonError::into_inner));
+    // SAFETY: as the caller vouches; the reference is dropped as one who has the GIL does.
+    unsafe { drop(data.function.into_bound(Python::assume_attached())) };
 }
 
 /// Drops results with the GIL held; PyO3, which may not know that it is, is told.
@@ -379,9 +390,13 @@ unsafe extern "C" fn run(
     // SAFETY: the GIL is taken here and given back below; libffi hands over one pointer per
     // parameter of the closure's type.
     unsafe {
-        let state = ffi::PyGILState_Ensure();
+        let state = gil::ensure();
         let py = Python::assume_attached();
+        // The callable may let go of its own callback.
+        Arc::increment_strong_count(data);
+        let data = Arc::from_raw(std::ptr::from_ref(data));
         RUNNING.fetch_add(1, Ordering::Relaxed);
+        session::read_caller(outside.as_ref());
         let outcome = if stack::nearly_used_up() {
             Err(PyRecursionError::new_err(TOO_DEEP))
         } else {
@@ -402,6 +417,8 @@ unsafe extern "C" fn run(
             Err(_) => {}
         }
         RUNNING.fetch_sub(1, Ordering::Relaxed);
+        let_go(data);
+        session::read_python(outside.as_ref());
         ffi::PyGILState_Release(state);
     }
     if let Some(first) = held {
@@ -424,8 +441,14 @@ impl Data {
         for (ty, bytes) in self.parameters.iter().zip(arguments) {
             values.push(value_of(py, ty, (&self.types, &self.home), bytes)?);
         }
-        let value = self.function.bind(py).call1(PyTuple::new(py, values)?)?;
+        let value = gil::call(self.function.bind(py), &PyTuple::new(py, values)?)?;
         self.give(&value, put)
+    }
+
+    /// Whether these are the bytes of its arguments.
+    pub fn takes(&self, arguments: &[Vec<u8>]) -> bool {
+        let size = |ty: &Arc<CType>| ty.size.unwrap_or(0);
+        arguments.iter().map(Vec::len).eq(self.parameters.iter().map(size))
     }
 
     /// The worker whose C code calls it, if one does.

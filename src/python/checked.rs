@@ -9,7 +9,7 @@ use super::bracketing::{Given, Word, make_call};
 use super::buffer::Views;
 use super::callable::{Callable, Checks, Entry, callable};
 use super::convert::{text_object, to_c};
-use super::copies::{Copy, copy, copy_back};
+use super::copies::{Copying, copy_back};
 use super::definedness::{check, check_outputs, outputs};
 use super::failure::{bad_argument, bad_count, no_memory, refuse_closed};
 use super::home::Home;
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn bracketed(
             return bad_count(callable, count, !keywords.is_null());
         }
         let mut views = Views::new();
-        let mut copies: Vec<Copy> = Vec::new();
+        let mut copying = Copying::new();
         let mut call = Prepared::new(callable);
         for (index, parameter) in callable.parameters.iter().enumerate() {
             let argument = *arguments.add(index);
@@ -58,10 +58,8 @@ pub unsafe extern "C" fn bracketed(
                     return bad_argument(callable, index, argument, Failure::Type);
                 }
                 Ok(Argument::Memory { address, length, writable }) => {
-                    match copy(&mut copies, index, (address, length, writable)) {
-                        Some(word) => word,
-                        None => return no_memory(callable, length),
-                    }
+                    copying.add(index, (address, length, writable), index);
+                    0
                 }
                 Err(failure) => return bad_argument(callable, index, argument, failure),
             };
@@ -70,6 +68,10 @@ pub unsafe extern "C" fn bracketed(
         if callable.is_closed() {
             return refuse_closed(callable);
         }
+        let copies = match copying.copy(|index, word| call.put(index, word)) {
+            Ok(copies) => copies,
+            Err(length) => return no_memory(callable, length),
+        };
         let given = Given { arguments, count: count as usize, copies: &copies };
         let outputs = outputs(callable, &given);
         let invoke = |slot| {
@@ -114,7 +116,8 @@ impl<'a> Prepared<'a> {
     #[inline(always)]
     fn new(callable: &'a Callable) -> Self {
         let frame = Frame::empty(callable.address, callable.registers.stack_words);
-        Self { callable, frame, words: Vec::new() }
+        let words = if HAS_SLOTS { Vec::new() } else { vec![0; callable.parameters.len()] };
+        Self { callable, frame, words }
     }
 
     #[inline(always)]
@@ -122,7 +125,7 @@ impl<'a> Prepared<'a> {
         if HAS_SLOTS {
             self.frame.put(self.callable.registers.places[index], word);
         } else {
-            self.words.push(word);
+            self.words[index] = word;
         }
     }
 

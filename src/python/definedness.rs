@@ -18,7 +18,7 @@ pub unsafe fn outputs(callable: &Callable, given: &Given<'_>) -> Vec<(*const c_v
     if !callable.checks.results {
         return Vec::new();
     }
-    let written = given.copies.iter().filter(|copy| copy.writable);
+    let written = given.copies.iter().filter(|copy| copy.lent.writable);
     let copies = written.map(|copy| (copy.block.address().cast_const().cast(), copy.block.size()));
     // SAFETY: as the caller vouches.
     let references = unsafe { given.objects() }.filter_map(|object| {

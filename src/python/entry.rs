@@ -10,6 +10,7 @@ use super::callable::{Entry, callable};
 use super::callback::{self, any_pending, take_exception};
 use super::convert::to_c;
 use super::failure::{bad_argument, bad_count, refuse_closed};
+use super::gil;
 use super::home::Home;
 use super::plan::{Argument, Failure, Parameter, ResultPlan};
 use super::stub::{self, Under};
@@ -72,9 +73,9 @@ pub unsafe fn without_gil<const RELEASE: bool, T>(call: impl FnOnce() -> T) -> T
     // SAFETY: the GIL is held here, and is held again before anything of Python's is touched.
     unsafe {
         RUNNING.store(RUNNING.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        let state = ffi::PyEval_SaveThread();
+        let state = gil::give_away();
         let result = call();
-        ffi::PyEval_RestoreThread(state);
+        gil::take_back(state);
         RUNNING.store(RUNNING.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         result
     }

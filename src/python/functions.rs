@@ -61,13 +61,16 @@ impl Functions {
         if let Some(made) = self.made(module.py(), name) {
             return Ok(Some(made));
         }
-        let Some(function) = self.inner().bound.remove(name) else { return Ok(None) };
+        let Some(function) = self.inner().bound.get(name).cloned() else { return Ok(None) };
         let builtin = builtin::builtin(module, function, types, None)?;
         if types.closed() {
             Callable::redirect(&builtin, closed)?;
         }
-        self.inner().made.insert(name.to_owned(), builtin.clone().unbind());
-        Ok(Some(builtin))
+        let mut inner = self.inner();
+        inner.bound.remove(name);
+        // Another thread may have made it meanwhile.
+        let made = inner.made.entry(name.to_owned()).or_insert_with(|| builtin.unbind());
+        Ok(Some(made.bind(module.py()).clone()))
     }
 
     /// Another builtin of a function, under a name of its own; `changed` says what else is different about it.

@@ -7,7 +7,7 @@ use super::buffer::Views;
 use super::callable::{Entry, callable};
 use super::callback::any_pending;
 use super::convert::{to_c, variadic_to_c, wide_object};
-use super::copies::{copy, copy_back};
+use super::copies::{Copying, copy_back};
 use super::definedness::{check, check_outputs, outputs};
 use super::entry::{raised, without_gil};
 use super::failure::{bad_argument, bad_count, no_memory, refuse_closed};
@@ -48,7 +48,7 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
             return bad_count(callable, count, !keywords.is_null());
         }
         let py = pyo3::Python::assume_attached();
-        let (mut views, mut copies, mut words) = (Views::new(), Vec::new(), Arguments::default());
+        let (mut views, mut copying, mut words) = (Views::new(), Copying::new(), Arguments::default());
         let result = match &general.result {
             None => None,
             Some(ty) => match Place::allocate(ty.clone(), general.types.clone()) {
@@ -76,14 +76,11 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
             };
             match converted {
                 Ok((Argument::Word(word), Travel::Float)) => words.push_float(word),
-                Ok((Argument::Word(word), _)) => words.push_integer(word),
+                Ok((Argument::Word(word), _)) => _ = words.push_integer(word),
                 Ok((Argument::Memory { address, length, writable }, _)) if CHECKED => {
-                    match copy(&mut copies, index, (address, length, writable)) {
-                        Some(word) => words.push_integer(word),
-                        None => return no_memory(callable, length),
-                    }
+                    copying.add(index, (address, length, writable), words.push_integer(0));
                 }
-                Ok((Argument::Memory { address, .. }, _)) => words.push_integer(address as u64),
+                Ok((Argument::Memory { address, .. }, _)) => _ = words.push_integer(address as u64),
                 Ok((Argument::Record(address), travel)) => {
                     let class = match (general.convention.parameters.get(index), &travel) {
                         (Some(Passing::Record(class)), _) | (_, Travel::Record(class)) => class,
@@ -100,6 +97,10 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
         if callable.is_closed() {
             return refuse_closed(callable);
         }
+        let copies = match copying.copy(|place, word| words.set(place, word)) {
+            Ok(copies) => copies,
+            Err(length) => return no_memory(callable, length),
+        };
         let mut frame = words.frame(callable.address, &general.convention.result);
         let mut wide = [0; Wide::LARGEST];
         let mut take_result = |frame: &Frame| match (&general.convention.result, &result) {

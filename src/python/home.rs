@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use pyo3::ffi;
-
+use super::gil::without_gil;
 use super::mirror;
 use super::plan::Failure;
 use crate::Result;
@@ -152,17 +151,5 @@ impl Home {
             Self::There(client) => client.note_release(),
             _ => bracket::note_release(),
         }
-    }
-}
-
-/// Runs something that waits and touches no Python object, without the GIL, which is held.
-pub fn without_gil<T>(wait: impl FnOnce() -> T) -> T {
-    // SAFETY: the GIL is held, so this thread has a state, and it is the one that is given back. Not PyO3's own
-    // way: it does not know that the entries hold the GIL.
-    unsafe {
-        let state = ffi::PyEval_SaveThread();
-        let result = wait();
-        ffi::PyEval_RestoreThread(state);
-        result
     }
 }

@@ -10,10 +10,11 @@ use super::buffer::Views;
 use super::call_site;
 use super::callable::{Callable, callable};
 use super::convert::{text_object, to_c, variadic_to_c, wide_object};
+use super::exceptions::new_argument_error;
 use super::failure::told;
 use super::failure::{bad_argument, bad_count, refuse_closed};
 use super::home::Home;
-use super::lent::{Arguments, Lent};
+use super::lent::Arguments;
 use super::mirror;
 use super::options::seconds;
 use super::ownership::stored;
@@ -26,10 +27,10 @@ use super::there::There;
 use super::value::Travel;
 use crate::Error;
 use crate::binding::{Passing, RecordClass};
-use crate::call::errno;
+use crate::call::{Lent, errno};
 use crate::isolation::{self, Entered};
 use crate::journal::{ArgumentBlock, CallNumber};
-use crate::worker::{Argument, CallRequest, Client, Copy, CopyOf, ResultKind, Returned};
+use crate::worker::{Argument, CallRequest, Client, Copy, CopyOf, MAX_ARGUMENTS, ResultKind, Returned};
 
 type Object = *mut ffi::PyObject;
 
@@ -105,11 +106,19 @@ impl Call<'_, '_> {
         let mut views = Views::of(home.clone());
         // SAFETY: as the caller vouches.
         let Some(arguments) = (unsafe { self.convert(&mut views) }) else { return Ok(std::ptr::null_mut()) };
+        if self.count > MAX_ARGUMENTS {
+            let message = format!(
+                "{}() takes at most {MAX_ARGUMENTS} arguments in a worker ({} given); use backend='inprocess'",
+                self.callable.name, self.count
+            );
+            return Err(new_argument_error(self.py, message));
+        }
         if self.callable.is_closed() {
             // SAFETY: the GIL is held.
             return Ok(unsafe { refuse_closed(self.callable) });
         }
-        let Arguments { list, values, lent, outputs } = arguments;
+        let Arguments { list, values, lending, outputs } = arguments;
+        let lent = lending.lent;
         // Not into the objects at once: a call that has erred is to be shown with what it was given.
         let mut results: Vec<Vec<u8>> =
             lent.iter().map(|lent| vec![0; if lent.writable { lent.length } else { 0 }]).collect();
@@ -149,8 +158,9 @@ impl Call<'_, '_> {
             timeout,
         };
         // SAFETY: the GIL is held, and the client touches no Python object.
-        let ((asked, returned), raised) =
-            unsafe { Attendance::during(false, |attendance| client.attempt(&mut request, attendance)) };
+        let ((asked, returned), raised) = unsafe {
+            Attendance::during(Some(&entered), |attendance| client.attempt(&mut request, attendance))
+        };
         if !asked {
             isolation::begin().withdraw(&entered);
         }
@@ -319,6 +329,7 @@ impl Call<'_, '_> {
             }
             return None;
         }
+        arguments.merge();
         if self.callable.checks.results {
             // SAFETY: as the caller vouches.
             arguments.outputs = unsafe { self.outputs() };

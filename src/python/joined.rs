@@ -40,10 +40,13 @@ pub fn join(
     let libclang = libclang(py)?;
     let (cache, key) = (Cache::of_user(), Key::new(options, libclang.as_deref()));
     let parsed = Cache::read(cache.as_ref(), key.as_ref(), || read_headers(py, libclang, options))?;
-    // A worker takes its time to start; other threads of Python's need not wait for it.
-    py.detach(|| loader.ready())?;
-    let mut library = Library::open_in(loader, library_file)?;
-    py.detach(|| library.compile_static_functions(&parsed, options, cache.as_ref(), key.as_ref()));
+    // A worker takes its time to start, or is in the middle of a call; other threads of Python's need not wait for it.
+    let library = py.detach(|| -> crate::Result<_> {
+        loader.ready()?;
+        let mut library = Library::open_in(loader, library_file)?;
+        library.compile_static_functions(&parsed, options, cache.as_ref(), key.as_ref());
+        Ok(library)
+    })?;
     let mut model = parsed.interface;
     let mut bindings = binding::bind(&mut model, &library, &options.headers)?;
     for mut global in std::mem::take(&mut model.globals) {

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pyo3::prelude::*;
 
-use super::home::{Home, without_gil};
+use super::gil::without_gil;
+use super::home::Home;
 use super::owned::Owned;
 use crate::Result;
 use crate::call::Memory;

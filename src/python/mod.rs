@@ -28,6 +28,7 @@ mod exceptions;
 mod failure;
 mod functions;
 mod general;
+mod gil;
 mod given_names;
 mod handle;
 mod holder;

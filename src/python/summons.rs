@@ -10,9 +10,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use super::callback::{Data, TOO_DEEP};
+use super::gil;
 use super::mirror;
 use super::plan::Argument;
 use crate::call::{errno, stack};
+use crate::isolation::{self, Entered};
 use crate::worker::{CallbackCall, CallbackResult, Client, Hooks};
 use crate::{Error, Result};
 
@@ -72,26 +74,31 @@ fn known(id: u64) -> Option<Arc<Data>> {
 }
 
 /// What Python does while a call waits for its worker, without the GIL.
-pub struct Attendance {
+pub struct Attendance<'a> {
     state: *mut ffi::PyThreadState,
     /// What the first callback that raised has raised.
     pub raised: Option<PyErr>,
-    /// Whether these are callbacks of a worker's other threads: no call can raise what they raise.
-    serving: bool,
+    /// The call; `None` where these are callbacks of a worker's other threads: no call can raise what they raise.
+    entered: Option<&'a Entered>,
 }
 
-impl Attendance {
+impl<'a> Attendance<'a> {
     /// Runs something that waits for a worker, without the GIL.
     ///
     /// # Safety
     /// The GIL is held, by a thread state of CPython's; `wait` touches no Python object.
-    pub unsafe fn during<T>(serving: bool, wait: impl FnOnce(&mut Self) -> T) -> (T, Option<PyErr>) {
+    pub unsafe fn during<T>(
+        entered: Option<&'a Entered>,
+        wait: impl FnOnce(&mut Self) -> T,
+    ) -> (T, Option<PyErr>) {
         // SAFETY: the GIL is held here, and again before this returns.
         unsafe {
-            let mut attendance = Self { state: ffi::PyEval_SaveThread(), raised: None, serving };
+            let mut attendance = Self { state: gil::give_away(), raised: None, entered };
             let result = wait(&mut attendance);
-            ffi::PyEval_RestoreThread(attendance.state);
-            (result, attendance.raised)
+            gil::take_back(attendance.state);
+            // A signal's handler has raised it, maybe.
+            let pending = PyErr::take(Python::assume_attached());
+            (result, pending.or(attendance.raised))
         }
     }
 
@@ -99,20 +106,20 @@ impl Attendance {
     fn attached<T>(&mut self, run: impl FnOnce(Python<'_>, &mut Self) -> T) -> T {
         // SAFETY: the state is what PyEval_SaveThread gave on this very thread.
         unsafe {
-            ffi::PyEval_RestoreThread(self.state);
+            gil::take_back(self.state);
             let result = run(Python::assume_attached(), self);
-            self.state = ffi::PyEval_SaveThread();
+            self.state = gil::give_away();
             result
         }
     }
 }
 
-impl Attendance {
+impl Attendance<'_> {
     /// Runs a callable; the bytes of its result, none where it raised. What is to end the worker is an error.
     fn answer(&mut self, py: Python<'_>, data: &Data, call: &CallbackCall) -> PyResult<Vec<u8>> {
         match run(py, data, call) {
             Ok(bytes) => return Ok(bytes),
-            Err(error) if self.serving => data.unraisable(py, error),
+            Err(error) if self.entered.is_none() => data.unraisable(py, error),
             Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => return Err(error),
             Err(error) if self.raised.is_none() => self.raised = Some(error),
             Err(_) => {}
@@ -121,15 +128,25 @@ impl Attendance {
     }
 }
 
-impl Hooks for Attendance {
+impl Hooks for Attendance<'_> {
     fn callback(&mut self, call: CallbackCall) -> Result<CallbackResult> {
+        if let Some(entered) = self.entered {
+            isolation::begin().call_back(entered, call.count);
+        }
         errno::set(call.errno);
         let bytes = self.attached(|py, this| {
-            let result = known(call.id).map_or_else(|| Ok(Vec::new()), |data| this.answer(py, &data, &call));
+            let Some(data) = known(call.id) else { return Ok(Vec::new()) };
+            if !data.takes(&call.arguments) {
+                let message = "it called back with other arguments than the callback's type has".to_owned();
+                return Err(Error::WorkerNonsense { message });
+            }
+            let result = this.answer(py, &data, &call);
             // Ctrl-C ends a worker: one that calls back for ever would never return otherwise.
-            match result
-                .and_then(|bytes| if this.serving { Ok(bytes) } else { py.check_signals().map(|()| bytes) })
-            {
+            let go_on = |bytes| match this.entered {
+                Some(_) => py.check_signals().map(|()| bytes),
+                None => Ok(bytes),
+            };
+            match result.and_then(go_on) {
                 Ok(bytes) => Ok(bytes),
                 Err(error) => {
                     this.raised = Some(error);
@@ -141,7 +158,7 @@ impl Hooks for Attendance {
     }
 
     fn interrupted(&mut self) -> Result<()> {
-        if self.serving { Ok(()) } else { interrupted() }
+        if self.entered.is_none() { Ok(()) } else { interrupted() }
     }
 }
 
@@ -163,7 +180,7 @@ fn run(py: Python<'_>, data: &Data, call: &CallbackCall) -> PyResult<Vec<u8>> {
 pub fn interrupted() -> Result<()> {
     // SAFETY: may be called with and without the GIL, by a thread that Python knows: its state stays.
     unsafe {
-        let state = ffi::PyGILState_Ensure();
+        let state = gil::ensure();
         let handled = ffi::PyErr_CheckSignals();
         ffi::PyGILState_Release(state);
         if handled == 0 { Ok(()) } else { Err(Error::Interrupted) }
@@ -181,7 +198,7 @@ pub fn serve_other_threads(py: Python<'_>, client: &Client) -> PyResult<()> {
         if let Some(client) = client {
             // SAFETY: the GIL is held, and the client touches no Python object. That it ends is no news: whoever
             // calls the worker is told.
-            let _ = unsafe { Attendance::during(true, |hooks| client.serve_callbacks(hooks)) };
+            let _ = unsafe { Attendance::during(None, |hooks| client.serve_callbacks(hooks)) };
         }
     };
     let serve = PyCFunction::new_closure(py, Some(c"serve_callbacks"), None, serve)?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::home::without_gil;
+use super::gil::without_gil;
 use crate::binding::Library;
 use crate::worker::{Client, Station};
 use crate::{Error, Result};
@@ -53,12 +53,14 @@ impl There {
             return Ok((client, *address));
         }
         // Not under the lock: a signal handler may call this very function meanwhile, or another thread.
-        without_gil(|| client.ready())?;
-        let address = match &self.function {
-            Function::Exported(symbol) => self.library.address(symbol)?,
-            Function::Static(name) => self.library.shim().and_then(|shim| shim.address(name)?.ok()),
-            Function::At(..) => None,
-        };
+        let address = without_gil(|| {
+            client.ready()?;
+            Ok::<_, Error>(match &self.function {
+                Function::Exported(symbol) => self.library.address(symbol)?,
+                Function::Static(name) => self.library.shim().and_then(|shim| shim.address(name)?.ok()),
+                Function::At(..) => None,
+            })
+        })?;
         let missing = || Error::WorkerRefused {
             message: format!(
                 "the new worker does not find the function in {}",

@@ -22,6 +22,7 @@ pub struct Entered {
     /// Valgrind's error count before it.
     pub count: u64,
     outer_errors: u64,
+    outer_early: u64,
     outermost: bool,
     alone: bool,
     leaks: LeakCheck,
@@ -47,6 +48,7 @@ impl Entered {
             frequent: false,
             count,
             outer_errors: 0,
+            outer_early: 0,
             outermost: true,
             alone: true,
             leaks,
@@ -70,7 +72,7 @@ pub struct Outside {
     nested: u64,
 }
 
-/// A callback goes into Python: what goes wrong in there is not the calling function's doing.
+/// A callback goes into Python: what goes wrong in there is not the calling function's doing. Needs no GIL.
 pub fn enter_python() -> Option<Outside> {
     (valgrind::running() == Presence::Valgrind)
         .then(|| Outside { count: bracket::count_errors(), nested: local(|local| local.nested_errors.get()) })
@@ -84,16 +86,50 @@ pub fn leave_python(outside: Option<Outside>) {
     }
 }
 
+/// The records of what the function that calls back has done wrong so far are read, before those of calls nested in
+/// it come. The GIL is held.
+pub fn read_caller(outside: Option<&Outside>) {
+    if outside.is_some()
+        && bracket::count_errors() != lane::counted()
+        && let Some(mut session) = super::current()
+    {
+        let read = session.read(Seen::Outside);
+        local(|local| local.read_early.set(local.read_early.get() + read));
+    }
+}
+
+/// The records of Python's own errors in a callback are read, which are not the calling function's. The GIL is held.
+pub fn read_python(outside: Option<&Outside>) {
+    if outside.is_some()
+        && bracket::count_errors() != lane::counted()
+        && let Some(mut session) = super::current()
+    {
+        session.read(Seen::Outside);
+    }
+}
+
+/// Runs Python code between a call's end and [`Session::leave`], which may make calls itself.
+pub fn aside<T>(run: impl FnOnce() -> T) -> T {
+    let outside = enter_python();
+    read_caller(outside.as_ref());
+    let result = run();
+    read_python(outside.as_ref());
+    if let Some(Outside { nested, .. }) = outside {
+        local(|local| local.nested_errors.set(nested));
+    }
+    result
+}
+
 impl Session {
     /// Begins a call. Errors since the last call are somebody else's and are set apart, and so is, for a
     /// call that a leak check follows, what Python has let go of.
     #[inline]
     pub fn enter(&mut self, origin: u32, leaks: LeakCheck) -> Entered {
         let leaks = self.wanted(leaks);
-        let (outermost, outer_errors) = local(|local| {
+        let (outermost, outer_errors, outer_early) = local(|local| {
             let depth = local.depth.get();
             local.depth.set(depth + 1);
-            (depth == 0, local.nested_errors.replace(0))
+            (depth == 0, local.nested_errors.replace(0), local.read_early.replace(0))
         });
         if leaks == LeakCheck::Call && outermost && lane::outermost() == 0 && bracket::take_released() {
             self.check_leaks();
@@ -119,6 +155,7 @@ impl Session {
             frequent: shared.is_some(),
             count,
             outer_errors,
+            outer_early,
             outermost,
             alone: lane::outermost() == 1,
             leaks,
@@ -132,11 +169,12 @@ impl Session {
     #[inline]
     pub fn leave(&mut self, entered: &Entered, count: u64, mut given: Option<Given>) -> bool {
         let errors = count - entered.count;
-        let own = local(|local| {
+        let (own, early) = local(|local| {
             let own = errors.saturating_sub(local.nested_errors.get());
             local.nested_errors.set(if entered.outermost { 0 } else { entered.outer_errors + errors });
             local.depth.set(local.depth.get() - 1);
-            own
+            let outer_early = if entered.outermost { 0 } else { entered.outer_early };
+            (own, local.read_early.replace(outer_early))
         });
         if entered.outermost {
             lane::end_outermost();
@@ -147,7 +185,7 @@ impl Session {
         }
         let alone = entered.alone && entered.overlaps == lane::overlaps();
         if news {
-            self.take_errors(entered, own, alone, &mut given);
+            self.take_errors(entered, (own, early), alone, &mut given);
         }
         if !(entered.leaks == LeakCheck::Call && entered.outermost && alone) {
             return own > 0;
@@ -163,9 +201,15 @@ impl Session {
     }
 
     #[cold]
-    fn take_errors(&mut self, entered: &Entered, own: u64, alone: bool, given: &mut Option<Given>) {
+    fn take_errors(
+        &mut self,
+        entered: &Entered,
+        (own, early): (u64, u64),
+        alone: bool,
+        given: &mut Option<Given>,
+    ) {
         let seen = if alone { Seen::During(entered.call) } else { Seen::Outside };
-        let read = self.read(seen);
+        let read = early + self.read(seen);
         if own > 0 && alone {
             if self.log.is_none() && !entered.frequent {
                 bracket::print_line(&self.erred(entered.call, own));

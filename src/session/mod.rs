@@ -23,7 +23,7 @@ use crate::trail::Trail;
 use crate::valgrind::{self, Presence, heap};
 use crate::waiting;
 
-pub use call::{Entered, Given, Outside, enter_python, leave_python};
+pub use call::{Entered, Given, Outside, aside, enter_python, leave_python, read_caller, read_python};
 pub use crash::report_on_crash;
 pub use leaks::{LeakCheck, Pinpoint, choose_leak_kinds, leak_kinds};
 

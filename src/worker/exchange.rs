@@ -197,6 +197,7 @@ impl Client {
                 let ending = match *error {
                     Error::WorkerTimeout { .. } => Ending::Timeout,
                     Error::WorkerGone { .. } => return *error,
+                    Error::WorkerNonsense { ref message } => Ending::Nonsense(message.clone()),
                     _ => Ending::Interrupted,
                 };
                 self.inner.bury(Some(ending));

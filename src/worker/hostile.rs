@@ -123,7 +123,7 @@ fn ask_everything(client: &Client) -> Vec<std::result::Result<String, String>> {
         errno: 0,
         result: ResultKind::Text,
         copies: &mut copies,
-        arguments: &[Argument::Copy(0)],
+        arguments: &[Argument::Copy { index: 0, offset: 0 }],
         values: &[],
         check_results: false,
         outputs: &[],

@@ -78,7 +78,7 @@ impl Invocation {
         };
         for _ in 0..call.arguments {
             match parts.take()? {
-                Argument::Integer(word) => arguments.push_integer(word),
+                Argument::Integer(word) => _ = arguments.push_integer(word),
                 Argument::Float(word) => arguments.push_float(word),
                 Argument::Value(class) => {
                     let bytes = parts.bytes(class.size)?;
@@ -89,8 +89,8 @@ impl Invocation {
                     let bytes = unsafe { std::slice::from_raw_parts(address as *const u8, class.size) };
                     arguments.push_record(&class, bytes);
                 }
-                Argument::Copy(index) => {
-                    let block = copies.get(index as usize).map(|(block, _)| block.address() as u64);
+                Argument::Copy { index, offset } => {
+                    let block = copies.get(index as usize).map(|(block, _)| block.address() as u64 + offset);
                     let none = || Broken::Nonsense(format!("copy {index} of {}", copies.len()));
                     arguments.push_integer(match (block, &failure) {
                         (Some(address), _) => address,
@@ -271,7 +271,7 @@ impl Invocation {
 /// Calls a function of ours on the stack of the call.
 fn through(slot: Slot, function: *const c_void, words: [u64; 2]) -> call::Frame {
     let mut arguments = Arguments::default();
-    words.into_iter().for_each(|word| arguments.push_integer(word));
+    words.into_iter().for_each(|word| _ = arguments.push_integer(word));
     let mut frame = arguments.frame(function, &Passing::Scalar(Scalar::Void));
     // SAFETY: the functions take a pointer, or a pointer and a size, and look only at what they are told to
     // look at.

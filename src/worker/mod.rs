@@ -32,7 +32,7 @@ pub use client::Client;
 pub use client::hostile;
 pub use death::{Death, Ending};
 pub use launch::{Checker, Launch};
-pub use protocol::{Argument, CallbackSignature, ResultKind, Watched};
+pub use protocol::{Argument, CallbackSignature, MAX_ARGUMENTS, ResultKind, Watched};
 pub use root::Root;
 pub use serve::serve;
 pub use station::Station;

@@ -25,6 +25,9 @@ pub const CUT_OFF: u8 = 121;
 /// The longest frame that anybody sends or takes.
 pub const MAX_FRAME: usize = 1 << 18;
 
+/// As many arguments as a call may have: the frame has them all, but for copies.
+pub const MAX_ARGUMENTS: usize = 1 << 12;
+
 /// Data that would make a frame longer than this travel in the shared file.
 pub const INLINE: usize = 1 << 10;
 
@@ -217,8 +220,13 @@ pub enum Argument {
     Value(RecordClass),
     /// A record by value that lies in the worker's memory.
     ValueAt(RecordClass, u64),
-    /// The address of a copy, by its index.
-    Copy(u32),
+    /// An address in a copy.
+    Copy {
+        /// Which one.
+        index: u32,
+        /// How far into it.
+        offset: u64,
+    },
     /// A function pointer for the time of the call.
     Callback {
         /// What the worker calls it when it is called.

@@ -297,3 +297,72 @@ def test_only_pointers_to_bytes_are_interchangeable(interface):
             lib.feed(lib.callback(type_name)(print), None)
     with pytest.raises(pythy.ArgumentError, match=r"must not be a pointer of type 'void \(\*\)\(double\)'"):
         lib.number(lib.callback("void (*)(double)")(print))
+
+
+def test_a_callback_may_let_go_of_itself(interface):
+    """What it was made of stays until it is back in C."""
+    lib = interface(
+        """
+        void keep(int (*f)(int));
+        int call_kept(int a);
+        void churn(void);
+        """,
+        """
+        #include <stdlib.h>
+        #include <string.h>
+        static int (*kept)(int);
+        void keep(int (*f)(int)) { kept = f; }
+        int call_kept(int a) { return kept(a); }
+        void churn(void) {
+            void *blocks[64];
+            for (int i = 0; i < 64; i++) { blocks[i] = malloc(8 * i); if (i) memset(blocks[i], 255, 8 * i); }
+            for (int i = 0; i < 64; i++) free(blocks[i]);
+        }
+        """,
+    )
+    callbacks = {}
+    seen = []
+
+    def once(value):
+        del callbacks["once"]
+        gc.collect()
+        lib.churn()
+        seen.append(value)
+        return 2 * value
+
+    for value in range(100):
+        callbacks["once"] = lib.callback("int (*)(int)")(once)
+        lib.keep(callbacks["once"])
+        assert lib.call_kept(value) == 2 * value
+    assert seen == list(range(100))
+
+
+@pytest.mark.parametrize("call", ["lib.nap(400)", "lib.call_back(lambda: time.sleep(0.4))"])
+def test_a_daemon_thread_that_is_in_c_when_python_ends_does_not_abort_it(build, natively, call):
+    """It would be ended when it wants the GIL again, in the middle of C's frames."""
+    built = build(
+        "void nap(int milliseconds); void call_back(void (*f)(void));",
+        """
+        #include <unistd.h>
+        void nap(int milliseconds) { usleep(milliseconds * 1000); }
+        void call_back(void (*f)(void)) { f(); }
+        """,
+    )
+    run = natively(
+        f"""
+        import builtins, pythy, threading, time
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})
+
+        class Slow:
+            def __del__(self, sleep=time.sleep):
+                sleep(0.8)
+
+        builtins.slow = Slow()
+        begun = threading.Event()
+        threading.Thread(target=lambda: (begun.set(), {call}), daemon=True).start()
+        begun.wait()
+        time.sleep(0.1)
+        print("the end")
+        """
+    )
+    assert run.stdout == "the end\n"

@@ -79,7 +79,7 @@ impl Fixture {
     /// The text that a function returns.
     pub fn call_for_text(&self, name: &str, copies: &mut [Copy<'_>]) -> Option<Vec<u8>> {
         let CallRequest { function, slot, .. } = self.request(name, &[]);
-        let arguments = [Argument::Copy(0)];
+        let arguments = [Argument::Copy { index: 0, offset: 0 }];
         let mut request = request(function, slot, &arguments, copies);
         request.result = ResultKind::Text;
         self.client.call(&mut request, &mut NoHooks).unwrap().text
