@@ -1,6 +1,8 @@
 """Start a Python program under Valgrind, with the options that pythy needs."""
 
+import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -46,6 +48,15 @@ class Ended:
     """What Valgrind itself had to say."""
     left: pythy.Report | None
     """The report on a program that did not come to its end, where it made an interface."""
+
+    def gave_up(self) -> str | None:
+        """What Valgrind said where it has ended the program itself, as for suppressions it cannot read."""
+        words = [re.sub(r"^==\d+==\s*", "", line) for line in self.said.splitlines()]
+        fatal = next((at for at, line in enumerate(words) if line.startswith("FATAL: ")), None)
+        if self.code != 1 or fatal is None:
+            return None
+        told = itertools.takewhile(lambda line: line and line != "exiting now.", words[fatal:])
+        return " ".join(told).removeprefix("FATAL: ")
 
 
 def find_valgrind() -> tuple[str | None, str]:

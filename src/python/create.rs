@@ -119,8 +119,14 @@ pub fn create_interface<'py>(
         let mut isolation = isolation::begin();
         isolation.add_library(&library);
         isolation.note_checker(there.station.has_checker());
-    } else if let Some(mut session) = session::current() {
-        session.add_library(&library);
+    } else {
+        let told = session::current().is_some_and(|mut session| {
+            session.add_library(&library);
+            session.crashes_are_told()
+        });
+        if told {
+            leave_crashes_to_valgrind(py)?;
+        }
     }
     let types = Types::new(model, &names, module.name()?.to_string_lossy().into_owned(), decode, homes);
     let calls = Calls {
@@ -178,6 +184,15 @@ fn mode_of_program(py: Python<'_>) -> PyResult<Option<String>> {
         Some(backend) => backend.call_method0("chosen")?.extract(),
         None => Ok(None),
     }
+}
+
+/// faulthandler would take the signal and raise it again: Valgrind then sees its stack, and not the C code's.
+fn leave_crashes_to_valgrind(py: Python<'_>) -> PyResult<()> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    if let Some(handler) = modules.cast::<PyDict>()?.get_item("faulthandler")? {
+        handler.call_method0("disable")?;
+    }
+    Ok(())
 }
 
 /// The headers as messages name them.

@@ -264,6 +264,11 @@ impl Session {
         waiting.clear(self.journal.last());
     }
 
+    /// Whether somebody tells of a crash of this process, from its trail and Valgrind's log.
+    pub fn crashes_are_told(&self) -> bool {
+        self.trail.is_some()
+    }
+
     /// The journal, to add declarations, call sites, tests and threads.
     pub fn journal(&mut self) -> &mut Journal {
         &mut self.journal

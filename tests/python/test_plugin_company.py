@@ -321,6 +321,50 @@ def test_a_crash_in_process_is_shown_without_being_asked_for(plugin, pytester):
     assert ran.errlines[-1].startswith("pythy: 2 findings in 1 call, 1 error, 1 crash")
 
 
+def test_an_abort_in_process_is_told_though_pytest_has_faulthandler(plugin, pytester, cc):
+    """Also of an interface that is made before pytest enables it."""
+    (pytester.path / "die.h").write_text("void die(void);\n")
+    (pytester.path / "die.c").write_text("#include <stdlib.h>\nvoid die(void) { abort(); }\n")
+    cc(pytester.path / "die.c", pytester.path / "die.so")
+    pytester.makeconftest("import pythy\nlib = pythy.create_interface('die.h', './die.so')\n")
+    pytester.makepyfile(test_dies="from conftest import lib\n\ndef test_dies():\n    lib.die()\n")
+    ran = plugin("--pythy=inprocess", "--pythy-report=json:report.json")
+    assert ran.ret == 128 + signal.SIGABRT
+    (crash,) = json.loads((pytester.path / "report.json").read_text())["findings"]
+    assert (crash["kind"], crash["call"]["test"]) == ("SIGABRT", "test_dies.py::test_dies")
+    assert [frame["function"] for frame in crash["stacks"][0]["frames"]][-2:] == ["abort", "die"]
+
+
+def test_suppressions_that_valgrind_cannot_read_end_the_run_with_its_words(plugin, pytester):
+    (pytester.path / "bad.supp").write_text("{\n   name\n   Memcheck:Leak\n   fun:foo\n")
+    pytester.makepyfile("def test_nothing():\n    pass\n")
+    ran = plugin("--pythy=inprocess", "--pythy-suppressions=bad.supp")
+    assert ran.ret == pytest.ExitCode.INTERNAL_ERROR
+    words = 'bad.supp" near line 4: unexpected end-of-file (when reading stack trace)'
+    assert ran.errlines[-1].startswith("pythy: Valgrind gave up: in suppressions file ")
+    assert ran.errlines[-1].endswith(words)
+
+
+def test_subtests_of_a_test_that_is_run_once_more_are_told_once(plugin, pytester):
+    pytester.makepyfile(
+        test_parts=LIBRARY
+        + """
+    import unittest
+
+    class TestParts(unittest.TestCase):
+        def test_parts(self):
+            lib.lose(21)
+            lib.add(1, 2)
+            for part in range(2):
+                with self.subTest(part=part):
+                    assert part == 0
+    """
+    )
+    ran = plugin("--pythy=inprocess")
+    assert "pythy: running a leaking test once more, with checks after calls" in ran.outlines
+    assert len([line for line in ran.outlines if "assert 1 == 0" in line and "E " in line]) == 1
+
+
 def test_what_was_found_before_c_ends_pytest_is_told(plugin, pytester):
     pytester.makepyfile(
         test_exit=LIBRARY
@@ -463,7 +507,7 @@ def test_a_crash_in_a_worker_of_xdists_is_told_by_its_call(plugin, pytester):
         ("InvalidRead", "test_crash", 9),
         ("SIGSEGV", "test_crash", 9),
     ]
-    assert "M       SIGSEGV" in ran.outlines
+    assert "M       SIGSEGV: Access not within mapped region at address 0x0" in ran.outlines
 
 
 def test_a_console_script_with_ini_files_is_started_anew_as_it_was(plugin, pytester, monkeypatch):

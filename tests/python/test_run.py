@@ -47,11 +47,10 @@ def pythy_run(tmp_path, built):
         return subprocess.run(
             command(tmp_path, built, script, *options, arguments=arguments),
             cwd=tmp_path,
-            env=environment(),
+            **{"env": environment(), **more},
             capture_output=True,
             text=True,
             timeout=300,
-            **more,
         )
 
     return run
@@ -200,6 +199,38 @@ def test_a_crash_after_thousands_of_calls_is_on_its_own(pythy_run, tmp_path, bui
     assert report["call_sites"][crash["call"]["call_site"] - 1]["line"] == 5
     # What was lost before, no matter how long ago.
     assert (leak["allocated_by"]["number"], leak["leaked"]["bytes"]) == (1, 10)
+
+
+def test_faulthandler_does_not_stand_before_the_c_code(pythy_run, tmp_path):
+    """Of its own signal Valgrind would show its own stack."""
+    ran = pythy_run(
+        "import faulthandler\nassert not faulthandler.is_enabled()\nlib.stop()\n",
+        "--report",
+        "json:report.json",
+        env={**environment(), "PYTHONFAULTHANDLER": "1"},
+    )
+    assert ran.returncode == 128 + signal.SIGABRT
+    assert ran.stderr == "pythy: the program was ended by SIGABRT\n"
+    (crash,) = json.loads((tmp_path / "report.json").read_text())["findings"]
+    functions = [frame["function"] for frame in crash["stacks"][0]["frames"]]
+    assert (crash["kind"], functions[-2:]) == ("SIGABRT", ["abort", "stop"])
+
+
+def test_a_crash_of_something_else_is_told_as_such(pythy_run):
+    ran = pythy_run("import ctypes\nctypes.string_at(0)\n")
+    assert ran.returncode == 128 + signal.SIGSEGV
+    assert "note: it crashed by SIGSEGV in no known call of the library's, at strlen, by " in ran.stderr
+    assert "pythy: no findings in 0 calls" in ran.stderr
+
+
+def test_suppressions_that_valgrind_cannot_read_are_told(pythy_run, tmp_path):
+    (tmp_path / "bad.supp").write_text("{\n   name\n   Memcheck:Leak\n   fun:foo\n")
+    ran = pythy_run("print('not reached')\n", "--suppressions", "bad.supp")
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr == (
+        f'pythy: Valgrind gave up: in suppressions file "{tmp_path}/bad.supp" near line 4: '
+        "unexpected end-of-file (when reading stack trace)\n"
+    )
 
 
 def test_a_callback_that_is_gone_crashes_in_the_call_that_ran_it(tmp_path, build):

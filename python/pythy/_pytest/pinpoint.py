@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +74,8 @@ class Pinpoint:
     def _run_again(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         mark = _native.mark()
         try:
-            runtestprotocol(item, log=False, nextitem=nextitem)
+            with self._unlogged():
+                runtestprotocol(item, log=False, nextitem=nextitem)
         finally:
             _native.check_each_call(0, 0, 0)
         news = _native.news(mark)
@@ -82,6 +85,17 @@ class Pinpoint:
         for when, leaking in self.noted[item.nodeid].items():
             found = section.found(_match(leaking.report, again), self.config, item.nodeid, when)
             self.results.append({"nodeid": item.nodeid, "when": when, "found": found})
+
+    @contextmanager
+    def _unlogged(self) -> Iterator[None]:
+        """Nobody is told of reports: subtests send theirs themselves."""
+        hook, name = self.config.hook, "pytest_runtest_logreport"
+        caller = getattr(hook, name)
+        setattr(hook, name, lambda **_: [])
+        try:
+            yield
+        finally:
+            setattr(hook, name, caller)
 
     def _progress(self, text: str) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")

@@ -72,6 +72,9 @@ def _code(ended: launch.Ended) -> int:
     if not ended.started:
         print(f"pythy: Valgrind did not start pytest: {ended.said}", file=sys.stderr)
         return int(pytest.ExitCode.INTERNAL_ERROR)
+    if (why := ended.gave_up()) is not None:
+        print(f"pythy: Valgrind gave up: {why}", file=sys.stderr)
+        return int(pytest.ExitCode.INTERNAL_ERROR)
     if ended.left is not None:
         print(f"pythy: pytest was ended by {launch.AT_ONCE}; what follows is what was found", file=sys.stderr)
         return ended.code or int(pytest.ExitCode.INTERRUPTED)

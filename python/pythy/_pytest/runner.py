@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -48,6 +50,12 @@ class Runner:
         self.outside: list[dict[str, Any]] = []
         self.session_report: pieces.Report | None = None
         self.between = Phase(None)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        # An interface of a conftest.py is made before pytest enables it; create_interface says why not to.
+        if self.mode == "inprocess" and "PYTHY_TRAIL" in os.environ:
+            faulthandler.disable()
 
     # The test and its phases.
 

@@ -170,11 +170,14 @@ def run_under_valgrind(
         return code, _native.read_report(told(ended.process))
     if ended.code < 0:
         return code, ended.left
-    if ended.left is not None:
+    if ended.left is not None and ended.gave_up() is None:
         print(f"pythy: the program was ended by {launch.AT_ONCE}", file=sys.stderr)
         return code, ended.left
     if not ended.started:
         print(f"pythy: Valgrind did not start the program: {ended.said}", file=sys.stderr)
+        return NO_VALGRIND, None
+    if (why := ended.gave_up()) is not None:
+        print(f"pythy: Valgrind gave up: {why}", file=sys.stderr)
         return NO_VALGRIND, None
     print("pythy: no report, because the program made no interface", file=sys.stderr)
     return code, None
