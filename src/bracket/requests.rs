@@ -131,6 +131,37 @@ fn scrubbed(request: extern "C" fn()) {
     }
 }
 
+/// Wipes what a call has left below the caller's frame: what is called next lays its own frames there, and does not
+/// write to every word of them, so that a leak check would take what lies there for a live pointer.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn wipe_dead_stack() {
+    // SAFETY: only dead stack below rsp changes: nothing lies in the red zone of code that uses the stack, as this does.
+    unsafe {
+        std::arch::asm!(
+            "sub rsp, {depth}",
+            "mov rdi, rsp",
+            "mov ecx, {words}",
+            "xor eax, eax",
+            "cld",
+            "rep stosq",
+            "add rsp, {depth}",
+            depth = const DEAD_STACK,
+            words = const DEAD_STACK / 8,
+            out("rax") _,
+            out("rcx") _,
+            out("rdi") _,
+        );
+    }
+}
+
+/// How far the frames reach that a call and a leak check after it have in common.
+#[cfg(target_arch = "x86_64")]
+const DEAD_STACK: usize = 1 << 14;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub fn wipe_dead_stack() {}
+
 #[cfg(not(target_arch = "x86_64"))]
 fn scrubbed(request: extern "C" fn()) {
     request();

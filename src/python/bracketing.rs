@@ -108,6 +108,9 @@ pub unsafe fn make_in_full<T: Word>(
     let entered = call_site::enter(callable.declaration, callable.checks.leaks)?;
     // SAFETY: as the caller vouches.
     let (outcome, after) = unsafe { counted(callable, || invoke(entered.slot)) };
+    if entered.is_checked() {
+        bracket::wipe_dead_stack();
+    }
     // SAFETY: likewise.
     let goes_on = unsafe { leave_call(callable, given, &entered, (after, outcome.word())) };
     (goes_on && !(any_pending() && raised())).then_some(outcome)
@@ -158,9 +161,11 @@ unsafe fn leave_call(
     (errors_after, word): (u64, u64),
 ) -> bool {
     // SAFETY: as the caller vouches.
-    let show =
-        || unsafe { session::Given { arguments: show(callable, given), blocks: blocks(callable, given) } };
-    let shown = entered.is_described(errors_after).then(|| session::aside(show));
+    let shown = entered.is_described(errors_after).then(|| unsafe { describe(callable, given) });
+    if entered.is_checked() {
+        // Of what has just been made for that, whose addresses are near those of the call.
+        bracket::wipe_dead_stack();
+    }
     let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));
     if callable.ownership.is_some() {
         // SAFETY: as the caller vouches.
@@ -201,6 +206,18 @@ impl Given<'_> {
             pyo3::Borrowed::from_ptr(pyo3::Python::assume_attached(), *self.arguments.add(index))
         })
     }
+}
+
+/// Never inlined: what it leaves on the stack is wiped before a leak check, but for the frame of who calls it.
+///
+/// # Safety
+/// The arguments are live and the GIL is held.
+#[inline(never)]
+unsafe fn describe(callable: &Callable, given: &Given<'_>) -> session::Given {
+    // SAFETY: as the caller vouches.
+    session::aside(|| unsafe {
+        session::Given { arguments: show(callable, given), blocks: blocks(callable, given) }
+    })
 }
 
 /// # Safety

@@ -58,10 +58,15 @@ impl Entered {
 }
 
 impl Entered {
+    /// Whether a leak check follows it.
+    pub fn is_checked(&self) -> bool {
+        self.leaks == LeakCheck::Call
+    }
+
     /// Whether there may be something to tell of the call, after which Valgrind's count was this: it has erred, or a
     /// leak check follows.
     pub fn is_described(&self, count: u64) -> bool {
-        (count > self.count || self.leaks == LeakCheck::Call) && !self.frequent
+        (count > self.count || self.is_checked()) && !self.frequent
     }
 }
 
@@ -201,6 +206,7 @@ impl Session {
     }
 
     #[cold]
+    #[inline(never)]
     fn take_errors(
         &mut self,
         entered: &Entered,

@@ -383,6 +383,7 @@ impl Session {
     }
 
     /// Takes what the log has gained; returns how many errors (not loss records) that was.
+    #[inline(never)]
     fn read(&mut self, seen: Seen) -> u64 {
         let before = lane::set_counted(bracket::count_errors());
         let Some(log) = &mut self.log else { return 0 };

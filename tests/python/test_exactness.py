@@ -238,3 +238,33 @@ def test_what_a_thread_of_the_library_s_does_is_told_whatever_the_log(build, und
     """
     run = under_valgrind(script, "--num-callers=40", *log.split())
     assert run.stdout == "['InvalidWrite', 'Leak_DefinitelyLost']\n"
+
+
+def test_a_check_after_each_call_finds_what_that_call_has_lost(build, under_valgrind):
+    """No address of what pythy makes beside the block keeps it: nothing is "possibly lost" at first."""
+    built = build(
+        "#include <stddef.h>\nvoid lose(size_t size); void lose_beside(size_t size, const char *text);",
+        """
+        #include <stdlib.h>
+        #include <string.h>
+        void lose(size_t size) { *(char *)malloc(size) = 1; }
+        void lose_beside(size_t size, const char *text) { free(strdup(text)); *(char *)malloc(size) = 1; }
+        """,
+    )
+    script = """
+        import pythy
+        lib = pythy.create_interface("code.h", "./code.so", leak_check="call")
+
+        def lose():
+            for size in range(100, 130):
+                lib.lose(size)
+                lib.lose_beside(2 * size, "text " * size)
+
+        lose()
+        told = [(finding.lost_between, finding.leaked.bytes) for finding in pythy.memory_report().findings]
+        sizes = [size for one in range(100, 130) for size in (one, 2 * one)]
+        assert told == [((call, call), size) for call, size in enumerate(sizes, 1)], told
+        pythy._native.tell_at_exit(False)
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=valgrind.log", directory=built.directory)
+    assert "possibly lost in loss record" not in run.log("valgrind.log")
