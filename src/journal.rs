@@ -80,6 +80,8 @@ pub struct Journal {
     call_sites: Interned<CallSite>,
     tests: Interned<String>,
     threads: Interned<String>,
+    /// How many they are, also of one name.
+    thread_count: usize,
     origins: Interned<Origin>,
     calls: Vec<u32>,
     noted: BTreeMap<CallNumber, Noted>,
@@ -118,8 +120,9 @@ impl Journal {
         self.tests.id(test.to_owned())
     }
 
-    /// The id of a thread.
+    /// The id of a thread that makes its first call: those of one name have one.
     pub fn add_thread(&mut self, thread: &str) -> u32 {
+        self.thread_count += 1;
         self.threads.id(thread.to_owned())
     }
 
@@ -247,7 +250,7 @@ impl Journal {
 
     /// How many threads have made calls.
     pub fn threads(&self) -> usize {
-        self.threads.items.len()
+        self.thread_count
     }
 
     /// How often each origin called within the numbers `first..=last`.

@@ -42,6 +42,7 @@ mod names;
 mod options;
 mod outline;
 mod owned;
+mod owner;
 mod ownership;
 mod place;
 mod plan;

@@ -13,6 +13,7 @@ use super::ctype::{Pointee, Shape};
 use super::exceptions;
 use super::home::{Home, Root};
 use super::owned::Owned;
+use super::owner::OwningPointer;
 use super::place::Place;
 use super::record::field;
 use super::type_object::alias;
@@ -30,7 +31,7 @@ pub struct Pointer {
     masked: usize,
     pointee: Arc<Pointee>,
     released: AtomicBool,
-    free: Mutex<Option<Py<PyAny>>>,
+    free: Option<Arc<Free>>,
     /// Whether it is the header that has it freed.
     declared: bool,
     home: Home,
@@ -38,6 +39,9 @@ pub struct Pointer {
     /// The memory of pythy's own that it points into, where that is known.
     memory: Option<Arc<Owned>>,
 }
+
+/// What frees it, until that is done or given up.
+pub type Free = Mutex<Option<Py<PyAny>>>;
 
 /// The pointers that free what they point to, by process and masked address.
 type Owners = HashMap<(u32, usize), Py<PyWeakrefReference>>;
@@ -52,7 +56,7 @@ impl Pointer {
             masked: !address,
             pointee: pointee.clone(),
             released: AtomicBool::new(false),
-            free: Mutex::new(None),
+            free: None,
             declared: false,
             home: home.clone(),
             _root: home.root(address),
@@ -97,7 +101,7 @@ impl Pointer {
 
     /// Whether it frees what it points to.
     pub fn is_owning(&self) -> bool {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.free.as_ref().is_some_and(|free| free.lock().unwrap_or_else(PoisonError::into_inner).is_some())
     }
 
     /// Where it points; `None` once it is released.
@@ -133,8 +137,9 @@ impl Pointer {
             let message = "own(): this pointer is owned already; disown() it first";
             return Err(exceptions::new_argument_error(py, message.to_owned()));
         }
-        *owning.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(free.clone().unbind());
-        let (key, owning) = (owning.key(), Bound::new(py, owning)?);
+        let free = Arc::new(Mutex::new(Some(free.clone().unbind())));
+        owning.free = Some(free.clone());
+        let (key, owning) = (owning.key(), OwningPointer::of(py, owning, free)?);
         let reference = PyWeakrefReference::new(&owning)?.unbind();
         // What it takes the place of is dropped after the lock.
         let _former = owners(|owners| owners.insert(key, reference));
@@ -232,7 +237,7 @@ impl Pointer {
 
     /// Lets go of what it owns, and of its place among the owners.
     fn take_free(&self) -> Option<Py<PyAny>> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let free = self.free.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let key = self.key();
         let _former = owners(|owners| owners.remove(&key));
         Some(free)
@@ -253,7 +258,7 @@ impl Pointer {
 
 impl Drop for Pointer {
     fn drop(&mut self) {
-        if self.free.get_mut().is_ok_and(|free| free.is_some()) {
+        if self.is_owning() {
             // The object is deallocated by CPython, with the GIL.
             Python::attach(|py| {
                 // It may go while an exception is on its way, which code of Python's would lose.

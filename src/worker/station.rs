@@ -65,11 +65,19 @@ impl Station {
 
     /// Makes sure that the worker knows a function type, under this number.
     pub fn define(&self, client: &Client, id: u32, signature: &CallbackSignature) -> Result<()> {
-        if self.working().defined.contains(&id) {
-            return Ok(());
+        // Another thread may have started the next one meanwhile.
+        let is_its = |working: &Working| working.client.as_ref().is_some_and(|known| known.is(client));
+        {
+            let working = self.working();
+            if is_its(&working) && working.defined.contains(&id) {
+                return Ok(());
+            }
         }
         client.define(id, signature)?;
-        self.working().defined.insert(id);
+        let mut working = self.working();
+        if is_its(&working) {
+            working.defined.insert(id);
+        }
         Ok(())
     }
 

@@ -157,6 +157,41 @@ def test_owned_memory_is_freed_once(lib):
     lib.free_list(kept)
 
 
+def test_what_frees_a_pointer_may_be_a_method_of_who_keeps_it(interface):
+    """The collector frees what it points to, while the object is still whole, and the object with it."""
+    lib = interface(
+        "struct thing; struct thing *make(void); void drop(struct thing *thing); int there(void);",
+        """
+        #include <stdlib.h>
+        struct thing { int n; };
+        static int count;
+        struct thing *make(void) { count++; return malloc(sizeof(struct thing)); }
+        void drop(struct thing *thing) { count--; free(thing); }
+        int there(void) { return count; }
+        """,
+    )
+    freed = []
+
+    class Owner:
+        def __init__(self, name):
+            self.name = name
+            self.pointer = lib.own(lib.make(), self.free)
+
+        def free(self, pointer):
+            freed.append(self.name)
+            lib.drop(pointer)
+
+    kept = Owner("kept")
+    reference = weakref.ref(Owner("lost"))
+    gc.collect()
+    assert (reference(), freed, lib.there()) == (None, ["lost"], 1)
+    kept.pointer.release()
+    kept.pointer.release()
+    del kept
+    gc.collect()
+    assert (freed, lib.there()) == (["lost", "kept"], 0)
+
+
 def test_casts_keep_the_address(lib):
     point = lib.new("struct point", x=7)
     void = lib.cast(point, "void *")

@@ -596,3 +596,50 @@ def test_natively_there_is_nothing_to_report(build, natively):
 def test_every_report_keeps_to_the_schema(run, validate):
     for path in run.directory.glob("*.json"):
         validate(run.json(path.name))
+
+
+def test_threads_of_one_name_are_several(build, under_valgrind):
+    """A call that sleeps while another thread errs is not told to have erred."""
+    built = build(
+        "int nap(int milliseconds); int peek(int times);",
+        """
+        #include <stdlib.h>
+        #include <unistd.h>
+        int nap(int milliseconds) { usleep(milliseconds * 1000); return milliseconds; }
+        static int bad(volatile int *p) { return p[1]; }
+        int peek(int times) {
+            int *p = malloc(4), r = 0;
+            while (times-- > 0) r += bad(p);
+            free(p);
+            return r & 0;
+        }
+        """,
+    )
+    script = """
+        import pythy, threading, time
+        lib = pythy.create_interface("code.h", "./code.so")
+        ready = threading.Barrier(2)
+
+        def innocent():
+            for milliseconds in (1, 1, 1500):
+                if milliseconds > 1:
+                    ready.wait()
+                lib.nap(milliseconds)
+
+        def guilty():
+            for number, times in enumerate((0, 0, 1, 1, 0)):
+                if number == 2:
+                    ready.wait()
+                    time.sleep(0.3)
+                lib.peek(times)
+
+        threads = [threading.Thread(target=target, name="one") for target in (innocent, guilty)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print([(finding.kind, finding.call.declaration.name) for finding in pythy.memory_report().findings])
+        pythy._native.tell_at_exit(False)
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=valgrind.log", directory=built.directory)
+    assert run.stdout == "[('InvalidRead', 'peek')]\n"
