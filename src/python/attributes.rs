@@ -6,6 +6,7 @@ use pyo3::types::{PyModule, PyString, PyWeakrefMethods};
 
 use super::ctype::{Pointee, Shape};
 use super::exceptions;
+use super::gil::without_gil;
 use super::interface::{Interface, OWN_NAMES};
 use super::joined::variable;
 use super::names::Name;
@@ -82,12 +83,15 @@ impl Interface {
     /// The C variable of that name, as long as the library is open.
     pub(super) fn global(&self, name: &str) -> PyResult<Option<Place>> {
         let Some(Name::Global(global)) = self.names.get(name) else { return Ok(None) };
-        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some(library) = &*library else {
+        // Not under the lock: a signal handler may need it while this waits for a worker.
+        let library = self.library.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let Some(library) = library else {
             let message = format!("the variable '{name}' was used after its interface was closed");
             return Err(exceptions::Error::new_err(message));
         };
-        let Some((address, _)) = variable(library, global)? else { return Ok(None) };
+        let find = || variable(&library, global);
+        let found = if self.types.homes.station().is_some() { without_gil(find) } else { find() };
+        let Some((address, _)) = found? else { return Ok(None) };
         let home = self.types.homes.now()?;
         let (ty, types) = (self.types.get(&global.ty), self.types.clone());
         Ok(Some(Place::of_c(address, ty, types, home)))

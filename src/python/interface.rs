@@ -20,6 +20,7 @@ use super::ctype::{CType, InWorker, Shape, Types};
 use super::entry;
 use super::exceptions::{self, new_argument_error, new_symbol_error};
 use super::functions::Functions;
+use super::gil::without_gil;
 use super::handle::{self, Handle};
 use super::mirror::Mirror;
 use super::names::{Names, reserved_name};
@@ -124,7 +125,8 @@ impl Interface {
             return Err(exceptions::Error::new_err(message));
         };
         let symbol = library.symbols().get(name).filter(|symbol| symbol.kind == SymbolKind::Function);
-        Ok(if symbol.is_some() { library.address(name)?.map(|address| address as usize) } else { None })
+        let address = if symbol.is_some() { without_gil(|| library.address(name))? } else { None };
+        Ok(address.map(|address| address as usize))
     }
 
     /// Whether text comes as str.
@@ -402,7 +404,7 @@ impl Interface {
         if !is_function(NAME) {
             return Ok(false);
         }
-        let Some(address) = library.address(NAME)? else { return Ok(false) };
+        let Some(address) = without_gil(|| library.address(NAME))? else { return Ok(false) };
         let (address, home) = (address as usize, self.types.homes.now()?);
         let runs_by_itself = library.finishers(|at, into| home.read(at, into))?.contains(&address);
         if !runs_by_itself {

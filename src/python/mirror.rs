@@ -6,6 +6,7 @@
 //! A byte that Python writes may be the one that was there, undefined. So the first change is sent with all that
 //! lies around it, and is defined as a whole.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -239,7 +240,11 @@ pub fn fetch(client: &Client) -> Result<()> {
 }
 
 fn each(client: &Client, run: impl Fn(&Twin) -> Result<()>) -> Result<()> {
-    if COUNT.load(Ordering::Relaxed) == 0 {
+    thread_local! {
+        /// Whether this thread is in here: a signal's handler, which runs in between, has to do without.
+        static BUSY: Cell<bool> = const { Cell::new(false) };
+    }
+    if COUNT.load(Ordering::Relaxed) == 0 || BUSY.get() {
         return Ok(());
     }
     let twins: Vec<Arc<Twin>> = {
@@ -248,5 +253,8 @@ fn each(client: &Client, run: impl Fn(&Twin) -> Result<()>) -> Result<()> {
         twins.filter(|twin| twin.client.is(client) && !twin.gone.load(Ordering::Relaxed)).collect()
     };
     // The locks of twins are waited for without the GIL, which those who have them may wait for.
-    without_gil(|| twins.iter().try_for_each(|twin| run(twin)))
+    BUSY.set(true);
+    let done = without_gil(|| twins.iter().try_for_each(|twin| run(twin)));
+    BUSY.set(false);
+    done
 }

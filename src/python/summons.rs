@@ -211,9 +211,11 @@ pub fn serve_other_threads(py: Python<'_>, client: &Client) -> PyResult<()> {
     let busy = |thread: &Py<PyAny>| {
         thread.call_method0(py, "is_alive").is_ok_and(|alive| alive.is_truthy(py).unwrap_or(true))
     };
-    let mut servants = SERVANTS.lock().unwrap_or_else(PoisonError::into_inner);
+    // Not under the lock: another thread may want it while Python runs.
+    let mut servants = std::mem::take(&mut *SERVANTS.lock().unwrap_or_else(PoisonError::into_inner));
     servants.retain(busy);
     servants.push(thread.unbind());
+    SERVANTS.lock().unwrap_or_else(PoisonError::into_inner).append(&mut servants);
     Ok(())
 }
 

@@ -12,6 +12,7 @@ HEADER = """
     int work(enum pace pace, int milliseconds);
     int sum(int count, ...);
     int add(int a, int b);
+    extern int counter;
     int lie(callback f);
     callback adder(void);
     static inline int twice(int a) { return 2 * a; }
@@ -37,6 +38,7 @@ SOURCE = """
         return sum;
     }
     int add(int a, int b) { return a + b; }
+    int counter = 7;
     static int one_more(int a) { return a + 1; }
     callback adder(void) { return one_more; }
     /* A frame of pythy's own: a callback, number 1, with one argument, which has no bytes. */
@@ -170,3 +172,54 @@ def test_functions_that_several_threads_ask_for_at_once_are_there_for_each(ran):
         print(len(got), len(set(got)), None in got)
         """)
     assert stdout == "28 7 False\n"
+
+
+def test_a_signal_handler_may_read_memory_while_the_program_waits_to(ran):
+    """It waits for another thread's call, with a change of Python's still to be sent."""
+    stdout = ran("""
+        array = lib.new("int[4]")
+        view = lib.buffer(array)
+        signal.signal(signal.SIGALRM, lambda *_: print("handler reads", array[1]))
+        thread = threading.Thread(target=lib.sleep_for, args=(1000,))
+        thread.start()
+        import time
+        time.sleep(0.2)
+        view[0] = 1
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        print("the program reads", array[0])
+        thread.join()
+        """)
+    assert stdout == "handler reads 0\nthe program reads 1\n"
+
+
+def test_a_signal_handler_may_read_a_variable_while_the_program_waits_for_a_new_worker(built, natively):
+    run = natively(
+        f"""
+        import os, pythy, signal, time
+        with pythy.worker() as worker:
+            lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, worker=worker)
+            assert lib.counter == 7
+            os.kill(worker.pid, signal.SIGKILL)
+            time.sleep(0.3)
+            try:
+                lib.counter
+            except pythy.WorkerCrashed:
+                pass
+
+            def handler(*_):
+                try:
+                    print("handler reads", lib.counter)
+                except pythy.Error as error:
+                    print(error)
+
+            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            print("the program reads", lib.counter)
+        pythy._native.tell_at_exit(False)
+        """
+    )
+    # It asks the new worker for where the variable is, or waits for it to start.
+    told = ["handler reads 7", "a signal handler cannot use a worker that is in the middle of a call"]
+    handler, program = run.stdout.splitlines()
+    assert handler in told
+    assert program == "the program reads 7"
