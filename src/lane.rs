@@ -174,6 +174,7 @@ pub fn enter(place: &Place, plain: bool) -> Option<(CallNumber, u64)> {
         }
         let call = waiting::current().add(origin)?;
         local.depth.set(1);
+        local.call.set(call);
         // Nobody else's runs, as there is one thread alone.
         OUTERMOST.store(1, Relaxed);
         Some((call, count))

@@ -11,6 +11,8 @@ pub struct Local {
     pub errno: Cell<c_int>,
     /// How many calls run on this thread, one in the other.
     pub depth: Cell<u32>,
+    /// The number of the innermost, where one runs.
+    pub call: Cell<u64>,
     /// Errors of the calls nested in the innermost; 0 where none runs.
     pub nested_errors: Cell<u64>,
     /// Errors of the innermost's own whose records were read before it was over.
@@ -82,6 +84,7 @@ mod imp {
             Local {
                 errno: Cell::new(0),
                 depth: Cell::new(0),
+                call: Cell::new(0),
                 nested_errors: Cell::new(0),
                 read_early: Cell::new(0),
                 has_called: Cell::new(false),

@@ -23,6 +23,7 @@ pub struct Entered {
     pub count: u64,
     outer_errors: u64,
     outer_early: u64,
+    outer_call: CallNumber,
     outermost: bool,
     alone: bool,
     leaks: LeakCheck,
@@ -49,6 +50,7 @@ impl Entered {
             count,
             outer_errors: 0,
             outer_early: 0,
+            outer_call: 0,
             outermost: true,
             alone: true,
             leaks,
@@ -98,7 +100,10 @@ pub fn read_caller(outside: Option<&Outside>) {
         && bracket::count_errors() != lane::counted()
         && let Some(mut session) = super::current()
     {
-        let read = session.read(Seen::Outside);
+        // As far as that is sure without its slots.
+        let call = local(|local| (local.depth.get() > 0).then(|| local.call.get()));
+        let call = call.filter(|_| lane::outermost() == 1);
+        let read = session.read(call.map_or(Seen::Outside, Seen::During));
         local(|local| local.read_early.set(local.read_early.get() + read));
     }
 }
@@ -161,6 +166,7 @@ impl Session {
             count,
             outer_errors,
             outer_early,
+            outer_call: local(|local| local.call.replace(call)),
             outermost,
             alone: lane::outermost() == 1,
             leaks,
@@ -178,6 +184,7 @@ impl Session {
             let own = errors.saturating_sub(local.nested_errors.get());
             local.nested_errors.set(if entered.outermost { 0 } else { entered.outer_errors + errors });
             local.depth.set(local.depth.get() - 1);
+            local.call.set(entered.outer_call);
             let outer_early = if entered.outermost { 0 } else { entered.outer_early };
             (own, local.read_early.replace(outer_early))
         });

@@ -312,6 +312,31 @@ def test_stacks_that_are_cut_short_are_told(directory, under_valgrind, tmp_path)
     ]
 
 
+def test_stacks_before_a_callback_that_are_cut_short_are_of_the_call(build, under_valgrind, tmp_path):
+    built = build(
+        "int deep(int depth, const int *values, int (*f)(int)); int id(int a);",
+        """
+        static int dig(int depth, const int *values) {
+            return depth ? dig(depth - 1, values) + 1 : values[2];
+        }
+        int deep(int depth, const int *values, int (*f)(int)) { return dig(depth, values) * 0 + f(1) + f(2); }
+        int id(int a) { return a; }
+        """,
+    )
+    script = """
+        import pythy
+        lib = pythy.create_interface("code.h", "./code.so")
+        values = lib.new("int[2]")
+        lib.id(7)
+        lib.deep(20, values, lambda a: lib.id(a))
+        pythy.memory_report().to_json("report.json")
+        pythy._native.tell_at_exit(False)
+    """
+    report = under_valgrind(script, "--log-file=log", directory=built.directory).json()
+    (finding,) = report["findings"]
+    assert (finding["kind"], finding["basis"], finding["call"]["number"]) == ("InvalidRead", "window", 2)
+
+
 @pytest.mark.parametrize("tool", ["none", "callgrind"])
 def test_another_tool_than_memcheck_is_told(directory, under_valgrind, tmp_path, tool):
     options = [f"--tool={tool}", "--log-file=log"]
