@@ -10,7 +10,8 @@ use super::{Kind, Leaked};
 pub(super) fn parse(sentence: &str) -> Option<(Kind, Leaked)> {
     let (amount, rest) = sentence.split_once(" bytes in ")?;
     let (blocks, rest) = rest.split_once(" blocks are ")?;
-    let (how, _) = rest.split_once(" in loss record ")?;
+    // Valgrind 3.24 and 3.27 tell so that nothing was lost there before.
+    let (how, _) = rest.split_once(" in loss record ").or_else(|| rest.split_once(" in new loss record "))?;
     let kind = match how {
         "definitely lost" => Kind::Leak_DefinitelyLost,
         "indirectly lost" => Kind::Leak_IndirectlyLost,
@@ -67,7 +68,7 @@ mod tests {
                 leaked(8, 1, 40),
             ),
             (
-                "32 (+16) bytes in 2 (+1) blocks are indirectly lost in loss record 4 of 5",
+                "32 (+32) bytes in 2 (+2) blocks are indirectly lost in new loss record 4 of 5",
                 Kind::Leak_IndirectlyLost,
                 leaked(32, 2, 0),
             ),

@@ -156,7 +156,7 @@ impl Isolation {
         let frequent = self.journal.frequent(call).filter(|_| !APART.load(Ordering::Relaxed));
         let shared = frequent.map(u64::from).filter(|index| *index < Slots::SHARED);
         let stream = &mut self.streams[index];
-        stream.open.push(Open { call, read: 0 });
+        stream.open.push(Open { call, read: 0, risen: 0 });
         stream.unchecked.get_or_insert(call);
         stream.latest = call;
         let slot = shared.map_or(Slot::Call(call), Slot::Shared);
@@ -170,10 +170,13 @@ impl Isolation {
         let seen = Seen::During(entered.call);
         // Calls nested in it may have lost what is found.
         let checked = entered.leak_check.then(|| stream.end_window(stream.latest));
-        let early = stream.end_call(entered.call);
+        let (early, risen) = stream.end_call(entered.call).map_or((0, 0), |open| (open.read, open.risen));
+        let risen = risen + stream.risen(returned.count);
         let read = early + stream.read(returned.count, seen, checked, &mut self.notes);
-        if returned.errors > read {
-            self.count(entered, returned.errors - read);
+        // What a call of another thread has read is told already.
+        let repeats = returned.errors.min(risen).saturating_sub(read);
+        if repeats > 0 {
+            self.count(entered, repeats);
         }
         returned.errors > 0 || returned.leaks > 0
     }

@@ -38,8 +38,9 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct Open {
     pub call: CallNumber,
-    /// How many of its own errors have been read before it was over.
+    /// How many errors have been read before it was over, and by how much Valgrind's count had risen for that.
     pub read: u64,
+    pub risen: u64,
 }
 
 impl Stream {
@@ -62,22 +63,29 @@ impl Stream {
         })
     }
 
-    /// A call is over. Those that still run may lose something. Gives how many of its own errors have been read.
-    pub fn end_call(&mut self, call: CallNumber) -> u64 {
+    /// A call is over. Those that still run may lose something. Gives what was read before.
+    pub fn end_call(&mut self, call: CallNumber) -> Option<Open> {
         let ended = self.open.iter().position(|open| open.call == call);
-        let read = ended.map_or(0, |index| self.open.remove(index).read);
+        let ended = ended.map(|index| self.open.remove(index));
         if let Some(first) = self.open.iter().map(|open| open.call).min() {
             self.unchecked.get_or_insert(first);
         }
-        read
+        ended
     }
 
     /// Takes what a call that calls back has done wrong so far, before what calls nested in it do.
     pub fn read_caller(&mut self, call: CallNumber, count: u64, notes: &mut Vec<String>) {
+        let risen = self.risen(count);
         let read = self.read(count, Seen::During(call), None, notes);
         if let Some(open) = self.open.iter_mut().find(|open| open.call == call) {
             open.read += read;
+            open.risen += risen;
         }
+    }
+
+    /// By how much the count has risen since the records were read; another call may have read them later.
+    pub fn risen(&self, count: u64) -> u64 {
+        count.saturating_sub(self.counted)
     }
 
     /// The calls among which a leak check that follows `last` finds what was lost; begins the next window.
@@ -115,7 +123,7 @@ impl Stream {
         checked: Option<(CallNumber, CallNumber)>,
         notes: &mut Vec<String>,
     ) -> u64 {
-        if count == self.counted {
+        if self.risen(count) == 0 {
             return 0;
         }
         self.counted = count;

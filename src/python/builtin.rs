@@ -194,7 +194,12 @@ fn add_declaration(calls: &Calls, declaration: impl FnOnce() -> Declaration) -> 
         let declaration = declaration();
         return isolation::begin().add_declaration(declaration);
     }
-    session::current().map_or(0, |mut session| session.add_declaration(declaration()))
+    if session::current().is_none() {
+        return 0;
+    }
+    // Not under the lock: it may wait for the GIL.
+    let declaration = declaration();
+    session::current().map_or(0, |mut session| session.add_declaration(declaration))
 }
 
 /// The names of the parameters in Python, each once.

@@ -243,7 +243,10 @@ fn add(call_site: CallSite) -> u32 {
 #[cold]
 fn thread(py: Python<'_>) -> PyResult<u32> {
     let name: String = py.import("threading")?.call_method0("current_thread")?.getattr("name")?.extract()?;
-    let id = journal(|journal| journal.add_thread(&name)).unwrap_or(0);
+    let id = match session::current() {
+        Some(mut session) => session.add_thread(&name),
+        None => journal(|journal| journal.add_thread(&name)).unwrap_or(0),
+    };
     THREAD.set(Some(id));
     Ok(id)
 }

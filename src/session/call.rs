@@ -98,12 +98,12 @@ pub fn leave_python(outside: Option<Outside>) {
 pub fn read_caller(outside: Option<&Outside>) {
     if outside.is_some()
         && bracket::count_errors() != lane::counted()
+        && let Some(call) = call_of_this_thread()
         && let Some(mut session) = super::current()
     {
         // As far as that is sure without its slots.
-        let call = local(|local| (local.depth.get() > 0).then(|| local.call.get()));
-        let call = call.filter(|_| lane::outermost() == 1);
-        let read = session.read(call.map_or(Seen::Outside, Seen::During));
+        let alone = lane::outermost() == 1;
+        let read = session.read(if alone { Seen::During(call) } else { Seen::Outside });
         local(|local| local.read_early.set(local.read_early.get() + read));
     }
 }
@@ -112,10 +112,16 @@ pub fn read_caller(outside: Option<&Outside>) {
 pub fn read_python(outside: Option<&Outside>) {
     if outside.is_some()
         && bracket::count_errors() != lane::counted()
+        && call_of_this_thread().is_some()
         && let Some(mut session) = super::current()
     {
         session.read(Seen::Outside);
     }
+}
+
+/// The innermost call of this thread; none on a thread of C's own, whose errors are for the call that waits for it.
+fn call_of_this_thread() -> Option<CallNumber> {
+    local(|local| (local.depth.get() > 0).then(|| local.call.get()))
 }
 
 /// Runs Python code between a call's end and [`Session::leave`], which may make calls itself.

@@ -269,6 +269,13 @@ impl Session {
         self.trail.is_some()
     }
 
+    /// The id of a thread that makes its first call.
+    pub fn add_thread(&mut self, name: &str) -> u32 {
+        let id = self.journal.add_thread(name);
+        self.open_lane();
+        id
+    }
+
     /// The journal, to add declarations, call sites, tests and threads.
     pub fn journal(&mut self) -> &mut Journal {
         &mut self.journal

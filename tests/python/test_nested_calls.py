@@ -104,3 +104,40 @@ def test_in_a_worker(build, natively):
     built = build(HEADER, SOURCE)
     run = natively(script("isolated"), directory=built.directory)
     assert [json.loads(line) for line in run.stdout.splitlines()] == EXPECTED
+
+
+def test_errors_of_a_thread_that_calls_back_are_told_once(build, under_valgrind):
+    """Those of C's own thread, while the call waits for it, and those of the call before."""
+    built = build(
+        "void run(void (*f)(int), int before, int inside);",
+        """
+        #include <pthread.h>
+        #include <stdlib.h>
+        static int bad(volatile int *p) { return p[1]; }
+        static void (*callback)(int);
+        static int errors;
+        static void err(int times) { int *p = malloc(4); while (times-- > 0) bad(p); free(p); }
+        static void *body(void *unused) { err(errors); callback(1); return unused; }
+        void run(void (*f)(int), int before, int inside) {
+            pthread_t thread;
+            callback = f;
+            errors = inside;
+            err(before);
+            pthread_create(&thread, 0, body, 0);
+            pthread_join(thread, 0);
+        }
+        """,
+    )
+    script = """
+        import pythy
+        lib = pythy.create_interface("code.h", "./code.so")
+        for before, inside in [(0, 1), (1, 0), (2, 2)]:
+            with pythy.watch() as report:
+                lib.run(lambda value: None, before, inside)
+            errors = [finding for finding in report.findings if finding.category == "error"]
+            names = {finding.call and finding.call.declaration.name for finding in errors}
+            print(names, report.totals.errors)
+        pythy._native.tell_at_exit(False)
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=valgrind.log", directory=built.directory)
+    assert run.stdout == "{'run'} 1\n{'run'} 1\n{'run'} 4\n"

@@ -360,6 +360,11 @@ def test_subtests_of_a_test_that_is_run_once_more_are_told_once(plugin, pytester
                     assert part == 0
     """
     )
+    # It does not apply to the test, which makes hooks of its own for that.
+    pytester.mkdir("other").joinpath("conftest.py").write_text("")
+    pytester.mkdir("tests")
+    (pytester.path / "test_parts.py").rename(pytester.path / "tests" / "test_parts.py")
+    (pytester.path / "other" / "test_other.py").write_text("def test_other(): pass\n")
     ran = plugin("--pythy=inprocess")
     assert "pythy: running a leaking test once more, with checks after calls" in ran.outlines
     assert len([line for line in ran.outlines if "assert 1 == 0" in line and "E " in line]) == 1

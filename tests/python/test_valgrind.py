@@ -598,6 +598,49 @@ def test_every_report_keeps_to_the_schema(run, validate):
         validate(run.json(path.name))
 
 
+def test_threads_of_one_name_that_run_the_same_code_are_several(build, under_valgrind):
+    built = build(
+        "int work(int times, int milliseconds);",
+        """
+        #include <stdlib.h>
+        #include <unistd.h>
+        static int bad(volatile int *p) { return p[1]; }
+        int work(int times, int milliseconds) {
+            int *p = malloc(4), r = 0;
+            while (times-- > 0) r += bad(p);
+            usleep(milliseconds * 1000);
+            free(p);
+            return r & 0;
+        }
+        """,
+    )
+    script = """
+        import pythy, threading, time
+        lib = pythy.create_interface("code.h", "./code.so")
+        barrier = threading.Barrier(2)
+
+        def work(calls):
+            for times, milliseconds in calls:
+                if milliseconds == 300:
+                    barrier.wait()
+                if times:
+                    time.sleep(0.1)
+                lib.work(times, milliseconds)
+
+        plans = [[(0, 1), (0, 1), (0, 300), (0, 1)], [(0, 1), (0, 1), (1, 300), (0, 1)]]
+        threads = [threading.Thread(target=work, name="w", args=(plan,)) for plan in plans]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        told = pythy.memory_report().findings
+        print([(finding.kind, finding.call.declaration.name, finding.count) for finding in told])
+        pythy._native.tell_at_exit(False)
+    """
+    run = under_valgrind(script, "--num-callers=40", "--log-file=valgrind.log", directory=built.directory)
+    assert run.stdout == "[('InvalidRead', 'work', 1)]\n"
+
+
 def test_threads_of_one_name_are_several(build, under_valgrind):
     """A call that sleeps while another thread errs is not told to have erred."""
     built = build(
