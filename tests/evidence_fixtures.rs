@@ -90,6 +90,8 @@ fn frame(ip: u64, function: &str, place: Option<(&str, u32)>, object: Option<&st
 const MEMCHECK: &str = "/usr/libexec/valgrind/vgpreload_memcheck-amd64-linux.so";
 const DRIVER: &str = "/tmp/driver/driver";
 
+const VERSIONS: [&str; 3] = ["3.19", "3.24", "3.27.1"];
+
 #[test]
 fn every_kind_that_memcheck_knows() {
     let expected = [
@@ -120,8 +122,10 @@ fn every_kind_that_memcheck_knows() {
         "Leak_PossiblyLost 1 100 bytes in 1 blocks are possibly lost in loss record 5 of 5 | at: malloc < leak_possible",
     ];
     let lines = |events: &[Event]| records(events).into_iter().map(line).collect::<Vec<_>>();
-    assert_eq!(lines(&xml("3.19-kinds.xml")), expected);
-    assert_eq!(lines(&text("3.19-kinds.log")), expected);
+    for version in VERSIONS {
+        assert_eq!(lines(&xml(&format!("{version}-kinds.xml"))), expected, "{version}");
+        assert_eq!(lines(&text(&format!("{version}-kinds.log"))), expected, "{version}");
+    }
     let errors =
         |lines: Vec<String>| lines.into_iter().filter(|line| !line.starts_with("Leak_")).collect::<Vec<_>>();
     assert_eq!(errors(lines(&text("3.19-mixed.log"))), expected[..20]);
@@ -130,13 +134,15 @@ fn every_kind_that_memcheck_knows() {
 
 #[test]
 fn text_and_xml_of_one_program_agree() {
-    for name in ["kinds", "origins", "segv", "abort", "jump"] {
-        let lines = |events: &[Event]| records(events).into_iter().map(line).collect::<Vec<_>>();
-        assert_eq!(
-            lines(&text(&format!("3.19-{name}.log"))),
-            lines(&xml(&format!("3.19-{name}.xml"))),
-            "{name}"
-        );
+    let lines = |events: &[Event]| records(events).into_iter().map(line).collect::<Vec<_>>();
+    for version in VERSIONS {
+        for name in ["kinds", "origins", "segv", "abort", "jump"] {
+            assert_eq!(
+                lines(&text(&format!("{version}-{name}.log"))),
+                lines(&xml(&format!("{version}-{name}.xml"))),
+                "{version} {name}"
+            );
+        }
     }
 }
 
@@ -320,6 +326,19 @@ fn protocol_5_has_errors_of_descriptors() {
             "FdNotClosed 1 Open file descriptor 4: /dev/null | at: main",
         ]
     );
+}
+
+/// As Valgrind 3.24 writes them, in protocol 5, and 3.27.1, in protocol 6; the first tells of inherited ones too.
+#[test]
+fn recorded_errors_of_descriptors() {
+    for (version, inherited) in [("3.24", 2), ("3.27.1", 0)] {
+        let events = xml(&format!("{version}-descriptors.xml"));
+        let lines: Vec<String> = records(&events).into_iter().map(line).collect();
+        let open: Vec<_> = lines.iter().filter(|line| line.starts_with("FdNotClosed")).collect();
+        assert_eq!(open.len(), 1 + inherited, "{version}");
+        assert_eq!(open[0], "FdNotClosed 1 Open file descriptor 3: /dev/null | at: open < main", "{version}");
+        assert_eq!(lines.len(), 25 + open.len(), "{version}");
+    }
 }
 
 #[test]
