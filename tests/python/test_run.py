@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -219,7 +220,8 @@ def test_faulthandler_does_not_stand_before_the_c_code(pythy_run, tmp_path):
 def test_a_crash_of_something_else_is_told_as_such(pythy_run):
     ran = pythy_run("import ctypes\nctypes.string_at(0)\n")
     assert ran.returncode == 128 + signal.SIGSEGV
-    assert "note: it crashed by SIGSEGV in no known call of the library's, at strlen, by " in ran.stderr
+    where = r"note: it crashed by SIGSEGV in no known call of the library's, at \S*strlen\S*, by "
+    assert re.search(where, ran.stderr)
     assert "pythy: no findings in 0 calls" in ran.stderr
 
 
