@@ -186,22 +186,11 @@ fn what_c_code_prints_is_there_when_the_worker_is_closed() {
         return;
     }
     let fixture = Fixture::new(Checker::None, &LIBRARY);
-    let text =
-        |text: &'static [u8]| pythy::worker::Copy { memory: pythy::worker::CopyOf::In(text), address: 0 };
-    fixture
-        .call_with(
-            "say",
-            &[pythy::worker::Argument::Copy { index: 0, offset: 0 }],
-            &mut [text(b"first words\0")],
-        )
-        .unwrap();
-    fixture
-        .call_with(
-            "say",
-            &[pythy::worker::Argument::Copy { index: 0, offset: 0 }],
-            &mut [text(b"more words\0")],
-        )
-        .unwrap();
+    let first = pythy::worker::Argument::Copy { index: 0, offset: 0 };
+    for text in [&b"first words\0"[..], b"more words\0"] {
+        let text = pythy::worker::Copy { memory: pythy::worker::CopyOf::In(text), address: 0 };
+        fixture.call_with("say", std::slice::from_ref(&first), &mut [text]).unwrap();
+    }
     fixture.client.close();
 }
 

@@ -241,10 +241,11 @@ pub fn fetch(client: &Client) -> Result<()> {
 
 fn each(client: &Client, run: impl Fn(&Twin) -> Result<()>) -> Result<()> {
     thread_local! {
-        /// Whether this thread is in here: a signal's handler, which runs in between, has to do without.
-        static BUSY: Cell<bool> = const { Cell::new(false) };
+        /// The worker's process that this thread is in here for: a signal's handler, which runs in between, has to do
+        /// without.
+        static BUSY: Cell<u32> = const { Cell::new(0) };
     }
-    if COUNT.load(Ordering::Relaxed) == 0 || BUSY.get() {
+    if COUNT.load(Ordering::Relaxed) == 0 || BUSY.get() == client.pid() {
         return Ok(());
     }
     let twins: Vec<Arc<Twin>> = {
@@ -253,8 +254,8 @@ fn each(client: &Client, run: impl Fn(&Twin) -> Result<()>) -> Result<()> {
         twins.filter(|twin| twin.client.is(client) && !twin.gone.load(Ordering::Relaxed)).collect()
     };
     // The locks of twins are waited for without the GIL, which those who have them may wait for.
-    BUSY.set(true);
+    let outer = BUSY.replace(client.pid());
     let done = without_gil(|| twins.iter().try_for_each(|twin| run(twin)));
-    BUSY.set(false);
+    BUSY.set(outer);
     done
 }

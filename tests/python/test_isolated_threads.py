@@ -88,16 +88,14 @@ def test_what_is_used_for_the_first_time_while_another_call_runs_waits_for_it(bu
     """It does so without the GIL, or the other thread could never take its result."""
     run = natively(
         f"""
-        import pythy, threading
+        import pythy, threading, time
         header, library = {str(built.header)!r}, {str(built.library)!r}
         with pythy.worker(checker="none") as worker:
             lib = pythy.create_interface(header, library, worker=worker)
             point = lib.adder()
             thread = threading.Thread(target=lambda: print(lib.sleep_for(700)))
             thread.start()
-            while not thread.ident:
-                pass
-            lib.sleep_for
+            time.sleep(0.2)
             value = {use}
             thread.join()
             print(value)
