@@ -394,6 +394,9 @@ def kinds() -> list[str]:
 def check_leaks() -> None:
     """Looks for lost blocks, if one can have been lost since that was done last."""
 
+def end_workers_since(since: Mark) -> None:
+    """Ends the workers that have loaded something since the mark, as programs end."""
+
 def check_each_call(first: int, calls: int, losses: int) -> None:
     """Has calls from this number on followed by a leak check each."""
 

@@ -21,6 +21,9 @@ impl Join<'_> {
             }
             (place, _) => match place {
                 Place::InCall { slot, depth } => (self.number(slot, Seen::Outside), Basis::Call, depth),
+                Place::InLibrary if self.tables.above_ours(stack) < stack.frames.len() => {
+                    (None, Basis::Function, self.tables.above_ours(stack))
+                }
                 Place::InLibrary | Place::Cut => {
                     let last = match seen {
                         Seen::LeakCheck(_, last) => last,

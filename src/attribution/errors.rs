@@ -18,9 +18,9 @@ impl Join<'_> {
         let (call, basis, depth) = match (self.tables.place(stack), seen) {
             (Place::InCall { slot, depth }, seen) => (self.number(slot, seen), Basis::Call, depth),
             (Place::InLibrary | Place::Cut, Seen::During(call)) => {
-                (Some(call), Basis::Window, stack.frames.len())
+                (Some(call), Basis::Window, self.tables.above_ours(stack))
             }
-            (Place::InLibrary, _) => (None, Basis::Function, stack.frames.len()),
+            (Place::InLibrary, _) => (None, Basis::Function, self.tables.above_ours(stack)),
             (Place::Cut | Place::Elsewhere, _) => return,
         };
         let mut stacks = self.c_stacks(record, depth, call);

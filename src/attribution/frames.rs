@@ -28,7 +28,8 @@ pub enum Place {
         /// How many frames are C code.
         depth: usize,
     },
-    /// In a library under test, on a stack that no call of ours began or that Valgrind cut short.
+    /// In a library under test, on a stack that no call of ours began or that Valgrind cut short: on a thread of C's,
+    /// or while the library is loaded or unloaded.
     InLibrary,
     /// In C code, on a stack that Valgrind cut short before any frame of ours or of Python's.
     Cut,
@@ -41,15 +42,18 @@ impl Tables {
     pub fn place(&self, stack: &Stack) -> Place {
         // A check of pythy's own is made on the stack of the call that it is about.
         let check = stack.frames.iter().position(|frame| check_of(frame).is_some());
+        let mut in_library = false;
         for (depth, frame) in stack.frames.iter().enumerate().skip(check.map_or(0, |depth| depth + 1)) {
             if let Some(slot) = self.slot_at(stack, depth) {
                 return Place::InCall { slot, depth };
             }
             if self.is_own(frame) {
-                return Place::Elsewhere;
+                // A constructor or destructor, by way of the loader.
+                return if in_library { Place::InLibrary } else { Place::Elsewhere };
             }
+            in_library |= self.is_library(frame);
         }
-        if stack.frames.iter().any(|frame| self.is_library(frame)) {
+        if in_library {
             return Place::InLibrary;
         }
         let cut = stack.frames.len() >= self.num_callers && !stack.frames.iter().any(is_python);
@@ -60,6 +64,11 @@ impl Tables {
     /// the innermost frame.
     pub fn enclosing_call(&self, stack: &Stack) -> Option<(Slot, usize)> {
         (0..stack.frames.len()).find_map(|depth| Some((self.slot_at(stack, depth)?, depth)))
+    }
+
+    /// How many frames of a stack are not pythy's or Python's below.
+    pub fn above_ours(&self, stack: &Stack) -> usize {
+        stack.frames.iter().position(|frame| self.is_own(frame)).unwrap_or(stack.frames.len())
     }
 
     /// Whether pythy itself is on the stack, before any C code that it called.
@@ -79,14 +88,18 @@ impl Tables {
     /// A text log names a frame's object only where it knows no source file; Rust's names tell then.
     fn is_own(&self, frame: &Frame) -> bool {
         frame.object.is_some() && frame.object == self.own_object
-            || frame.function.as_ref().is_some_and(|function| function.contains("pythy::"))
+            || frame
+                .function
+                .as_ref()
+                .is_some_and(|function| OWN_CRATES.iter().any(|own| function.contains(own)))
             || self.slots.as_ref().is_some_and(|slots| slots.is_dispatch(frame.ip))
     }
 
     /// Whether the stack ends because Valgrind keeps no more of it, in C code.
     pub fn is_cut(&self, stack: &Stack) -> bool {
         let place = self.place(stack);
-        place == Place::Cut || place == Place::InLibrary && stack.frames.len() >= self.num_callers
+        let whole = || stack.frames.iter().any(|frame| self.is_own(frame));
+        place == Place::Cut || place == Place::InLibrary && stack.frames.len() >= self.num_callers && !whole()
     }
 
     fn is_library(&self, frame: &Frame) -> bool {
@@ -96,6 +109,9 @@ impl Tables {
         }
     }
 }
+
+/// Names of functions of pythy's, and of what loads libraries for it.
+const OWN_CRATES: [&str; 2] = ["pythy::", "libloading::"];
 
 /// What a check of pythy's own, on the stack of a call, says of the call.
 pub fn check_of(frame: &Frame) -> Option<&'static str> {

@@ -64,6 +64,7 @@ pub fn attribute(journal: &Journal, observed: &[Observed], since: usize, tables:
             (Evidence::Ended { kind, what }, Seen::LeakCheck(_, last)) => {
                 join.ended(kind, what, Basis::Window, Some(*last).filter(|last| *last > 0));
             }
+            (Evidence::Ended { kind, what }, Seen::Outside) => join.ended(kind, what, Basis::Function, None),
             (Evidence::Lost(leaked), Seen::LeakCheck(first, last)) => join.lost(*leaked, (*first, *last)),
             (Evidence::Counted(_) | Evidence::Lost(_) | Evidence::Ended { .. }, _) => {}
         }
@@ -133,7 +134,7 @@ impl Join<'_> {
             let depth = match (index, self.tables.place(stack)) {
                 (0, _) => depth,
                 (_, Place::InCall { depth, .. }) => depth,
-                (_, Place::InLibrary | Place::Cut) => stack.frames.len(),
+                (_, Place::InLibrary | Place::Cut) => self.tables.above_ours(stack),
                 (_, Place::Elsewhere) if self.tables.is_ours(stack) => {
                     if let Some(label) = self.argument_label(stack, call) {
                         return Stack { label: Some(label), frames: Vec::new() };

@@ -33,7 +33,7 @@ impl Join<'_> {
                 }
                 (call, exact, depth)
             }
-            Place::InLibrary => (None, false, stack.frames.len()),
+            Place::InLibrary => (None, false, self.tables.above_ours(stack)),
             Place::Cut | Place::Elsewhere => return,
         };
         let owed = allocated_by.filter(|_| exact).and_then(|call| self.owed.get(&call));

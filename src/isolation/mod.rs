@@ -4,6 +4,7 @@
 mod pace;
 mod stream;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -119,12 +120,37 @@ impl Isolation {
     /// Makes a library, with what was compiled for it, one whose stacks are looked at.
     pub fn add_library(&mut self, library: &Library) {
         for path in [library.path()].into_iter().chain(library.shim().and_then(Shim::path)) {
-            let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            let name = path.display().to_string();
-            if !self.libraries.contains(&name) {
-                self.libraries.push(name);
-            }
+            self.add_file(path);
         }
+    }
+
+    fn add_file(&mut self, path: &Path) {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = path.display().to_string();
+        if !self.libraries.contains(&name) {
+            self.libraries.push(name);
+        }
+    }
+
+    /// Takes what a worker has done wrong while it loaded a library: that is not for the next call.
+    pub fn note_load(&mut self, client: &Client) -> crate::Result<()> {
+        let index = self.stream(client)?;
+        self.streams[index].catch_up(&mut self.notes);
+        Ok(())
+    }
+
+    /// What is told of a worker that ended while it loaded this library.
+    pub fn fail_load(&mut self, client: &Client, library: &Path, tool: Tool) -> crate::Result<Report> {
+        self.add_file(library);
+        let before = Mark { observed: self.seen(), first: self.journal.last() + 1 };
+        let index = self.stream(client)?;
+        let stream = &mut self.streams[index];
+        self.checked |= stream.watched;
+        let told = stream.read_last(Seen::Outside, None, &mut self.notes);
+        if !told && let Some((kind, what)) = client.death().as_ref().and_then(ended) {
+            stream.observed.push(Observed { evidence: Evidence::Ended { kind, what }, seen: Seen::Outside });
+        }
+        Ok(self.report_without_check(&before, tool))
     }
 
     /// The id of a declaration in the journal.
@@ -347,6 +373,12 @@ impl Isolation {
             stream.marked
         };
         Mark { observed: self.streams.iter_mut().map(mark).collect(), first: self.journal.last() + 1 }
+    }
+
+    /// The workers that run, and have loaded nothing before the mark.
+    pub fn begun_since(&self, mark: &Mark) -> Vec<Client> {
+        let new = self.streams.iter().skip(mark.observed.len());
+        new.filter_map(|stream| stream.client.clone()).filter(Client::is_alive).collect()
     }
 
     /// Whether anything has been seen since the mark.

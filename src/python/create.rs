@@ -1,6 +1,6 @@
 //! `create_interface`: parse, bind, and put the functions into a module.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyValueError;
@@ -18,6 +18,8 @@ use super::interface::{Interface, OWN_NAMES};
 use super::joined::{Joined, join};
 use super::names::python_name;
 use super::options::{decodes, instance, leak_check_named, options, path, seconds};
+use super::report;
+use crate::Error;
 use crate::binding::{self, Loader};
 use crate::isolation;
 use crate::session::{self, LeakCheck};
@@ -96,7 +98,7 @@ pub fn create_interface<'py>(
     let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
     let library_file = path("library_file", &library_file)?;
     let Joined { mut model, library, bindings, names, directives } =
-        join(py, &options, &library_file, loader)?;
+        join(py, &options, &library_file, loader, |error| unloaded(py, &backend, &library_file, error))?;
     let library = Arc::new(library);
     let directed = directives.as_ref().map(|directives| directives::described(directives, &bindings, &model));
     // The names have these.
@@ -119,6 +121,9 @@ pub fn create_interface<'py>(
         let mut isolation = isolation::begin();
         isolation.add_library(&library);
         isolation.note_checker(there.station.has_checker());
+        if let Some(client) = there.station.running() {
+            isolation.note_load(&client)?;
+        }
     } else {
         let told = session::current().is_some_and(|mut session| {
             session.add_library(&library);
@@ -175,6 +180,21 @@ pub fn create_interface<'py>(
         py.import("pythy.backend")?.call_method1("check_at_close", (&module,))?;
     }
     Ok(module)
+}
+
+/// The exception for a library that could not be loaded. One that ended the worker meanwhile, as a constructor may, is
+/// told like a call that does.
+fn unloaded(py: Python<'_>, backend: &Backend, library: &Path, error: Error) -> PyErr {
+    let (Error::WorkerCrashed { signal, exit_code, idle: false, .. }, Backend::Isolated(station, _)) =
+        (&error, backend)
+    else {
+        return error.into();
+    };
+    let Some(client) = station.latest() else { return error.into() };
+    let tool = report::tool(py);
+    let told = isolation::begin().fail_load(&client, library, tool).map_err(PyErr::from);
+    let crashed = |data| report::worker_crashed(py, &error, data, *signal, *exit_code);
+    told.and_then(crashed).unwrap_or_else(|error| error)
 }
 
 /// The backend that the program has chosen with `pythy.backend.set_mode`.

@@ -211,7 +211,7 @@ pub fn describe(
 ) -> PyResult<String> {
     let decode = decodes(encoding)?;
     let options = options(header_files, include_dirs, defines, clang_args)?;
-    let joined = join(py, &options, &library_file, std::sync::Arc::new(crate::binding::Here))?;
+    let joined = join(py, &options, &library_file, std::sync::Arc::new(crate::binding::Here), PyErr::from)?;
     let mut description = Describer { model: &joined.model, names: &joined.names }.describe(&joined);
     (description.headers, description.decode) = (options.headers, decode);
     serde_json::to_string(&description).map_err(|error| PyValueError::new_err(error.to_string()))

@@ -157,9 +157,12 @@ impl Call<'_, '_> {
             leak_check: entered.leak_check,
             timeout,
         };
+        let surroundings = client.surroundings_to_follow();
         // SAFETY: the GIL is held, and the client touches no Python object.
         let ((asked, returned), raised) = unsafe {
-            Attendance::during(Some(&entered), |attendance| client.attempt(&mut request, attendance))
+            Attendance::during(Some(&entered), |attendance| {
+                client.attempt(&mut request, surroundings, attendance)
+            })
         };
         if !asked {
             isolation::begin().withdraw(&entered);

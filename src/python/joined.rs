@@ -29,12 +29,13 @@ pub struct Joined {
     pub directives: Option<Directives>,
 }
 
-/// Reads the headers and joins them with the library.
+/// Reads the headers and joins them with the library; `unloaded` says why that could not be loaded.
 pub fn join(
     py: Python<'_>,
     options: &Options,
     library_file: &Path,
     loader: Arc<dyn Loader>,
+    unloaded: impl FnOnce(crate::Error) -> PyErr,
 ) -> PyResult<Joined> {
     let _unfollowed = bracket::unfollowed();
     let libclang = libclang(py)?;
@@ -46,7 +47,8 @@ pub fn join(
         let mut library = Library::open_in(loader, library_file)?;
         library.compile_static_functions(&parsed, options, cache.as_ref(), key.as_ref());
         Ok(library)
-    })?;
+    });
+    let library = library.map_err(unloaded)?;
     let mut model = parsed.interface;
     let mut bindings = binding::bind(&mut model, &library, &options.headers)?;
     for mut global in std::mem::take(&mut model.globals) {

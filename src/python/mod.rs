@@ -87,6 +87,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(suite::session_report, module)?)?;
     module.add_function(wrap_pyfunction!(suite::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(suite::check_leaks, module)?)?;
+    module.add_function(wrap_pyfunction!(suite::end_workers_since, module)?)?;
     module.add_function(wrap_pyfunction!(suite::check_each_call, module)?)?;
     module.add_function(wrap_pyfunction!(suite::tell_calls_apart, module)?)?;
     module.add_function(wrap_pyfunction!(suite::choose_leak_kinds, module)?)?;

@@ -135,6 +135,11 @@ impl Since {
         }
     }
 
+    /// The place among what workers do.
+    pub fn there(&self) -> &isolation::Mark {
+        &self.there
+    }
+
     /// What has been seen since, without a leak check; `None` where that is nothing.
     pub fn news(&self, tool: Tool) -> Option<Data> {
         if let Some(mut session) = session::started() {

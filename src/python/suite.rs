@@ -65,6 +65,15 @@ pub fn check_leaks() {
     }
 }
 
+/// Ends the workers that have loaded something since the mark, as programs end; what uses one again starts another.
+#[pyfunction]
+pub fn end_workers_since(since: &Bound<'_, PyMark>) {
+    let Some(mut isolation) = isolation::current() else { return };
+    for client in isolation.begun_since(since.get().0.there()) {
+        isolation.finish(&client, || client.close());
+    }
+}
+
 /// Has calls from this number on followed by a leak check each, no more than so many and until so many losses
 /// have been seen; 0 calls end that.
 #[pyfunction]

@@ -51,7 +51,7 @@ fn table(report: &Report, screen: &Screen) -> String {
         let (call, declaration) = match finding.call.as_ref().or(finding.allocated_by.as_ref()) {
             Some(call) => (python_call(report, call, screen), c_declaration(report, call, screen)),
             None if finding.lost_between.is_some() => ("(which call is not known)".to_owned(), String::new()),
-            None => ("(no call of this process)".to_owned(), String::new()),
+            None => ("(no call)".to_owned(), String::new()),
         };
         table.add_row([finding.id.to_string(), headline(finding, &alike), call, declaration]);
     }
@@ -110,6 +110,9 @@ fn headline(finding: &Finding, alike: &[&Finding]) -> String {
             if let Some((first, last)) = finding.lost_between {
                 text.push_str(&format!("\nlost during calls {first} to {last}"));
             }
+        }
+        Basis::Function if finding.call.is_none() && finding.allocated_by.is_none() => {
+            text.push_str("\n(outside of any call)");
         }
         Basis::Function => text.push_str("\n(the call is not known exactly)"),
     }

@@ -292,6 +292,10 @@ impl Session {
                 self.tables.libraries.push(name);
             }
         }
+        // What its constructors have done wrong is not for the next call.
+        if bracket::count_errors() > 0 {
+            self.read(Seen::Outside);
+        }
     }
 
     /// The id of a declaration in the journal.

@@ -4,20 +4,28 @@ use std::sync::atomic::Ordering;
 
 use super::answers::{address, done, unexpected};
 use super::call::{CallRequest, Hooks, Returned};
-use super::channel::{Frame, Parts};
+use super::channel::{Broken, Frame, Parts, Talk};
 use super::client::Client;
 use super::protocol::{CallbackSignature, Notice, Reply, Request};
+use super::surroundings::Surroundings;
+use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::{Error, Result};
 
 impl Client {
     /// Calls a function.
     pub fn call(&self, call: &mut CallRequest<'_, '_>, hooks: &mut dyn Hooks) -> Result<Returned> {
-        self.attempt(call, hooks).1
+        self.attempt(call, None, hooks).1
     }
 
-    /// Calls a function, and tells whether the worker was asked at all: it may have ended while another thread had it.
-    pub fn attempt(&self, call: &mut CallRequest<'_, '_>, hooks: &mut dyn Hooks) -> (bool, Result<Returned>) {
+    /// Calls a function, after the worker has followed into these surroundings, and tells whether it was asked for the
+    /// call at all: it may have ended while another thread had it.
+    pub fn attempt(
+        &self,
+        call: &mut CallRequest<'_, '_>,
+        surroundings: Option<Surroundings>,
+        hooks: &mut dyn Hooks,
+    ) -> (bool, Result<Returned>) {
         let timeout = call.timeout;
         let call = std::cell::RefCell::new(call);
         let asked = std::cell::Cell::new(false);
@@ -31,10 +39,42 @@ impl Client {
             other => unexpected(&other),
         };
         self.inner.calls.fetch_add(1, Ordering::AcqRel);
-        let returned = self.converse(hooks, timeout, write, read);
+        let returned = self.ready_by(hooks).and_then(|()| {
+            let mut waiting = Waiting::new(self, hooks, timeout);
+            let answer = self.in_turn(&mut waiting, |turn, waiting| {
+                if let Some(surroundings) = surroundings
+                    && let Err(refused) = self.follow(turn, waiting, surroundings)?
+                {
+                    return Ok(Err(refused));
+                }
+                self.exchange_in(turn, waiting, write, read)
+            });
+            answer.unwrap_or_else(|broken| Err(self.give_up(broken)))
+        });
         self.inner.calls.fetch_sub(1, Ordering::AcqRel);
         let idle = matches!(returned, Err(Error::WorkerCrashed { idle: true, .. }));
         (asked.get() && !idle, returned)
+    }
+
+    /// Has the worker follow this process into other surroundings.
+    fn follow(
+        &self,
+        turn: &mut Turn<'_>,
+        waiting: &mut Waiting<'_>,
+        surroundings: Surroundings,
+    ) -> Talk<Result<()>> {
+        let changes = self.inner.surroundings().changes(&surroundings);
+        let changes = postcard::to_stdvec(&changes).map_err(|error| Broken::Nonsense(error.to_string()))?;
+        let write = |frame: &mut Frame<'_>| {
+            let data = frame.room_for(changes.len());
+            frame.put(&Request::Follow(data))?;
+            frame.data(data, &changes)
+        };
+        let followed = self.exchange_in(turn, waiting, write, |reply, _| done(&reply))?;
+        if followed.is_ok() {
+            *self.inner.surroundings() = surroundings;
+        }
+        Ok(followed)
     }
 
     /// Whether a call is under way.

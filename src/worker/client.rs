@@ -13,6 +13,7 @@ use super::living;
 use super::process::Process;
 use super::protocol::{Hello, Notice, Request, Watched};
 use super::root::RootNumbers;
+use super::surroundings::Surroundings;
 use super::turn::{Conversation, Turn};
 use super::waiting::{Once, Waiting};
 use crate::attribution::Tables;
@@ -54,6 +55,8 @@ pub(super) struct Inner {
     pub(super) leaks_wanted: AtomicBool,
     /// Asked while waiting in requests that have no hooks of their own.
     pub(super) interrupted: fn() -> Result<()>,
+    /// Of those of this process, what the worker has been told.
+    pub(super) surroundings: Mutex<Surroundings>,
     /// The process that started the worker.
     pub(super) owner: u32,
     /// All descriptors that lead to it.
@@ -64,10 +67,17 @@ impl Client {
     /// Starts a worker, and does not wait for it. `interrupted` is asked while waiting for an answer,
     /// several times a second and when a signal came; an error ends the worker and the waiting.
     pub fn start(launch: &Launch, interrupted: fn() -> Result<()>) -> Result<Self> {
-        Self::of(launch.spawn()?, launch, interrupted)
+        // Before, so that what changes meanwhile counts as a change.
+        let surroundings = Surroundings::of_this_process();
+        Self::of(launch.spawn()?, launch, surroundings, interrupted)
     }
 
-    fn of(launched: Launched, launch: &Launch, interrupted: fn() -> Result<()>) -> Result<Self> {
+    fn of(
+        launched: Launched,
+        launch: &Launch,
+        surroundings: Surroundings,
+        interrupted: fn() -> Result<()>,
+    ) -> Result<Self> {
         let descriptors = launched.descriptors();
         let (main, others) = (Conversation::new(launched.main), Conversation::new(launched.others));
         let process = Process::new(launched.child, launched.lifeline, &launched.xml, launched.log)?;
@@ -88,6 +98,7 @@ impl Client {
             users: AtomicUsize::new(1),
             leaks_wanted: AtomicBool::new(false),
             interrupted,
+            surroundings: Mutex::new(surroundings),
             owner: std::process::id(),
             descriptors,
         });
@@ -149,6 +160,11 @@ impl Client {
     /// Valgrind's error count when the worker was ready.
     pub fn first_count(&self) -> Result<u64> {
         Ok(self.hello()?.count)
+    }
+
+    /// What the surroundings of this process are now, if the worker does not know. No other thread changes them now.
+    pub fn surroundings_to_follow(&self) -> Option<Surroundings> {
+        self.inner.surroundings().changed()
     }
 
     /// Has leaks looked for before the worker ends, should everybody drop it.
@@ -251,6 +267,10 @@ impl Drop for Client {
 impl Inner {
     pub(super) fn process(&self) -> MutexGuard<'_, Process> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn surroundings(&self) -> MutexGuard<'_, Surroundings> {
+        self.surroundings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn notices(&self) -> MutexGuard<'_, Vec<Notice>> {

@@ -59,11 +59,20 @@ impl Client {
         write: impl FnOnce(&mut Frame<'_>) -> Talk<()>,
         read: impl FnOnce(Reply, &mut Parts<'_>) -> Talk<Result<T>>,
     ) -> Talk<Result<T>> {
+        self.in_turn(waiting, |turn, waiting| self.exchange_in(turn, waiting, write, read))
+    }
+
+    /// Does all this while no other thread has the worker.
+    pub(super) fn in_turn<T>(
+        &self,
+        waiting: &mut Waiting<'_>,
+        exchange: impl FnOnce(&mut Turn<'_>, &mut Waiting<'_>) -> Talk<Result<T>>,
+    ) -> Talk<Result<T>> {
         if let Err(refused) = self.check_turn() {
             return Ok(Err(refused));
         }
         let mut turn = self.conversation().turn(waiting)?;
-        let answer = self.exchange_in(&mut turn, waiting, write, read);
+        let answer = exchange(&mut turn, waiting);
         // Before the turn is given back, or the next would ask a worker that is about to be ended.
         Ok(answer.unwrap_or_else(|broken| Err(self.give_up(broken))))
     }

@@ -94,7 +94,8 @@ fn client(bytes: &[u8]) -> Client {
     let (_, lifeline) = sockets().unwrap();
     let (xml, log): (File, File) = (nameless_file("xml").unwrap(), nameless_file("log").unwrap());
     let launch = Launch { worker: "/bin/true".into(), checker: Checker::None };
-    Client::of(Launched { child, main, others, lifeline, xml, log }, &launch, || Ok(())).unwrap()
+    let launched = Launched { child, main, others, lifeline, xml, log };
+    Client::of(launched, &launch, Surroundings::default(), || Ok(())).unwrap()
 }
 
 thread_local! {

@@ -12,6 +12,7 @@ mod exchange;
 mod greeting;
 mod invoke;
 mod launch;
+mod leaks;
 mod lifeline;
 mod living;
 mod loading;
@@ -22,6 +23,7 @@ mod root;
 mod serve;
 mod shared;
 mod station;
+mod surroundings;
 mod turn;
 mod waiting;
 
@@ -36,3 +38,4 @@ pub use protocol::{Argument, CallbackSignature, MAX_ARGUMENTS, ResultKind, Watch
 pub use root::Root;
 pub use serve::serve;
 pub use station::Station;
+pub use surroundings::Surroundings;

@@ -132,6 +132,9 @@ pub enum Request {
     },
     /// Has Valgrind read suppressions, as in a file of them. -> [`Reply::Done`], [`Reply::Refused`]
     Suppress(String),
+    /// Data follow: a list of [`Change`](super::surroundings::Change)s that Python has made to its own surroundings.
+    /// -> [`Reply::Done`], [`Reply::Refused`]
+    Follow(Data),
     /// Looks for what has been lost since the last time. -> [`Reply::Checked`]
     LeakCheck,
     /// Calls a function: then follow the copies ([`Data`] each), the arguments ([`Argument`] each) and the

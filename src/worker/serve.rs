@@ -13,13 +13,15 @@ use std::time::Instant;
 use super::channel::{Broken, Channel, Forever, Frame, Talk, nameless_file};
 use super::closures::Thunk;
 use super::invoke::{self, Invocation};
-use super::launch::{DEBUGINFOD_URLS, LEAK_KINDS};
+use super::launch::DEBUGINFOD_URLS;
+use super::leaks::LeakChecks;
 use super::lifeline;
 use super::protocol::{
     After, CUT_OFF, Callback, CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request,
     VERSION, Watched,
 };
 use super::shared::Shared;
+use super::surroundings::Change;
 use crate::binding::{Handle, Here, Loader, SymbolAt};
 use crate::bracket::{self, Slots};
 use crate::call::{self, Memory, errno};
@@ -32,8 +34,8 @@ pub struct Worker {
     /// The one with all other threads, and who of them has it.
     others: Mutex<Channel>,
     others_turn: Mutex<()>,
-    /// Whether Valgrind can be asked.
-    watched: bool,
+    /// Where Valgrind can be asked.
+    leaks: Option<LeakChecks>,
     state: Mutex<State>,
     /// What the last answer gave away, until the parent has made it a root or has let go of it.
     given: AtomicUsize,
@@ -82,15 +84,11 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
         main: Mutex::new(Channel::new(main, Shared::by_memory(File::from(main_file)))),
         others: Mutex::new(Channel::new(others, Shared::by_memory(File::from(others_file)))),
         others_turn: Mutex::default(),
-        watched: valgrind::running() == Presence::Valgrind,
+        leaks: (valgrind::running() == Presence::Valgrind).then(LeakChecks::new),
         state: Mutex::default(),
         given: AtomicUsize::new(0),
     });
     IS_MAIN.set(true);
-    if worker.watched {
-        // `--xml=yes` implies a full check at the end, of all that was checked before.
-        bracket::change_option("--leak-check=no");
-    }
     let served = worker.shake_hands().and_then(|()| worker.converse(&mut []));
     match served {
         Ok(_) | Err(Broken::Closed) => Ok(()),
@@ -124,6 +122,13 @@ fn peek(address: u64, size: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Makes the changes of this list, as far as that goes.
+fn follow(changes: &[u8]) -> Reply {
+    let changes = postcard::from_bytes::<Vec<Change>>(changes).map_err(|error| error.to_string());
+    let made = changes.and_then(|changes| changes.into_iter().try_for_each(Change::make));
+    made.map_or_else(Reply::Refused, |()| Reply::Done)
+}
+
 /// Has Valgrind read suppressions.
 fn suppress(entries: &str) -> std::io::Result<()> {
     let mut file = nameless_file("pythy-suppressions")?;
@@ -142,7 +147,10 @@ fn prepare_process() {
         libc::signal(libc::SIGSEGV, libc::SIG_DFL);
         libc::signal(libc::SIGBUS, libc::SIG_DFL);
         let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        libc::sigaltstack(&none, std::ptr::null_mut());
+        let mut rusts = none;
+        libc::sigaltstack(&none, &raw mut rusts);
+        // Rust unmaps its stack when the process ends; until then leak checks need not read it.
+        libc::mprotect(rusts.ss_sp, rusts.ss_size, libc::PROT_NONE);
         libc::pthread_atfork(None, None, Some(forked));
         if let Some(urls) = std::env::var_os(DEBUGINFOD_URLS[1]) {
             std::env::remove_var(DEBUGINFOD_URLS[1]);
@@ -163,12 +171,12 @@ impl Worker {
 
     /// Whether Valgrind can be asked.
     pub fn watched(&self) -> bool {
-        self.watched
+        self.leaks.is_some()
     }
 
     /// Valgrind's error count.
     pub fn count(&self) -> u64 {
-        if self.watched { bracket::count_errors() } else { 0 }
+        if self.watched() { bracket::count_errors() } else { 0 }
     }
 
     /// Writes a frame, to be sent later.
@@ -183,7 +191,7 @@ impl Worker {
     }
 
     fn send(&self, channel: &mut Channel) -> Talk<()> {
-        if self.watched {
+        if self.watched() {
             // C may have left some of it undefined, which is nobody's fault here.
             bracket::make_defined(channel.written().as_ptr(), channel.written().len());
         }
@@ -268,6 +276,12 @@ impl Worker {
                 drop(channel);
                 self.answer(Reply::Done)?;
             }
+            Request::Follow(data) => {
+                let changes = parts.data_of_any_size(data)?;
+                parts.end()?;
+                drop(channel);
+                self.answer(follow(&changes))?;
+            }
             Request::Nothing => {}
             Request::Quit => {
                 drop(channel);
@@ -283,22 +297,9 @@ impl Worker {
         Ok(Step::Served)
     }
 
-    /// What has been lost until here was lost by no call: the loader itself does so. A check that reports nothing
-    /// keeps it out of all later ones.
     fn set_apart_losses(&self) {
-        if self.watched {
-            let wanted = LEAK_KINDS.map(|usual| {
-                let (name, value) = usual.split_once('=').unwrap_or((usual, ""));
-                let chosen = valgrind::option(name).unwrap_or_else(|| value.to_owned());
-                (name, chosen)
-            });
-            for (name, _) in &wanted {
-                bracket::change_option(&format!("{name}=none"));
-            }
-            bracket::leak_check_added();
-            for (name, value) in &wanted {
-                bracket::change_option(&format!("{name}={value}"));
-            }
+        if let Some(leaks) = &self.leaks {
+            leaks.set_apart_losses();
         }
     }
 
@@ -388,14 +389,15 @@ impl Worker {
             },
             Request::LeakCheck => {
                 self.channel().forget();
-                if self.watched {
-                    bracket::leak_check_added();
+                if let Some(leaks) = &self.leaks {
+                    leaks.make();
                 }
                 Reply::Checked { count: self.count() }
             }
             Request::Call(_)
             | Request::Result { .. }
             | Request::Write { .. }
+            | Request::Follow(_)
             | Request::Nothing
             | Request::Quit => Reply::Done,
         };
@@ -418,7 +420,7 @@ impl Worker {
     }
 
     fn make_call(&self, invocation: Invocation) -> Talk<Step> {
-        let leak_check = invocation.leak_check && self.watched;
+        let leak_check = invocation.leak_check && self.watched();
         match invoke::make(self, invocation)? {
             Some(given) => {
                 self.given.store(given, Ordering::Relaxed);
@@ -435,10 +437,10 @@ impl Worker {
     fn send_after_call(&self, leak_check: bool) -> Talk<()> {
         let mut channel = self.channel();
         let (before, mut micros) = (self.count(), 0);
-        if leak_check {
+        if let Some(leaks) = self.leaks.as_ref().filter(|_| leak_check) {
             let start = Instant::now();
             channel.forget();
-            bracket::leak_check_added();
+            leaks.make();
             micros = u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX);
         }
         let count = self.count();

@@ -60,7 +60,12 @@ impl Station {
 
     /// The worker, if one runs.
     pub fn running(&self) -> Option<Client> {
-        self.working().client.clone().filter(Client::is_alive)
+        self.latest().filter(Client::is_alive)
+    }
+
+    /// The last worker, be it that it has ended.
+    pub fn latest(&self) -> Option<Client> {
+        self.working().client.clone()
     }
 
     /// Makes sure that the worker knows a function type, under this number.

@@ -289,6 +289,9 @@ class Runner:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._note_outside("after the last test", check=self.options.leak_check != "off")
+        # There is no telling of what destructors do when the process ends.
+        _native.end_workers_since(self.start)
+        self._note_outside("when the workers ended")
         leftover = {
             "outside": self.outside,
             # Not the calls of tests that ran twice.

@@ -73,6 +73,8 @@ class Summary:
                 # A test that has not ended, as by pytest.exit().
                 by = f" [{call['test']}]" if call["test"] not in (None, part["where"]) else ""
                 place = f": {name}() at {self.path(site['file'])}:{site['line']}{by}"
+            elif frame := _of_source(finding):
+                place = f": in {frame['function']} ({self.path(frame['file'])}:{frame['line']})"
             workers = outside.workers(finding, part)
             shared = f" (in {workers} workers)" if workers > 1 else ""
             told = f"{part['where']}: {finding['kind']}: {finding['what']}{place}{shared}"
@@ -98,6 +100,12 @@ class Summary:
     def path(self, path: str) -> str:
         inside = path.startswith(self.directory.rstrip(os.sep) + os.sep)
         return os.path.relpath(path, self.directory) if inside else path
+
+
+def _of_source(finding: dict[str, Any]) -> dict[str, Any] | None:
+    """The innermost frame of a line of code, such as a constructor's."""
+    frames = finding["stacks"][0]["frames"] if finding["stacks"] else []
+    return next((frame for frame in frames if frame["file"] and frame["function"]), None)
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

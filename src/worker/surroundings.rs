@@ -1,0 +1,180 @@
+//! What C code finds around it that Python may change while a worker runs: the working directory and the environment.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The working directory and the environment of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// `None` where it is gone.
+    directory: Option<CString>,
+    /// `NAME=value`, as in `environ`.
+    environment: Vec<CString>,
+}
+
+/// What is to be done to one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Another working directory.
+    Directory(Vec<u8>),
+    /// Another value of a variable of the environment.
+    Set {
+        /// Its name.
+        name: Vec<u8>,
+        /// The value.
+        value: Vec<u8>,
+    },
+    /// A variable is gone.
+    Unset(Vec<u8>),
+}
+
+impl Surroundings {
+    /// Those of this process. Python changes its own with the GIL.
+    pub fn of_this_process() -> Self {
+        Self { directory: directory(), environment: environment().map(CStr::to_owned).collect() }
+    }
+
+    /// Those of this process, if they are others than these.
+    pub fn changed(&self) -> Option<Self> {
+        let same =
+            environment().eq(self.environment.iter().map(CString::as_c_str)) && directory() == self.directory;
+        (!same).then(Self::of_this_process)
+    }
+
+    /// What makes others of these.
+    pub fn changes(&self, others: &Self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if let Some(directory) = &others.directory
+            && self.directory.as_ref() != Some(directory)
+        {
+            changes.push(Change::Directory(directory.as_bytes().to_vec()));
+        }
+        let (before, after) = (self.variables(), others.variables());
+        let gone = before.keys().filter(|name| !after.contains_key(*name));
+        changes.extend(gone.map(|name| Change::Unset(name.to_vec())));
+        let new = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+        changes.extend(new.map(|(name, value)| Change::Set { name: name.to_vec(), value: value.to_vec() }));
+        changes
+    }
+
+    /// As `getenv` has them: the first of a name counts.
+    fn variables(&self) -> BTreeMap<&[u8], &[u8]> {
+        let mut variables = BTreeMap::new();
+        for variable in self.environment.iter().map(|variable| variable.as_bytes()) {
+            if let Some(equals) = variable.iter().position(|byte| *byte == b'=').filter(|equals| *equals > 0)
+            {
+                variables.entry(&variable[..equals]).or_insert(&variable[equals + 1..]);
+            }
+        }
+        variables
+    }
+}
+
+impl Change {
+    /// Does so in this process; says why, where that is not possible.
+    pub fn make(self) -> Result<(), String> {
+        let refused = |what: String| format!("{what}: {}", io::Error::last_os_error());
+        let string = |bytes: Vec<u8>| CString::new(bytes).map_err(|error| error.to_string());
+        match self {
+            Self::Directory(path) => {
+                let path = PathBuf::from(std::ffi::OsString::from_vec(path));
+                std::env::set_current_dir(&path).map_err(|error| {
+                    format!("the worker cannot enter the directory '{}': {error}", path.display())
+                })
+            }
+            Self::Set { name, value } => {
+                let (name, value) = (string(name)?, string(value)?);
+                // SAFETY: both are strings. Threads of C's that read the environment now are not safe from Python's
+                // own `os.environ` either.
+                match unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) } {
+                    0 => Ok(()),
+                    _ => Err(refused(format!("the worker cannot set {name:?} in its environment"))),
+                }
+            }
+            Self::Unset(name) => {
+                let name = string(name)?;
+                // SAFETY: likewise.
+                match unsafe { libc::unsetenv(name.as_ptr()) } {
+                    0 => Ok(()),
+                    _ => Err(refused(format!("the worker cannot take {name:?} out of its environment"))),
+                }
+            }
+        }
+    }
+}
+
+fn directory() -> Option<CString> {
+    rustix::process::getcwd(Vec::new()).ok()
+}
+
+/// The variables of this process.
+fn environment() -> impl Iterator<Item = &'static CStr> {
+    unsafe extern "C" {
+        static mut environ: *const *const c_char;
+    }
+    // SAFETY: libc's list of strings ends with a null pointer, if it is there at all.
+    let at = |index: usize| unsafe {
+        let variable = environ.as_ref().map(|first| *std::ptr::from_ref(first).add(index))?;
+        (!variable.is_null()).then(|| CStr::from_ptr(variable))
+    };
+    (0..).map_while(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn surroundings(directory: &str, environment: &[&str]) -> Surroundings {
+        let string = |text: &&str| CString::new(*text).unwrap();
+        Surroundings {
+            directory: Some(string(&directory)),
+            environment: environment.iter().map(string).collect(),
+        }
+    }
+
+    fn set(name: &str, value: &str) -> Change {
+        Change::Set { name: name.into(), value: value.into() }
+    }
+
+    #[test]
+    fn only_what_differs_is_changed() {
+        let before = surroundings("/a", &["HOME=/home/x", "A=1", "B=", "A=2", "=odd", "odd"]);
+        assert_eq!(before.changes(&before), []);
+        let after = surroundings("/b", &["C=x=y", "B=2", "HOME=/home/x"]);
+        let expected =
+            [Change::Directory(b"/b".to_vec()), Change::Unset(b"A".to_vec()), set("B", "2"), set("C", "x=y")];
+        assert_eq!(before.changes(&after), expected);
+        let gone = Surroundings { directory: None, ..before.clone() };
+        assert_eq!(before.changes(&gone), []);
+        assert_eq!(gone.changes(&before), [Change::Directory(b"/a".to_vec())]);
+    }
+
+    #[test]
+    fn this_process_is_seen_as_it_is() {
+        let now = Surroundings::of_this_process();
+        assert_eq!(now.changed(), None);
+        assert_eq!(
+            now.directory,
+            CString::new(std::env::current_dir().unwrap().into_os_string().into_vec()).ok()
+        );
+        let path = std::env::var("PATH").unwrap();
+        assert_eq!(now.variables().get(b"PATH".as_slice()), Some(&path.as_bytes()));
+        assert!(Surroundings::default().changed().is_some_and(|changed| changed == now));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said() {
+        let why = Change::Directory(b"/no/such".to_vec()).make().unwrap_err();
+        assert_eq!(
+            why,
+            "the worker cannot enter the directory '/no/such': No such file or directory (os error 2)"
+        );
+        let why = set("", "x").make().unwrap_err();
+        assert_eq!(why, "the worker cannot set \"\" in its environment: Invalid argument (os error 22)");
+    }
+}

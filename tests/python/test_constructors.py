@@ -1,0 +1,104 @@
+"""What a library does wrong while it is loaded, and when its process ends: outside of any call."""
+
+import json
+
+import pytest
+
+HEADER = "int add(int a, int b);"
+SOURCE = """#include <stdlib.h>
+{}
+int add(int a, int b) {{ return a + b; }}
+"""
+START = "__attribute__((constructor)) static void start(void) { int *p = malloc(8); p[2] = 1; free(p); }"
+END = "__attribute__((destructor)) static void end(void) { int *p = malloc(4); free(p); free(p); }"
+HANDLER = """static void handler(void) { int *p = malloc(8); p[3] = 1; free(p); }
+__attribute__((constructor)) static void start(void) { atexit(handler); }"""
+CRASH = "__attribute__((constructor)) static void start(void) { *(volatile int *)8 = 1; }"
+TELL = """
+import json
+told = []
+for finding in pythy.memory_report().findings:
+    assert (finding.call, finding.allocated_by, finding.lost_between) == (None, None, None)
+    functions = [frame.function for stack in finding.stacks for frame in stack.frames]
+    assert not [function for function in functions if "pythy" in function or "Py" in function]
+    frame = next(frame for frame in finding.stacks[0].frames if frame.file)
+    told.append([finding.kind, finding.basis, frame.function, frame.line])
+print(json.dumps(sorted(told)))
+"""
+
+
+@pytest.fixture
+def library(build, tmp_path):
+    return lambda *parts: build(HEADER, SOURCE.format("\n".join(parts)), directory=tmp_path)
+
+
+def script(built, backend, *lines):
+    files = f"{str(built.header)!r}, {str(built.library)!r}"
+    create = f"lib = pythy.create_interface({files}, backend={backend!r})"
+    return "\n".join(["import pythy", create, *lines])
+
+
+@pytest.mark.parametrize("calls", [["assert lib.add(1, 2) == 3"], []], ids=["a call", "no call"])
+def test_an_error_of_a_constructor_in_a_worker_is_told_and_is_no_calls(library, natively, calls):
+    run = natively(script(library(START), "isolated", *calls, TELL))
+    assert json.loads(run.stdout) == [["InvalidWrite", "function", "start", 3]]
+
+
+@pytest.mark.parametrize("log", [["--log-file=log"], ["--xml=yes", "--xml-file=log"]], ids=["text", "xml"])
+def test_the_same_in_process(library, under_valgrind, log):
+    run = under_valgrind(script(library(START), "inprocess", "assert lib.add(1, 2) == 3", TELL), *log)
+    assert json.loads(run.stdout) == [["InvalidWrite", "function", "start", 3]]
+
+
+def test_errors_of_destructors_and_exit_handlers_are_told_when_the_worker_has_ended(library, natively):
+    lines = ["lib.add(1, 2)", "assert pythy.memory_report().ok", "lib.close()", TELL]
+    run = natively(script(library(END, HANDLER), "isolated", *lines))
+    expected = [["InvalidFree", "function", "end", 3], ["InvalidWrite", "function", "handler", 4]]
+    assert json.loads(run.stdout) == expected
+
+
+def test_a_constructor_that_crashes_is_told_as_a_call_is_that_does(library, natively):
+    built = library(CRASH)
+    lines = script(built, "isolated").splitlines()
+    run = natively(
+        f"""
+        {lines[0]}, json
+        try:
+            {lines[1]}
+        except pythy.WorkerCrashed as error:
+            crash, frame = error.finding, error.finding.stacks[0].frames[0]
+            print(json.dumps([error.signal.name, crash.kind, crash.call, frame.function, frame.line]))
+            print(str(error).splitlines()[0])
+        """
+    )
+    crash, message = run.stdout.splitlines()
+    assert json.loads(crash) == ["SIGSEGV", "SIGSEGV", None, "start", 3]
+    assert message == "the C code ended the worker: SIGSEGV"
+    assert "pythy: 2 findings in 0 calls, 1 error, 1 crash (Valgrind " in run.stderr
+
+
+def test_the_plugin_blames_the_test_that_loads_and_the_end(plugin, build, pytester):
+    build(HEADER, SOURCE.format(f"{START}\n{END}"), name="lib", directory=pytester.path)
+    pytester.makepyfile(
+        test_adding="""
+        import pythy
+
+        def test_adding():
+            lib = pythy.create_interface("lib.h", "./lib.so")
+            assert lib.add(1, 2) == 3
+            globals()["kept"] = lib
+
+        def test_again():
+            assert kept.add(1, 2) == 3
+        """
+    )
+    result = plugin("--pythy=isolated")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "no test: when the workers ended: InvalidFree: Invalid free() / delete / delete[[]] / realloc(): "
+            "in end (lib.c:4)",
+            "pythy: 2 findings in 2 calls, 2 errors (Valgrind *)",
+            "MEMORY test_adding.py::test_adding - InvalidWrite: Invalid write of size 4",
+        ]
+    )
