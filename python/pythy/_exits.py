@@ -1,8 +1,10 @@
-"""What a process tells that ends by os._exit(), as forked ones do; else it would take its findings along."""
+"""What a process tells that ends by os._exit(), as forked ones do, or by SIGTERM."""
 
 import functools
 import os
+import signal
 import sys
+import threading
 
 from pythy import _native
 
@@ -12,12 +14,25 @@ _end_at_once = os._exit
 @functools.wraps(os._exit)
 def _tell_and_end(status: int) -> None:
     try:
+        _tell()
+    finally:
+        _end_at_once(status)
+
+
+def _tell_and_stop(number: int, _frame: object) -> None:
+    try:
+        _tell()
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+
+def _tell() -> None:
+    try:
         _native.end_workers_at_once()
     except BaseException:
         # Whoever ends a process so does not expect anything of it.
         sys.excepthook(*sys.exc_info())
-    finally:
-        _end_at_once(status)
 
 
 def begin() -> None:
@@ -25,6 +40,10 @@ def begin() -> None:
     os.register_at_fork(after_in_child=_take_over)
     if "PYTHY_RUN_REPORT" in os.environ:
         _take_over()
+        of_main = threading.current_thread() is threading.main_thread()
+        # A program that takes it itself comes to its own end.
+        if of_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _tell_and_stop)
 
 
 def _take_over() -> None:

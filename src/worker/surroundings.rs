@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 /// The working directory and the environment of a process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// `None` where it is gone.
     directory: Option<CString>,
     /// `NAME=value`, as in `environ`.
     environment: Vec<CString>,
+    /// Where these strings are in this process.
+    addresses: Vec<usize>,
 }
 
 /// What is to be done to one.
@@ -36,13 +39,20 @@ pub enum Change {
 impl Surroundings {
     /// Those of this process. Python changes its own with the GIL.
     pub fn of_this_process() -> Self {
-        Self { directory: directory(), environment: environment().map(CStr::to_owned).collect() }
+        // SAFETY: libc's strings.
+        let variable = |variable: *const c_char| unsafe { CStr::from_ptr(variable) }.to_owned();
+        Self {
+            directory: directory(&mut [const { MaybeUninit::uninit() }; LONGEST_PATH]).map(CStr::to_owned),
+            environment: environment().map(variable).collect(),
+            addresses: environment().map(<*const c_char>::addr).collect(),
+        }
     }
 
-    /// Those of this process, if they are others than these.
+    /// Those of this process, if they are others than these. A string of glibc's environment stays what it is.
     pub fn changed(&self) -> Option<Self> {
-        let same =
-            environment().eq(self.environment.iter().map(CString::as_c_str)) && directory() == self.directory;
+        let mut path = [const { MaybeUninit::uninit() }; LONGEST_PATH];
+        let same = environment().map(<*const c_char>::addr).eq(self.addresses.iter().copied())
+            && directory(&mut path) == self.directory.as_deref();
         (!same).then(Self::of_this_process)
     }
 
@@ -108,21 +118,24 @@ impl Change {
     }
 }
 
-fn directory() -> Option<CString> {
-    rustix::process::getcwd(Vec::new()).ok()
+/// The longest path that the kernel gives.
+const LONGEST_PATH: usize = libc::PATH_MAX as usize;
+
+fn directory(path: &mut [MaybeUninit<u8>; LONGEST_PATH]) -> Option<&CStr> {
+    // SAFETY: writes no more than there is room for, a string, and returns null where it writes none.
+    let found = unsafe { libc::getcwd(path.as_mut_ptr().cast(), path.len()) };
+    // SAFETY: likewise.
+    (!found.is_null()).then(|| unsafe { CStr::from_ptr(found) })
 }
 
 /// The variables of this process.
-fn environment() -> impl Iterator<Item = &'static CStr> {
+fn environment() -> impl Iterator<Item = *const c_char> {
     unsafe extern "C" {
         static mut environ: *const *const c_char;
     }
-    // SAFETY: libc's list of strings ends with a null pointer, if it is there at all.
-    let at = |index: usize| unsafe {
-        let variable = environ.as_ref().map(|first| *std::ptr::from_ref(first).add(index))?;
-        (!variable.is_null()).then(|| CStr::from_ptr(variable))
-    };
-    (0..).map_while(at)
+    // SAFETY: libc's list of strings, if it is there at all, ends with a null pointer.
+    let at = |index: usize| unsafe { (!environ.is_null()).then(|| *environ.add(index)) };
+    (0..).map_while(at).take_while(|variable| !variable.is_null())
 }
 
 #[cfg(test)]
@@ -131,10 +144,8 @@ mod tests {
 
     fn surroundings(directory: &str, environment: &[&str]) -> Surroundings {
         let string = |text: &&str| CString::new(*text).unwrap();
-        Surroundings {
-            directory: Some(string(&directory)),
-            environment: environment.iter().map(string).collect(),
-        }
+        let environment = environment.iter().map(string).collect();
+        Surroundings { directory: Some(string(&directory)), environment, addresses: Vec::new() }
     }
 
     fn set(name: &str, value: &str) -> Change {
@@ -157,14 +168,16 @@ mod tests {
     #[test]
     fn this_process_is_seen_as_it_is() {
         let now = Surroundings::of_this_process();
-        assert_eq!(now.changed(), None);
+        assert!(now.changed().is_none());
         assert_eq!(
             now.directory,
             CString::new(std::env::current_dir().unwrap().into_os_string().into_vec()).ok()
         );
         let path = std::env::var("PATH").unwrap();
         assert_eq!(now.variables().get(b"PATH".as_slice()), Some(&path.as_bytes()));
-        assert!(Surroundings::default().changed().is_some_and(|changed| changed == now));
+        let changed = Surroundings::default().changed().unwrap();
+        assert_eq!(changed.environment, now.environment);
+        assert!(Surroundings { directory: None, ..now }.changed().is_some());
     }
 
     #[test]

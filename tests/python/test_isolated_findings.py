@@ -323,6 +323,36 @@ def test_pythy_run_tells_what_forked_processes_found(built, tmp_path, end):
     assert (run.returncode, run.stderr) == (99, "")
 
 
+@pytest.mark.parametrize(
+    "then", ["time.sleep(600)", "lib.each(1, lambda i: time.sleep(600))"], ids=["idle", "in a call"]
+)
+def test_pythy_run_tells_what_a_program_found_that_is_stopped(built, tmp_path, then):
+    (tmp_path / "script.py").write_text(
+        f"import pythy, time\nlib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})\n"
+        f"lib.lose(24)\nprint('lost', flush=True)\n{then}\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pythy",
+        "run",
+        "--mode",
+        "isolated",
+        "--report",
+        "json:r.json",
+        "script.py",
+    ]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout.readline() == "lost\n"
+        running.send_signal(signal.SIGTERM)
+        _, stderr = running.communicate(timeout=300)
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert [finding["leaked"]["bytes"] for finding in report["findings"]] == [24]
+    assert (running.returncode, stderr) == (143, "pythy: the program was ended by SIGTERM\n")
+
+
 def test_a_program_whose_interface_is_not_called_is_not_said_to_be_unchecked(built, natively):
     run = natively(
         f"""
