@@ -4,13 +4,13 @@ use pyo3::ffi;
 
 use super::call_site;
 use super::callable::Callable;
-use super::callback::{any_pending, pending};
 use super::copies::Copy;
 use super::entry::{raised, without_gil};
 use super::failure::told;
 use super::home::Home;
 use super::ownership::stored;
 use super::place::owned_block;
+use super::raised::{any_pending, pending};
 use super::report;
 use crate::bracket::{self, Slot};
 use crate::journal::{ArgumentBlock, CallNumber};

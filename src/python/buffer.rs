@@ -6,10 +6,10 @@ use std::mem::MaybeUninit;
 
 use pyo3::ffi;
 
-use super::callback::Thunk;
 use super::home::Home;
 use super::plan::Argument;
 use super::plan::Items;
+use super::thunk::Thunk;
 use crate::binding::Wide;
 
 /// `Py_buffer` of the stable ABI.

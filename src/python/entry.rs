@@ -7,13 +7,14 @@ use pyo3::ffi;
 
 use super::buffer::Views;
 use super::callable::{Entry, callable};
-use super::callback::{self, any_pending, take_exception};
 use super::convert::to_c;
 use super::failure::{bad_argument, bad_count, refuse_closed};
 use super::gil;
 use super::home::Home;
 use super::plan::{Argument, Failure, Parameter, ResultPlan};
+use super::raised::{any_pending, take_exception};
 use super::stub::{self, Under};
+use super::thunk;
 use crate::binding::{Place, Registers, Route};
 use crate::call::errno::Errno;
 use crate::call::{call_for_float, call_for_integer};
@@ -52,7 +53,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether C code is running anywhere below Python: without the GIL, or in a callback.
 pub fn any_running() -> bool {
-    RUNNING.load(Ordering::Relaxed) > 0 || callback::any_running()
+    RUNNING.load(Ordering::Relaxed) > 0 || thunk::any_running()
 }
 
 /// Runs the call with `errno` of this thread's calls, without the GIL when `RELEASE`.

@@ -6,11 +6,12 @@ use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 
 use super::array::Array;
-use super::convert::{text_object, to_python, wide_object};
+use super::convert::{text_object, to_python};
 use super::ctype::{CType, Field, Shape, Types};
 use super::exceptions;
 use super::holder::Holder;
 use super::home::Home;
+use super::number::wide_object;
 use super::owned::Owned;
 use super::plan::ResultPlan;
 use super::pointer::Pointer;

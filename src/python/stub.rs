@@ -8,12 +8,13 @@ use pyo3::prelude::*;
 
 use super::bracketing::{Begun, Given, Word, begin, end, end_in_full, make_in_full};
 use super::callable::{Callable, Entry, callable};
-use super::callback::any_pending;
 use super::checked::bracketed;
 use super::convert;
 use super::entry::{direct, raised, without_gil};
 use super::failure::{bad_argument, bad_count, refuse_closed};
+use super::number;
 use super::plan::{Failure, Parameter, Plan, ResultPlan};
+use super::raised::any_pending;
 use super::reference::Ref;
 use crate::binding::Scalar;
 use crate::bracket::{self, Returned, Slot, dispatch_two};
@@ -156,7 +157,7 @@ macro_rules! integers {
             #[inline(always)]
             unsafe fn take(object: Object, _parameters: &[Parameter], _index: usize) -> Result<Self, Failure> {
                 // SAFETY: as the caller vouches.
-                unsafe { convert::integer(Scalar::$scalar, object).map(|word| word as $ty) }
+                unsafe { number::integer(Scalar::$scalar, object).map(|word| word as $ty) }
             }
 
             #[inline(always)]
@@ -180,7 +181,7 @@ impl Take for f64 {
     #[inline(always)]
     unsafe fn take(object: Object, _parameters: &[Parameter], _index: usize) -> Result<Self, Failure> {
         // SAFETY: as the caller vouches.
-        unsafe { convert::double(object) }
+        unsafe { number::double(object) }
     }
 
     #[inline(always)]

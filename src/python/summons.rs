@@ -9,10 +9,10 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use super::callback::{Data, TOO_DEEP};
 use super::gil;
 use super::mirror;
 use super::plan::Argument;
+use super::thunk::{Data, TOO_DEEP};
 use crate::call::{errno, stack};
 use crate::isolation::{self, Entered};
 use crate::worker::{CallbackCall, CallbackResult, Client, Hooks};

@@ -6,9 +6,9 @@ use pyo3::ffi;
 use super::bracketing::{Given, make_call};
 use super::callable::{Entry, callable};
 use super::checked::bracketed;
-use super::convert;
 use super::failure::{bad_argument, bad_count, refuse_closed};
 use super::home::Home;
+use super::number;
 use super::plan::{Parameter, Plan, ResultPlan};
 use super::stub::{self, Under, referenced};
 use crate::bracket;
@@ -54,8 +54,8 @@ unsafe extern "C" fn words(
         for (index, (parameter, place)) in places.enumerate() {
             let argument = *arguments.add(index);
             let word = match &parameter.plan {
-                Plan::Integer(scalar) => convert::integer(*scalar, argument),
-                Plan::Double => convert::double(argument).map(f64::to_bits),
+                Plan::Integer(scalar) => number::integer(*scalar, argument),
+                Plan::Double => number::double(argument).map(f64::to_bits),
                 _ => match referenced(argument, parameter) {
                     Some(address) => Ok(address as u64),
                     None => return bracketed(object, arguments, count, keywords),

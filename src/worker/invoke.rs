@@ -5,8 +5,9 @@ use std::ffi::c_void;
 
 use super::channel::{Broken, Frame, Parts, Talk};
 use super::closures::Thunk;
+use super::fork;
 use super::protocol::{Argument, Call, Copied, Message, Reply, ResultKind, Returned, numbered_slot};
-use super::serve::{Worker, leave_fork_if_any};
+use super::serve::Worker;
 use crate::binding::{Passing, Scalar, Wide};
 use crate::bracket::{self, Slot};
 use crate::call::{self, Arguments, Block, errno};
@@ -168,7 +169,7 @@ pub fn make(worker: &Worker, mut invocation: Invocation) -> Talk<Option<usize>> 
     let errors = worker.count() - before;
     let own = errors.saturating_sub(NESTED.get());
     NESTED.set(outer + errors);
-    leave_fork_if_any("a call returned");
+    fork::leave_if_any("a call returned");
     let word = invocation.word(worker.watched());
     let returned = Returned { word, errno: errno::get(), errors: own, text: text.is_some() };
     worker.write(|frame| invocation.write(frame, returned, text))?;

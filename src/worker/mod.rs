@@ -9,6 +9,7 @@ mod client;
 mod closures;
 mod death;
 mod exchange;
+mod fork;
 mod greeting;
 mod invoke;
 mod launch;

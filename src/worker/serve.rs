@@ -6,12 +6,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::channel::{Broken, Channel, Forever, Frame, Talk, nameless_file};
 use super::closures::Thunk;
+use super::fork;
 use super::invoke::{self, Invocation};
 use super::launch::DEBUGINFOD_URLS;
 use super::leaks::LeakChecks;
@@ -62,9 +63,6 @@ enum Step {
     Over,
 }
 
-/// Whether this process is a copy that C code has forked off.
-static FORKED: AtomicBool = AtomicBool::new(false);
-
 thread_local! {
     /// Whether this thread is the one that calls are made on.
     static IS_MAIN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
@@ -78,6 +76,7 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
     let [main, main_file, others, others_file, pipe] = descriptors.map(own);
     lifeline::hang_on(pipe).map_err(|error| format!("the lifeline does not hold: {error}"))?;
     prepare_process();
+    fork::watch();
     // Not in the heap, where C code that writes beyond its blocks would reach it.
     static WORKER: OnceLock<Worker> = OnceLock::new();
     let worker = WORKER.get_or_init(|| Worker {
@@ -139,9 +138,6 @@ fn suppress(entries: &str) -> std::io::Result<()> {
 
 /// Makes this a process like any that C code runs in.
 fn prepare_process() {
-    extern "C" fn forked() {
-        FORKED.store(true, Ordering::Relaxed);
-    }
     // SAFETY: no other thread runs yet. Rust's own handlers would make SIGABRT of a stack overflow.
     unsafe {
         libc::signal(libc::SIGSEGV, libc::SIG_DFL);
@@ -151,7 +147,6 @@ fn prepare_process() {
         libc::sigaltstack(&none, &raw mut rusts);
         // Rust unmaps its stack when the process ends; until then leak checks need not read it.
         libc::mprotect(rusts.ss_sp, rusts.ss_size, libc::PROT_NONE);
-        libc::pthread_atfork(None, None, Some(forked));
         if let Some(urls) = std::env::var_os(DEBUGINFOD_URLS[1]) {
             std::env::remove_var(DEBUGINFOD_URLS[1]);
             std::env::set_var(DEBUGINFOD_URLS[0], urls);
@@ -456,9 +451,7 @@ impl Worker {
         result: &mut [u8],
     ) {
         errno::keep();
-        if FORKED.load(Ordering::Relaxed) {
-            leave_fork("a callback was called");
-        }
+        fork::leave_if_any("a callback was called");
         let outside = invoke::enter_parent(self);
         let turn = (!IS_MAIN.get() && !HAS_TURN.get()).then(|| locked(&self.others_turn));
         let had_turn = HAS_TURN.replace(true);
@@ -500,17 +493,4 @@ impl Worker {
         // SAFETY: ends the process; C code is in the middle of a call, so nothing else is run.
         unsafe { libc::_exit(code) }
     }
-}
-
-/// Ends a process that C code has forked off, where it would come back to Python.
-pub fn leave_fork_if_any(what: &str) {
-    if FORKED.load(Ordering::Relaxed) {
-        leave_fork(what);
-    }
-}
-
-fn leave_fork(what: &str) -> ! {
-    eprintln!("pythy-worker: {what} in a process that C code has forked off; Python is not there, it ends");
-    // SAFETY: ends the process without running what is its parent's to run.
-    unsafe { libc::_exit(1) }
 }
