@@ -64,6 +64,10 @@ impl Client {
         surroundings: Surroundings,
     ) -> Talk<Result<()>> {
         let changes = self.inner.surroundings().changes(&surroundings);
+        if changes.is_empty() {
+            *self.inner.surroundings() = surroundings;
+            return Ok(Ok(()));
+        }
         let changes = postcard::to_stdvec(&changes).map_err(|error| Broken::Nonsense(error.to_string()))?;
         let write = |frame: &mut Frame<'_>| {
             let data = frame.room_for(changes.len());
