@@ -103,9 +103,10 @@ class Summary:
 
 
 def _of_source(finding: dict[str, Any]) -> dict[str, Any] | None:
-    """The innermost frame of a line of code, such as a constructor's."""
+    """The innermost frame of a line of code, such as a constructor's, and not of Valgrind's own malloc or memcpy."""
     frames = finding["stacks"][0]["frames"] if finding["stacks"] else []
-    return next((frame for frame in frames if frame["file"] and frame["function"]), None)
+    known = (frame for frame in frames if frame["file"] and frame["function"])
+    return next((frame for frame in known if "vg_replace_" not in frame["file"]), None)
 
 
 def _plural(count: int, one: str, many: str = "") -> str:
