@@ -84,6 +84,8 @@ pub struct Journal {
     thread_count: usize,
     origins: Interned<Origin>,
     calls: Vec<u32>,
+    /// The last call before a library was loaded, and no leak check made after that.
+    loaded: Option<CallNumber>,
     noted: BTreeMap<CallNumber, Noted>,
     /// How many calls of each origin have been noted.
     notes: HashMap<u32, u32>,
@@ -181,6 +183,16 @@ impl Journal {
         let origin = self.frequent.items.get(index as usize)?;
         let calls = self.calls.get(..usize::try_from(last).ok()?.min(self.calls.len()))?;
         calls.iter().rposition(|other| other == origin).map(|position| position as CallNumber + 1)
+    }
+
+    /// Notes that a library was loaded, and that what its constructors lost will be found with what calls lose.
+    pub fn note_load(&mut self) {
+        self.loaded = Some(self.last());
+    }
+
+    /// Whether that was so since the leak check before this call.
+    pub fn has_loaded_since(&self, first: CallNumber) -> bool {
+        self.loaded.is_some_and(|last| last + 1 >= first)
     }
 
     /// The number of the last call; 0 before the first.

@@ -303,6 +303,9 @@ def end_workers() -> None:
 def end_workers_at_once() -> None:
     """The same in a process that is about to end at once."""
 
+def handle_once(number: int) -> None:
+    """Gives a signal that is handled its default action again as soon as it comes."""
+
 def errno() -> int:
     """C's errno as the last foreign call of this thread left it."""
 

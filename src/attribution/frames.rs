@@ -48,8 +48,8 @@ impl Tables {
                 return Place::InCall { slot, depth };
             }
             if self.is_own(frame) {
-                // A constructor or destructor, by way of the loader.
-                return if in_library { Place::InLibrary } else { Place::Elsewhere };
+                let theirs = in_library || is_of_loaded(&stack.frames[..depth]);
+                return if theirs { Place::InLibrary } else { Place::Elsewhere };
             }
             in_library |= self.is_library(frame);
         }
@@ -123,6 +123,22 @@ pub fn check_of(frame: &Frame) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether these frames, which pythy's own follow, are code of some library that the loader runs: a constructor or
+/// destructor, of what a library under test needs too, or an exit handler.
+fn is_of_loaded(frames: &[Frame]) -> bool {
+    let function = frames.last().and_then(|frame| frame.function.as_deref()).unwrap_or_default();
+    let loads = function.starts_with("dlopen") || function.starts_with("dlclose");
+    function == "exit"
+        || loads && frames.iter().any(|frame| frame.object.as_deref().is_some_and(is_no_systems))
+}
+
+/// Whether this file is neither the loader's nor libc's nor Valgrind's own.
+fn is_no_systems(object: &str) -> bool {
+    const SYSTEMS: [&str; 5] = ["ld-", "ld.so", "libc.so", "libdl.", "vgpreload_"];
+    let name = object.rsplit('/').next().unwrap_or(object);
+    !SYSTEMS.iter().any(|start| name.starts_with(start))
 }
 
 /// CPython's own functions are named so; any stack of its own has one within a few frames.

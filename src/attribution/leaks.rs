@@ -33,7 +33,15 @@ impl Join<'_> {
                 }
                 (call, exact, depth)
             }
-            Place::InLibrary => (None, false, self.tables.above_ours(stack)),
+            Place::InLibrary => {
+                let depth = self.tables.above_ours(stack);
+                let by_loader = depth < stack.frames.len() || self.tables.is_cut(stack);
+                if by_loader && self.journal.has_loaded_since(first) {
+                    // A constructor's block, which it may have lost itself.
+                    return;
+                }
+                (None, false, depth)
+            }
             Place::Cut | Place::Elsewhere => return,
         };
         let owed = allocated_by.filter(|_| exact).and_then(|call| self.owed.get(&call));
@@ -79,7 +87,10 @@ impl Join<'_> {
             "{bytes} in {blocks} {verb} lost, directly or indirectly; where that was allocated is only in \
              Valgrind's own output"
         );
-        if first > last {
+        let by_constructor = self.journal.has_loaded_since(first);
+        if by_constructor {
+            what.push_str("; a constructor of a library that was loaded may have lost it");
+        } else if first > last {
             what.push_str(": ");
             what.push_str(DROPPED);
         }
@@ -90,7 +101,7 @@ impl Join<'_> {
             count: 1,
             occurrences: Vec::new(),
             basis: Basis::Window,
-            call: (first == last).then_some(first),
+            call: (first == last && !by_constructor).then_some(first),
             allocated_by: None,
             lost_between: (first <= last).then_some((first, last)),
             leaked: Some(leaked),

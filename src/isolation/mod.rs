@@ -135,7 +135,7 @@ impl Isolation {
     /// Takes what a worker has done wrong while it loaded a library: that is not for the next call.
     pub fn note_load(&mut self, client: &Client) -> crate::Result<()> {
         let index = self.stream(client)?;
-        self.streams[index].catch_up(&mut self.notes);
+        self.streams[index].take_load(&mut self.notes);
         Ok(())
     }
 
@@ -360,7 +360,10 @@ impl Isolation {
     pub fn finish(&mut self, client: &Client, close: impl FnOnce()) {
         let known = |stream: &Stream| stream.client.as_ref().is_some_and(|known| known.is(client));
         let Some(index) = self.streams.iter().rposition(known) else { return close() };
-        self.check(index);
+        if self.check(index).is_some() {
+            let why = "leaks could not be looked for at last: another thread's call was under way";
+            self.notes.push(why.to_owned());
+        }
         close();
         self.streams[index].read_last(Seen::Outside, None, &mut self.notes);
     }

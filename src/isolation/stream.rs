@@ -114,6 +114,14 @@ impl Stream {
         }
     }
 
+    /// Takes what was reported while a library was loaded, be it in a callback of a call that runs.
+    pub fn take_load(&mut self, notes: &mut Vec<String>) {
+        match self.client.as_ref().map_or_else(|| Ok(Vec::new()), Client::events) {
+            Ok(events) => self.counted += self.take(events, Seen::Outside, None),
+            Err(error) => notes.push(unreadable(&error)),
+        }
+    }
+
     /// Takes what Valgrind has reported, which makes its count `count`; returns how many errors (not loss
     /// records) that was.
     pub fn read(

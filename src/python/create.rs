@@ -97,6 +97,8 @@ pub fn create_interface<'py>(
     let name = options.headers.first().and_then(|first| first.file_stem());
     let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
     let library_file = path("library_file", &library_file)?;
+    // A session that begins later sets apart what has been lost by then.
+    let session_runs = session::started().is_some();
     let Joined { mut model, library, bindings, names, directives } =
         join(py, &options, &library_file, loader, |error| unloaded(py, &backend, &library_file, error))?;
     let library = Arc::new(library);
@@ -127,6 +129,9 @@ pub fn create_interface<'py>(
     } else {
         let told = session::current().is_some_and(|mut session| {
             session.add_library(&library);
+            if session_runs {
+                session.journal().note_load();
+            }
             session.crashes_are_told()
         });
         if told {

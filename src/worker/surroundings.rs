@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -12,8 +11,8 @@ use serde::{Deserialize, Serialize};
 /// The working directory and the environment of a process.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// `None` where it is gone.
-    directory: Option<CString>,
+    /// Device and inode.
+    directory: Option<(u64, u64)>,
     /// `NAME=value`, as in `environ`.
     environment: Vec<CString>,
     /// Where these strings are in this process.
@@ -28,7 +27,12 @@ const OF_PYTEST: &[u8] = b"PYTEST_CURRENT_TEST";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// Another working directory.
-    Directory(Vec<u8>),
+    Directory {
+        /// The process that is in it.
+        of: u32,
+        /// Its path; empty where it has none any more.
+        path: Vec<u8>,
+    },
     /// Another value of a variable of the environment.
     Set {
         /// Its name.
@@ -46,7 +50,7 @@ impl Surroundings {
         // SAFETY: libc's strings.
         let variable = |variable: *const c_char| unsafe { CStr::from_ptr(variable) }.to_owned();
         Self {
-            directory: directory(&mut [const { MaybeUninit::uninit() }; LONGEST_PATH]).map(CStr::to_owned),
+            directory: directory(),
             environment: environment().map(variable).collect(),
             addresses: environment().map(<*const c_char>::addr).collect(),
         }
@@ -54,19 +58,17 @@ impl Surroundings {
 
     /// Those of this process, if they are others than these. A string of glibc's environment stays what it is.
     pub fn changed(&self) -> Option<Self> {
-        let mut path = [const { MaybeUninit::uninit() }; LONGEST_PATH];
         let same = environment().map(<*const c_char>::addr).eq(self.addresses.iter().copied())
-            && directory(&mut path) == self.directory.as_deref();
+            && directory() == self.directory;
         (!same).then(Self::of_this_process)
     }
 
-    /// What makes others of these.
+    /// What makes of these those that this process has now.
     pub fn changes(&self, others: &Self) -> Vec<Change> {
         let mut changes = Vec::new();
-        if let Some(directory) = &others.directory
-            && self.directory.as_ref() != Some(directory)
-        {
-            changes.push(Change::Directory(directory.as_bytes().to_vec()));
+        if others.directory.is_some() && self.directory != others.directory {
+            let path = std::env::current_dir().unwrap_or_default().into_os_string().into_vec();
+            changes.push(Change::Directory { of: std::process::id(), path });
         }
         let (before, after) = (self.variables(), others.variables());
         let gone = before.keys().filter(|name| !after.contains_key(*name));
@@ -96,9 +98,11 @@ impl Change {
         let refused = |what: String| format!("{what}: {}", io::Error::last_os_error());
         let string = |bytes: Vec<u8>| CString::new(bytes).map_err(|error| error.to_string());
         match self {
-            Self::Directory(path) => {
+            Self::Directory { of, path } => {
                 let path = PathBuf::from(std::ffi::OsString::from_vec(path));
-                std::env::set_current_dir(&path).map_err(|error| {
+                // Its path may lead elsewhere, or nowhere, by now.
+                let entered = std::env::set_current_dir(format!("/proc/{of}/cwd"));
+                entered.or_else(|_| std::env::set_current_dir(&path)).map_err(|error| {
                     format!("the worker cannot enter the directory '{}': {error}", path.display())
                 })
             }
@@ -123,14 +127,8 @@ impl Change {
     }
 }
 
-/// The longest path that the kernel gives.
-const LONGEST_PATH: usize = libc::PATH_MAX as usize;
-
-fn directory(path: &mut [MaybeUninit<u8>; LONGEST_PATH]) -> Option<&CStr> {
-    // SAFETY: writes no more than there is room for, a string, and returns null where it writes none.
-    let found = unsafe { libc::getcwd(path.as_mut_ptr().cast(), path.len()) };
-    // SAFETY: likewise.
-    (!found.is_null()).then(|| unsafe { CStr::from_ptr(found) })
+fn directory() -> Option<(u64, u64)> {
+    rustix::fs::stat(c".").ok().map(|found| (found.st_dev, found.st_ino))
 }
 
 /// The variables of this process.
@@ -147,10 +145,9 @@ fn environment() -> impl Iterator<Item = *const c_char> {
 mod tests {
     use super::*;
 
-    fn surroundings(directory: &str, environment: &[&str]) -> Surroundings {
-        let string = |text: &&str| CString::new(*text).unwrap();
-        let environment = environment.iter().map(string).collect();
-        Surroundings { directory: Some(string(&directory)), environment, addresses: Vec::new() }
+    fn surroundings(directory: Option<(u64, u64)>, environment: &[&str]) -> Surroundings {
+        let environment = environment.iter().map(|text| CString::new(*text).unwrap()).collect();
+        Surroundings { directory, environment, addresses: Vec::new() }
     }
 
     fn set(name: &str, value: &str) -> Change {
@@ -159,26 +156,25 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_changed() {
-        let before = surroundings("/a", &["HOME=/home/x", "A=1", "B=", "A=2", "=odd", "odd"]);
+        let before = surroundings(Some((1, 2)), &["HOME=/home/x", "A=1", "B=", "A=2", "=odd", "odd"]);
         assert_eq!(before.changes(&before), []);
-        let after =
-            surroundings("/b", &["C=x=y", "B=2", "HOME=/home/x", "PYTEST_CURRENT_TEST=t.py::test (call)"]);
-        let expected =
-            [Change::Directory(b"/b".to_vec()), Change::Unset(b"A".to_vec()), set("B", "2"), set("C", "x=y")];
+        let after = surroundings(
+            Some((1, 3)),
+            &["C=x=y", "B=2", "HOME=/home/x", "PYTEST_CURRENT_TEST=t.py::test (call)"],
+        );
+        let path = std::env::current_dir().unwrap().into_os_string().into_vec();
+        let directory = Change::Directory { of: std::process::id(), path };
+        let expected = [directory.clone(), Change::Unset(b"A".to_vec()), set("B", "2"), set("C", "x=y")];
         assert_eq!(before.changes(&after), expected);
-        let gone = Surroundings { directory: None, ..before.clone() };
-        assert_eq!(before.changes(&gone), []);
-        assert_eq!(gone.changes(&before), [Change::Directory(b"/a".to_vec())]);
+        let unknown = Surroundings { directory: None, ..before.clone() };
+        assert_eq!(before.changes(&unknown), []);
+        assert_eq!(unknown.changes(&before), [directory]);
     }
 
     #[test]
     fn this_process_is_seen_as_it_is() {
         let now = Surroundings::of_this_process();
         assert!(now.changed().is_none());
-        assert_eq!(
-            now.directory,
-            CString::new(std::env::current_dir().unwrap().into_os_string().into_vec()).ok()
-        );
         let path = std::env::var("PATH").unwrap();
         assert_eq!(now.variables().get(b"PATH".as_slice()), Some(&path.as_bytes()));
         let changed = Surroundings::default().changed().unwrap();
@@ -188,11 +184,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_said() {
-        let why = Change::Directory(b"/no/such".to_vec()).make().unwrap_err();
-        assert_eq!(
-            why,
-            "the worker cannot enter the directory '/no/such': No such file or directory (os error 2)"
-        );
+        let gone = Change::Directory { of: 0, path: b"/no/such".to_vec() };
+        let why = "the worker cannot enter the directory '/no/such': No such file or directory (os error 2)";
+        assert_eq!(gone.make().unwrap_err(), why);
         let why = set("", "x").make().unwrap_err();
         assert_eq!(why, "the worker cannot set \"\" in its environment: Invalid argument (os error 22)");
     }

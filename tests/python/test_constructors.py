@@ -50,6 +50,57 @@ def test_the_same_in_process(library, under_valgrind, log):
     assert json.loads(run.stdout) == [["InvalidWrite", "function", "start", 3]]
 
 
+LOST = "__attribute__((constructor)) static void start(void) { volatile char *p = malloc(7); p = 0; }"
+
+
+@pytest.mark.parametrize("backend", ["inprocess", "isolated"])
+def test_what_a_constructor_loses_is_not_put_down_to_the_next_call(
+    library, natively, under_valgrind, backend
+):
+    lines = "import pythy\npythy.memory_report()\n" + script(library(LOST), backend, "lib.add(1, 2)", TELL)
+    run = under_valgrind(lines, "--log-file=log") if backend == "inprocess" else natively(lines)
+    assert json.loads(run.stdout) == []
+
+
+@pytest.mark.parametrize("backend", ["inprocess", "isolated"])
+def test_errors_of_what_the_library_needs_are_told_too(
+    build, cc, tmp_path, natively, under_valgrind, backend
+):
+    needed = build("", f"#include <stdlib.h>\n{START}\n", name="needed", directory=tmp_path)
+    built = build(HEADER, SOURCE.format(""), directory=tmp_path)
+    cc(built.source, built.library, "-Wl,--no-as-needed", str(needed.library))
+    lines = script(built, backend, "lib.add(1, 2)", TELL.replace("code.c", "needed.c"))
+    xml = ["--xml=yes", "--xml-file=log", "--num-callers=40"]
+    run = under_valgrind(lines, *xml) if backend == "inprocess" else natively(lines)
+    assert json.loads(run.stdout) == [["InvalidWrite", "function", "start", 3]]
+
+
+def test_a_library_that_is_loaded_in_a_callback_blames_no_call(library, build, tmp_path, natively):
+    other = build(
+        "int same(int a); int by(int (*f)(int), int a);",
+        "int same(int a) { return a; } int by(int (*f)(int), int a) { return f(a); }",
+        name="other",
+        directory=tmp_path / "other",
+    )
+    built = library(START)
+    run = natively(
+        f"""
+        import pythy
+        with pythy.worker() as worker:
+            other = pythy.create_interface({str(other.header)!r}, {str(other.library)!r}, worker=worker)
+
+            def load(number):
+                global lib
+                lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, worker=worker)
+                return lib.add(number, 1)
+
+            assert other.by(load, 1) == 2
+        """
+        + TELL.replace("\n", "\n        ")
+    )
+    assert json.loads(run.stdout) == [["InvalidWrite", "function", "start", 3]]
+
+
 def test_errors_of_destructors_and_exit_handlers_are_told_when_the_worker_has_ended(library, natively):
     lines = ["lib.add(1, 2)", "assert pythy.memory_report().ok", "lib.close()", TELL]
     run = natively(script(library(END, HANDLER), "isolated", *lines))

@@ -353,6 +353,24 @@ def test_pythy_run_tells_what_a_program_found_that_is_stopped(built, tmp_path, t
     assert (running.returncode, stderr) == (143, "pythy: the program was ended by SIGTERM\n")
 
 
+def test_a_second_signal_ends_a_program_that_cannot_handle_the_first(built, tmp_path):
+    (tmp_path / "script.py").write_text(
+        f"import pythy\nlib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})\n"
+        "print('busy', flush=True)\nsum(range(10**12))\n"
+    )
+    command = [sys.executable, "-m", "pythy", "run", "--mode", "isolated", "script.py"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout.readline() == "busy\n"
+        while running.poll() is None:
+            running.send_signal(signal.SIGTERM)
+            time.sleep(0.05)
+        _, stderr = running.communicate(timeout=300)
+    why = "pythy: no report, because the program made no isolated interface or did not come to its end\n"
+    assert (running.returncode, stderr) == (143, f"pythy: the program was ended by SIGTERM\n{why}")
+
+
 def test_a_program_whose_interface_is_not_called_is_not_said_to_be_unchecked(built, natively):
     run = natively(
         f"""

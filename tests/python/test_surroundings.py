@@ -92,6 +92,25 @@ def test_a_directory_that_is_gone_keeps_nobody_from_calling(lib, tmp_path, monke
     assert lib.first_byte("file") == ord("a")
 
 
+def test_another_directory_of_the_same_name_is_another(lib, tmp_path, monkeypatch):
+    for content in "xyz":
+        (tmp_path / "again").mkdir()
+        monkeypatch.chdir("again")
+        (tmp_path / "again" / "file").write_text(content)
+        assert lib.first_byte("file") == ord(content)
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "again").rename(tmp_path / f"before {content}")
+
+
+def test_c_follows_into_a_directory_that_is_gone_already(lib, tmp_path, monkeypatch):
+    assert lib.first_byte("file") == ord("a")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    assert lib.first_byte("file") == -1
+    monkeypatch.chdir(tmp_path)
+
+
 def test_a_worker_that_follows_has_nothing_to_answer_for(built, tmp_path, natively):
     natively(
         f"""

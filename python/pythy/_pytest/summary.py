@@ -103,7 +103,7 @@ class Summary:
 
 
 def _of_source(finding: dict[str, Any]) -> dict[str, Any] | None:
-    """The innermost frame of a line of code, such as a constructor's, and not of Valgrind's own malloc or memcpy."""
+    """The innermost frame of a line of code, such as a constructor's; not of Valgrind's own malloc."""
     frames = finding["stacks"][0]["frames"] if finding["stacks"] else []
     known = (frame for frame in frames if frame["file"] and frame["function"])
     return next((frame for frame in known if "vg_replace_" not in frame["file"]), None)

@@ -131,6 +131,11 @@ def run_isolated(
     if code < 0:
         print(f"pythy: the program was ended by {signal.Signals(-code).name}", file=sys.stderr)
         code = 128 - code
+        if not reports:
+            print(
+                "pythy: no report, because the program made no isolated interface or did not come to its end",
+                file=sys.stderr,
+            )
     elif not reports:
         print("pythy: no report, because the program made no isolated interface", file=sys.stderr)
     return code, together(reports, directory)
