@@ -117,7 +117,7 @@ pub enum Error {
     },
 
     /// The C code's: it ended the worker.
-    #[error("{}: {}", ended_by(*idle), ending(*signal, *exit_code, said.as_deref()))]
+    #[error("{}: {}", ended_by(*idle, *signal), ending(*signal, *exit_code, said.as_deref()))]
     WorkerCrashed {
         /// The signal that ended it.
         signal: Option<i32>,
@@ -247,14 +247,20 @@ pub enum HeaderError {
 }
 
 /// Who ended the worker.
-fn ended_by(idle: bool) -> &'static str {
+fn ended_by(idle: bool, signal: Option<i32>) -> &'static str {
     match idle {
         true => {
             "the worker was ended between two calls, from outside or by a thread that C code left running"
         }
+        false if signal.is_some_and(|signal| SENT_TO_END.contains(&signal)) => {
+            "the worker was ended, from outside or by the C code"
+        }
         false => "the C code ended the worker",
     }
 }
+
+/// The signals that are sent to end a process, whatever it does.
+pub const SENT_TO_END: [i32; 5] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
 /// How the worker ended.
 fn ending(signal: Option<i32>, exit_code: Option<i32>, said: Option<&str>) -> String {

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use super::protocol::CUT_OFF;
 use crate::Error;
-use crate::error::signal_name;
+use crate::error::{SENT_TO_END, signal_name};
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,9 +76,8 @@ impl Death {
     /// Whether C code brought it about, where no call was under way: signals that others send to end a process do not
     /// tell.
     pub fn is_by_c(&self) -> bool {
-        const OTHERS: [i32; 5] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
         match self {
-            Self::Signal(signal) => !OTHERS.contains(signal),
+            Self::Signal(signal) => !SENT_TO_END.contains(signal),
             Self::Exit(_) | Self::Valgrind(_) => true,
             Self::Unknown | Self::Ended(_) => false,
         }

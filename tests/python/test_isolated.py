@@ -138,6 +138,11 @@ def is_there(process: int) -> bool:
     [
         (lambda lib: lib.stop(signal.SIGSEGV), "the C code ended the worker: SIGSEGV", "by SIGSEGV"),
         (lambda lib: lib.stop(signal.SIGABRT), "the C code ended the worker: SIGABRT", "by SIGABRT"),
+        (
+            lambda lib: lib.stop(signal.SIGTERM),
+            "the worker was ended, from outside or by the C code: SIGTERM",
+            "by SIGTERM",
+        ),
         (lambda lib: lib.leave(3), "the C code ended the worker: it called exit(3)", "by exit(3)"),
         (
             lambda lib: lib.apply(lambda a, b: lib.leave(4), 1, 2),
@@ -145,7 +150,7 @@ def is_there(process: int) -> bool:
             "by exit(4)",
         ),
     ],
-    ids=["SIGSEGV", "SIGABRT", "exit", "in a callback"],
+    ids=["SIGSEGV", "SIGABRT", "SIGTERM", "exit", "in a callback"],
 )
 def test_a_crash_is_an_exception_and_the_next_call_has_a_fresh_worker(lib, use, says, later):
     point, made, number = lib.new("struct point", x=1), lib.make(7), lib.ref("int", 1)
