@@ -44,8 +44,8 @@ def begin() -> None:
         # A program that takes it itself comes to its own end.
         if of_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _tell_and_stop)
-            # Code that does not let Python handle it is ended by the next one.
-            _native.handle_once(signal.SIGTERM)
+            # Code that does not let Python handle the first.
+            _native.end_by_second(signal.SIGTERM)
 
 
 def _take_over() -> None:

@@ -303,8 +303,8 @@ def end_workers() -> None:
 def end_workers_at_once() -> None:
     """The same in a process that is about to end at once."""
 
-def handle_once(number: int) -> None:
-    """Gives a signal that is handled its default action again as soon as it comes."""
+def end_by_second(number: int) -> None:
+    """Has a second signal of this number, which Python handles, end the process at once."""
 
 def errno() -> int:
     """C's errno as the last foreign call of this thread left it."""

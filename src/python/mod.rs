@@ -104,7 +104,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(backend::abandon_workers, module)?)?;
     module.add_function(wrap_pyfunction!(backend::end_workers, module)?)?;
     module.add_function(wrap_pyfunction!(backend::end_workers_at_once, module)?)?;
-    module.add_function(wrap_pyfunction!(signals::handle_once, module)?)?;
+    module.add_function(wrap_pyfunction!(signals::end_by_second, module)?)?;
     module.add_function(wrap_pyfunction!(errno::errno, module)?)?;
     module.add_function(wrap_pyfunction!(errno::set_errno, module)?)?;
     module.add_function(wrap_pyfunction!(describe::describe, module)?)?;

@@ -14,9 +14,14 @@ pub fn watch() {
     unsafe { libc::pthread_atfork(None, None, Some(forked)) };
 }
 
+/// Whether this process is a copy.
+pub fn is_copy() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
 /// Ends a copy, where it would come back to Python.
 pub fn leave_if_any(what: &str) {
-    if FORKED.load(Ordering::Relaxed) {
+    if is_copy() {
         eprintln!(
             "pythy-worker: {what} in a process that C code has forked off; Python is not there, it ends"
         );

@@ -24,6 +24,7 @@ mod root;
 mod serve;
 mod shared;
 mod station;
+mod stop;
 mod surroundings;
 mod turn;
 mod waiting;

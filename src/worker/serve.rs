@@ -22,6 +22,7 @@ use super::protocol::{
     VERSION, Watched,
 };
 use super::shared::Shared;
+use super::stop;
 use super::surroundings::Change;
 use crate::binding::{Handle, Here, Loader, SymbolAt};
 use crate::bracket::{self, Slots};
@@ -77,6 +78,7 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
     lifeline::hang_on(pipe).map_err(|error| format!("the lifeline does not hold: {error}"))?;
     prepare_process();
     fork::watch();
+    stop::leave_to_parent();
     // Not in the heap, where C code that writes beyond its blocks would reach it.
     static WORKER: OnceLock<Worker> = OnceLock::new();
     let worker = WORKER.get_or_init(|| Worker {

@@ -371,6 +371,42 @@ def test_a_second_signal_ends_a_program_that_cannot_handle_the_first(built, tmp_
     assert (running.returncode, stderr) == (143, f"pythy: the program was ended by SIGTERM\n{why}")
 
 
+@pytest.mark.parametrize("then", ["time.sleep(600)", "lib.nap(600_000)"], ids=["idle", "in a call"])
+def test_a_signal_to_all_processes_of_a_group_is_the_programs(built, tmp_path, then):
+    (tmp_path / "script.py").write_text(
+        f"import pythy, time\nlib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})\n"
+        f"kept = lib.keep(24)\ndel kept\nprint('lost', flush=True)\n{then}\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pythy",
+        "run",
+        "--mode",
+        "isolated",
+        "--report",
+        "json:r.json",
+        "script.py",
+    ]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        assert running.stdout.readline() == "lost\n"
+        os.killpg(running.pid, signal.SIGTERM)
+        _, stderr = running.communicate(timeout=300)
+    assert (running.returncode, stderr) == (143, "pythy: the program was ended by SIGTERM\n")
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["totals"]["crashes"] == 0
+    if then.startswith("time"):
+        assert [finding["leaked"]["bytes"] for finding in report["findings"]] == [24]
+        assert report["notes"] == []
+
+
 def test_a_program_whose_interface_is_not_called_is_not_said_to_be_unchecked(built, natively):
     run = natively(
         f"""
