@@ -1,6 +1,6 @@
 //! What was called, from where: one small entry per call, everything repeated is interned.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,8 +84,8 @@ pub struct Journal {
     thread_count: usize,
     origins: Interned<Origin>,
     calls: Vec<u32>,
-    /// The last call before a library was loaded, and no leak check made after that.
-    loaded: Option<CallNumber>,
+    /// Windows of leak checks since the beginning of which a library was loaded.
+    loading: BTreeSet<(CallNumber, CallNumber)>,
     noted: BTreeMap<CallNumber, Noted>,
     /// How many calls of each origin have been noted.
     notes: HashMap<u32, u32>,
@@ -185,14 +185,14 @@ impl Journal {
         calls.iter().rposition(|other| other == origin).map(|position| position as CallNumber + 1)
     }
 
-    /// Notes that a library was loaded, and that what its constructors lost will be found with what calls lose.
-    pub fn note_load(&mut self) {
-        self.loaded = Some(self.last());
+    /// Notes that a leak check with this window finds what constructors have lost, too.
+    pub fn note_loading(&mut self, window: (CallNumber, CallNumber)) {
+        self.loading.insert(window);
     }
 
-    /// Whether that was so since the leak check before this call.
-    pub fn has_loaded_since(&self, first: CallNumber) -> bool {
-        self.loaded.is_some_and(|last| last + 1 >= first)
+    /// Whether that is such a window.
+    pub fn is_loading(&self, window: (CallNumber, CallNumber)) -> bool {
+        self.loading.contains(&window)
     }
 
     /// The number of the last call; 0 before the first.

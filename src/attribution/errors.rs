@@ -17,7 +17,9 @@ impl Join<'_> {
         }
         let (call, basis, depth) = match (self.tables.place(stack), seen) {
             (Place::InCall { slot, depth }, seen) => (self.number(slot, seen), Basis::Call, depth),
-            (Place::InLibrary | Place::Cut, Seen::During(call)) => {
+            (Place::InLibrary | Place::Cut, Seen::During(call))
+                if self.tables.above_ours(stack) == stack.frames.len() =>
+            {
                 (Some(call), Basis::Window, self.tables.above_ours(stack))
             }
             (Place::InLibrary, _) => (None, Basis::Function, self.tables.above_ours(stack)),

@@ -42,16 +42,21 @@ impl Tables {
     pub fn place(&self, stack: &Stack) -> Place {
         // A check of pythy's own is made on the stack of the call that it is about.
         let check = stack.frames.iter().position(|frame| check_of(frame).is_some());
-        let mut in_library = false;
+        let (mut in_library, mut in_theirs) = (false, false);
         for (depth, frame) in stack.frames.iter().enumerate().skip(check.map_or(0, |depth| depth + 1)) {
             if let Some(slot) = self.slot_at(stack, depth) {
                 return Place::InCall { slot, depth };
             }
             if self.is_own(frame) {
-                let theirs = in_library || is_of_loaded(&stack.frames[..depth]);
+                let theirs = in_theirs || is_of_loaded(&stack.frames[..depth]);
                 return if theirs { Place::InLibrary } else { Place::Elsewhere };
             }
-            in_library |= self.is_library(frame);
+            if self.is_library(frame) {
+                in_library = true;
+                in_theirs |= frame.object.as_deref().is_none_or(is_no_systems);
+            }
+            // What Python calls in a callback is not pythy's doing.
+            in_theirs &= !is_python(frame);
         }
         if in_library {
             return Place::InLibrary;
@@ -87,11 +92,10 @@ impl Tables {
 
     /// A text log names a frame's object only where it knows no source file; Rust's names tell then.
     fn is_own(&self, frame: &Frame) -> bool {
+        let named = |part: &str| frame.function.as_ref().is_some_and(|function| function.contains(part));
         frame.object.is_some() && frame.object == self.own_object
-            || frame
-                .function
-                .as_ref()
-                .is_some_and(|function| OWN_CRATES.iter().any(|own| function.contains(own)))
+            || named("pythy::")
+            || frame.object.is_none() && named("libloading::")
             || self.slots.as_ref().is_some_and(|slots| slots.is_dispatch(frame.ip))
     }
 
@@ -109,9 +113,6 @@ impl Tables {
         }
     }
 }
-
-/// Names of functions of pythy's, and of what loads libraries for it.
-const OWN_CRATES: [&str; 2] = ["pythy::", "libloading::"];
 
 /// What a check of pythy's own, on the stack of a call, says of the call.
 pub fn check_of(frame: &Frame) -> Option<&'static str> {

@@ -36,7 +36,7 @@ impl Join<'_> {
             Place::InLibrary => {
                 let depth = self.tables.above_ours(stack);
                 let by_loader = depth < stack.frames.len() || self.tables.is_cut(stack);
-                if by_loader && self.journal.has_loaded_since(first) {
+                if by_loader && self.journal.is_loading((first, last)) {
                     // A constructor's block, which it may have lost itself.
                     return;
                 }
@@ -87,7 +87,7 @@ impl Join<'_> {
             "{bytes} in {blocks} {verb} lost, directly or indirectly; where that was allocated is only in \
              Valgrind's own output"
         );
-        let by_constructor = self.journal.has_loaded_since(first);
+        let by_constructor = self.journal.is_loading((first, last));
         if by_constructor {
             what.push_str("; a constructor of a library that was loaded may have lost it");
         } else if first > last {

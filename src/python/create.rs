@@ -130,7 +130,7 @@ pub fn create_interface<'py>(
         let told = session::current().is_some_and(|mut session| {
             session.add_library(&library);
             if session_runs {
-                session.journal().note_load();
+                session.note_load();
             }
             session.crashes_are_told()
         });

@@ -62,6 +62,9 @@ impl Session {
         let (before, first) = (self.observed.len(), self.records);
         bracket::leak_check_added();
         let calls = (self.checked + 1, self.journal.last());
+        if std::mem::take(&mut self.loaded) {
+            self.journal.note_loading(calls);
+        }
         let seen = Seen::LeakCheck(calls.0, calls.1);
         self.read(seen);
         let lost = count_lost();

@@ -42,6 +42,8 @@ pub struct Session {
     checked: CallNumber,
     /// Whether some interface wants leaks to be looked for.
     leaks_wanted: bool,
+    /// Whether a library was loaded since the last leak check.
+    loaded: bool,
     /// Where in `observed` the repeats of each frequent origin are summed up.
     sums: HashMap<u32, usize>,
     /// The last call before this process was forked off.
@@ -212,6 +214,7 @@ impl Session {
             observed: Vec::new(),
             checked: 0,
             leaks_wanted: false,
+            loaded: false,
             sums: HashMap::new(),
             inherited: 0,
             lost: leaks::count_lost(),
@@ -279,6 +282,11 @@ impl Session {
     /// The journal, to add declarations, call sites, tests and threads.
     pub fn journal(&mut self) -> &mut Journal {
         &mut self.journal
+    }
+
+    /// Notes that a library was loaded while this ran: its constructors may have lost something.
+    pub fn note_load(&mut self) {
+        self.loaded = true;
     }
 
     /// Makes a library, with what was compiled for it, one whose stacks are looked at.

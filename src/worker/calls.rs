@@ -42,10 +42,19 @@ impl Client {
         let returned = self.ready_by(hooks).and_then(|()| {
             let mut waiting = Waiting::new(self, hooks, timeout);
             let answer = self.in_turn(&mut waiting, |turn, waiting| {
-                if let Some(surroundings) = surroundings
-                    && let Err(refused) = self.follow(turn, waiting, surroundings)?
-                {
-                    return Ok(Err(refused));
+                if let Some(surroundings) = surroundings {
+                    let followed = self.follow(turn, waiting, surroundings);
+                    let followed = followed.map_err(|broken| {
+                        // The call's end, not one that it waited for and has nothing to do with.
+                        asked.set(true);
+                        match broken {
+                            Broken::Closed if !turn.is_in_callback() => Broken::GoneBefore,
+                            broken => broken,
+                        }
+                    });
+                    if let Err(refused) = followed? {
+                        return Ok(Err(refused));
+                    }
                 }
                 self.exchange_in(turn, waiting, write, read)
             });
@@ -74,11 +83,12 @@ impl Client {
             frame.put(&Request::Follow(data))?;
             frame.data(data, &changes)
         };
-        let followed = self.exchange_in(turn, waiting, write, |reply, _| done(&reply))?;
-        if followed.is_ok() {
-            *self.inner.surroundings() = surroundings;
-        }
-        Ok(followed)
+        let followed = self.exchange_in(turn, waiting, write, |reply, _| match reply {
+            Reply::Followed(directory) => Ok(Ok(directory)),
+            other => unexpected(&other),
+        })?;
+        // Another thread may have gone elsewhere meanwhile.
+        Ok(followed.map(|directory| *self.inner.surroundings() = surroundings.in_directory(directory)))
     }
 
     /// Whether a call is under way.

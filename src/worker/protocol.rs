@@ -133,7 +133,7 @@ pub enum Request {
     /// Has Valgrind read suppressions, as in a file of them. -> [`Reply::Done`], [`Reply::Refused`]
     Suppress(String),
     /// Data follow: a list of [`Change`](super::surroundings::Change)s that Python has made to its own surroundings.
-    /// -> [`Reply::Done`], [`Reply::Refused`]
+    /// -> [`Reply::Followed`], [`Reply::Refused`]
     Follow(Data),
     /// Looks for what has been lost since the last time. -> [`Reply::Checked`]
     LeakCheck,
@@ -313,6 +313,8 @@ pub enum Reply {
     /// A call is over: then follow its wide result (32 bytes, where it has one), text ([`Data`]), for each copy
     /// its address and, where it is writable, [`Data`], and at last [`After`].
     Returned(Returned),
+    /// Device and inode of the directory that the worker is in now.
+    Followed(Option<(u64, u64)>),
 }
 
 /// The head of what a call gave.

@@ -23,7 +23,7 @@ use super::protocol::{
 };
 use super::shared::Shared;
 use super::stop;
-use super::surroundings::Change;
+use super::surroundings::{self, Change};
 use crate::binding::{Handle, Here, Loader, SymbolAt};
 use crate::bracket::{self, Slots};
 use crate::call::{self, Memory, errno};
@@ -127,7 +127,7 @@ fn peek(address: u64, size: u64) -> std::io::Result<Vec<u8>> {
 fn follow(changes: &[u8]) -> Reply {
     let changes = postcard::from_bytes::<Vec<Change>>(changes).map_err(|error| error.to_string());
     let made = changes.and_then(|changes| changes.into_iter().try_for_each(Change::make));
-    made.map_or_else(Reply::Refused, |()| Reply::Done)
+    made.map_or_else(Reply::Refused, |()| Reply::Followed(surroundings::directory()))
 }
 
 /// Has Valgrind read suppressions.

@@ -19,7 +19,8 @@ pub fn leave_to_parent() {
 extern "C" fn handle(number: c_int, information: *mut libc::siginfo_t, _: *mut c_void) {
     // SAFETY: the kernel says who has sent it; the rest ends this process when the handler is over.
     unsafe {
-        if (*information).si_pid() == libc::getpid() || fork::is_copy() {
+        let by_a_program = (*information).si_code == libc::SI_USER;
+        if !by_a_program || (*information).si_pid() == libc::getpid() || fork::is_copy() {
             libc::signal(number, libc::SIG_DFL);
             libc::raise(number);
         }

@@ -63,6 +63,11 @@ impl Surroundings {
         (!same).then(Self::of_this_process)
     }
 
+    /// The same in another working directory.
+    pub fn in_directory(self, directory: Option<(u64, u64)>) -> Self {
+        Self { directory, ..self }
+    }
+
     /// What makes of these those that this process has now.
     pub fn changes(&self, others: &Self) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -127,7 +132,8 @@ impl Change {
     }
 }
 
-fn directory() -> Option<(u64, u64)> {
+/// Device and inode of the working directory.
+pub fn directory() -> Option<(u64, u64)> {
     rustix::fs::stat(c".").ok().map(|found| (found.st_dev, found.st_ino))
 }
 

@@ -62,6 +62,26 @@ def test_what_a_constructor_loses_is_not_put_down_to_the_next_call(
     assert json.loads(run.stdout) == []
 
 
+def test_what_a_call_lost_stays_its_own_when_another_library_is_loaded(build, tmp_path, under_valgrind):
+    header = "void lose(int size); int same(int a);"
+    source = """
+        #include <stdlib.h>
+        void lose(int size) { *(char *)malloc(size) = 1; }
+        int same(int a) { return a; }
+    """
+    one, other = (build(header, source, name=name, directory=tmp_path) for name in ("one", "other"))
+    lines = [
+        "import pythy",
+        f"one = pythy.create_interface({str(one.header)!r}, {str(one.library)!r}, leak_check='call')",
+        "one.same(1), one.lose(30)",
+        f"other = pythy.create_interface({str(other.header)!r}, {str(other.library)!r})",
+        "(finding,) = pythy.memory_report().findings",
+        "print(finding.call.number, finding.leaked.bytes)",
+    ]
+    # Valgrind's log is a pipe: losses are counted only.
+    assert under_valgrind("\n".join(lines)).stdout == "2 30\n"
+
+
 @pytest.mark.parametrize("backend", ["inprocess", "isolated"])
 def test_errors_of_what_the_library_needs_are_told_too(
     build, cc, tmp_path, natively, under_valgrind, backend

@@ -363,9 +363,11 @@ def test_a_second_signal_ends_a_program_that_cannot_handle_the_first(built, tmp_
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout.readline() == "busy\n"
-        while running.poll() is None:
-            running.send_signal(signal.SIGTERM)
-            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            # A second one within a second would be the first again.
+            running.wait(timeout=2.5)
+        running.send_signal(signal.SIGTERM)
         _, stderr = running.communicate(timeout=300)
     why = "pythy: no report, because the program made no isolated interface or did not come to its end\n"
     assert (running.returncode, stderr) == (143, f"pythy: the program was ended by SIGTERM\n{why}")

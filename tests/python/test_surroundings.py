@@ -1,6 +1,7 @@
 """The working directory and the environment that C code finds, which Python may change at any time."""
 
 import os
+import signal
 
 import pytest
 import pythy
@@ -109,6 +110,18 @@ def test_c_follows_into_a_directory_that_is_gone_already(lib, tmp_path, monkeypa
     (tmp_path / "gone").rmdir()
     assert lib.first_byte("file") == -1
     monkeypatch.chdir(tmp_path)
+
+
+def test_a_worker_that_is_gone_by_then_is_told_of(built, monkeypatch):
+    with pythy.worker(checker="none") as worker:
+        lib = pythy.create_interface(built.header, built.library, worker=worker)
+        assert lib.first_byte("/no/such/file") == -1
+        os.kill(worker.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+        monkeypatch.setenv("PYTHY_TEST", "1")
+        with pytest.raises(pythy.WorkerCrashed, match="ended between two calls"):
+            lib.variable("PYTHY_TEST")
+        assert lib.variable("PYTHY_TEST") == b"1"
 
 
 def test_a_worker_that_follows_has_nothing_to_answer_for(built, tmp_path, natively):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -110,11 +110,16 @@ class Collector:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.session = session
-        if self.outside:
-            self._fail(pytest.ExitCode.TESTS_FAILED)
+        self.add_outside(())
         if not self.config.pluginmanager.has_plugin("terminalreporter"):
             # There will be no summary.
             self._write(self.report(), lambda text: None, partial(print, file=sys.stderr))
+
+    def add_outside(self, parts: Iterable[dict[str, Any]]) -> None:
+        """What no test has done, for which the run fails."""
+        self.outside.add(parts, None)
+        if self.outside:
+            self._fail(pytest.ExitCode.TESTS_FAILED)
 
     def _fail(self, code: pytest.ExitCode) -> None:
         """Has the run end with this code, if it would end well."""

@@ -289,9 +289,6 @@ class Runner:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._note_outside("after the last test", check=self.options.leak_check != "off")
-        # There is no telling of what destructors do when the process ends.
-        _native.end_workers_since(self.start)
-        self._note_outside("when the workers ended")
         leftover = {
             "outside": self.outside,
             # Not the calls of tests that ran twice.
@@ -302,6 +299,15 @@ class Runner:
             self.collector.take(leftover)
         else:
             self.config.workeroutput["pythy"] = leftover  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(trylast=True, specname="pytest_sessionfinish")
+    def pytest_sessionfinish_after_all(self) -> None:
+        """Others may still have used the interfaces; what destructors do at the very end, none tells."""
+        told = len(self.outside)
+        _native.end_workers_since(self.start)
+        self._note_outside("when the workers ended")
+        if self.collector is not None:
+            self.collector.add_outside(self.outside[told:])
 
 
 def _is_made_of(error: BaseException | None, kind: type[BaseException]) -> bool:
