@@ -623,3 +623,42 @@ fn leaks_that_are_shown_as_one_say_how_many_blocks_they_are_at_least() {
     let text = table(&[known, other].concat(), &journal, &Screen::default());
     assert!(text.contains("2 such leaks: 72 bytes in 5 blocks"), "{text}");
 }
+
+/// A constructor of a library, run while pythy loads it.
+fn at_load(frames: &[Frame]) -> Stack {
+    let libc = "/usr/lib/libc.so.6";
+    let loader =
+        [frame(0x50, "_dl_init", "/usr/lib/ld-linux-x86-64.so.2"), frame(0x51, "dlopen@@GLIBC_2.34", libc)];
+    let ours = [frame(0x31, "<pythy::binding::loader::Here>::load", OURS), python("_PyEval_Eval")];
+    stack([frames, &loader, &ours].concat())
+}
+
+#[test]
+fn what_a_constructor_does_wrong_is_no_calls_and_ends_where_pythy_begins() {
+    let needed = frame(0x60, "start", "/proj/needed.so");
+    let journal = journal(&[10]);
+    for (innermost, line) in [(c("start", 3), Some(3)), (needed, None)] {
+        for seen in [Seen::Outside, Seen::During(1)] {
+            let record = error(Kind::InvalidWrite, at_load(std::slice::from_ref(&innermost)));
+            let observed = [Observed { evidence: Evidence::Record(record), seen }];
+            let [finding] = &attribute(&journal, &observed, 0, &tables())[..] else {
+                panic!("not one finding")
+            };
+            assert_eq!((finding.call, finding.basis), (None, Basis::Function));
+            let functions: Vec<_> =
+                finding.stacks[0].frames.iter().map(|frame| frame.function.as_deref()).collect();
+            assert_eq!(functions, [Some("start"), Some("_dl_init"), Some("dlopen@@GLIBC_2.34")]);
+            assert_eq!(finding.stacks[0].frames[0].line, line);
+        }
+    }
+}
+
+#[test]
+fn what_the_loader_does_and_what_python_calls_in_a_callback_is_nobodys() {
+    let alone = at_load(&[]);
+    let in_callback =
+        stack(vec![c("inflate", 4), python("_PyEval_Eval"), frame(0x32, "pythy::python::thunk::run", OURS)]);
+    for stack in [alone, in_callback] {
+        assert_eq!(tables().place(&stack), Place::Elsewhere);
+    }
+}

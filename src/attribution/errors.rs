@@ -20,7 +20,7 @@ impl Join<'_> {
             (Place::InLibrary | Place::Cut, Seen::During(call))
                 if self.tables.above_ours(stack) == stack.frames.len() =>
             {
-                (Some(call), Basis::Window, self.tables.above_ours(stack))
+                (Some(call), Basis::Window, stack.frames.len())
             }
             (Place::InLibrary, _) => (None, Basis::Function, self.tables.above_ours(stack)),
             (Place::Cut | Place::Elsewhere, _) => return,

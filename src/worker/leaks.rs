@@ -1,38 +1,26 @@
-//! How the worker looks for what C has lost.
+//! What a worker under Valgrind does about leaks beside looking for them.
 
 use super::launch::LEAK_KINDS;
 use crate::{bracket, valgrind};
 
-/// The leak checks of a worker that runs under Valgrind.
-pub struct LeakChecks(());
+/// `--xml=yes` implies a full check at the end, of all that was checked before: there is to be none.
+pub fn leave_out_last_check() {
+    bracket::change_option("--leak-check=no");
+}
 
-impl LeakChecks {
-    pub fn new() -> Self {
-        // `--xml=yes` implies a full check at the end, of all that was checked before.
-        bracket::change_option("--leak-check=no");
-        Self(())
+/// What has been lost until here was lost by no call: the loader itself does so. A check that reports nothing
+/// keeps it out of all later ones.
+pub fn set_apart() {
+    let wanted = LEAK_KINDS.map(|usual| {
+        let (name, value) = usual.split_once('=').unwrap_or((usual, ""));
+        let chosen = valgrind::option(name).unwrap_or_else(|| value.to_owned());
+        (name, chosen)
+    });
+    for (name, _) in &wanted {
+        bracket::change_option(&format!("{name}=none"));
     }
-
-    /// Reports what has been lost since the last check.
-    #[inline(always)]
-    pub fn make(&self) {
-        bracket::leak_check_added();
-    }
-
-    /// What has been lost until here was lost by no call: the loader itself does so. A check that reports nothing
-    /// keeps it out of all later ones.
-    pub fn set_apart_losses(&self) {
-        let wanted = LEAK_KINDS.map(|usual| {
-            let (name, value) = usual.split_once('=').unwrap_or((usual, ""));
-            let chosen = valgrind::option(name).unwrap_or_else(|| value.to_owned());
-            (name, chosen)
-        });
-        for (name, _) in &wanted {
-            bracket::change_option(&format!("{name}=none"));
-        }
-        self.make();
-        for (name, value) in &wanted {
-            bracket::change_option(&format!("{name}={value}"));
-        }
+    bracket::leak_check_added();
+    for (name, value) in &wanted {
+        bracket::change_option(&format!("{name}={value}"));
     }
 }

@@ -15,7 +15,7 @@ use super::closures::Thunk;
 use super::fork;
 use super::invoke::{self, Invocation};
 use super::launch::DEBUGINFOD_URLS;
-use super::leaks::LeakChecks;
+use super::leaks;
 use super::lifeline;
 use super::protocol::{
     After, CUT_OFF, Callback, CallbackSignature, FINGERPRINT, Hello, MAGIC, Message, Notice, Reply, Request,
@@ -36,8 +36,8 @@ pub struct Worker {
     /// The one with all other threads, and who of them has it.
     others: Mutex<Channel>,
     others_turn: Mutex<()>,
-    /// Where Valgrind can be asked.
-    leaks: Option<LeakChecks>,
+    /// Whether Valgrind can be asked.
+    watched: bool,
     state: Mutex<State>,
     /// What the last answer gave away, until the parent has made it a root or has let go of it.
     given: AtomicUsize,
@@ -85,11 +85,14 @@ pub fn serve(descriptors: [RawFd; 5]) -> Result<(), String> {
         main: Mutex::new(Channel::new(main, Shared::by_memory(File::from(main_file)))),
         others: Mutex::new(Channel::new(others, Shared::by_memory(File::from(others_file)))),
         others_turn: Mutex::default(),
-        leaks: (valgrind::running() == Presence::Valgrind).then(LeakChecks::new),
+        watched: valgrind::running() == Presence::Valgrind,
         state: Mutex::default(),
         given: AtomicUsize::new(0),
     });
     IS_MAIN.set(true);
+    if worker.watched {
+        leaks::leave_out_last_check();
+    }
     let served = worker.shake_hands().and_then(|()| worker.converse(&mut []));
     match served {
         Ok(_) | Err(Broken::Closed) => Ok(()),
@@ -168,12 +171,12 @@ impl Worker {
 
     /// Whether Valgrind can be asked.
     pub fn watched(&self) -> bool {
-        self.leaks.is_some()
+        self.watched
     }
 
     /// Valgrind's error count.
     pub fn count(&self) -> u64 {
-        if self.watched() { bracket::count_errors() } else { 0 }
+        if self.watched { bracket::count_errors() } else { 0 }
     }
 
     /// Writes a frame, to be sent later.
@@ -188,7 +191,7 @@ impl Worker {
     }
 
     fn send(&self, channel: &mut Channel) -> Talk<()> {
-        if self.watched() {
+        if self.watched {
             // C may have left some of it undefined, which is nobody's fault here.
             bracket::make_defined(channel.written().as_ptr(), channel.written().len());
         }
@@ -295,8 +298,8 @@ impl Worker {
     }
 
     fn set_apart_losses(&self) {
-        if let Some(leaks) = &self.leaks {
-            leaks.set_apart_losses();
+        if self.watched {
+            leaks::set_apart();
         }
     }
 
@@ -386,8 +389,8 @@ impl Worker {
             },
             Request::LeakCheck => {
                 self.channel().forget();
-                if let Some(leaks) = &self.leaks {
-                    leaks.make();
+                if self.watched {
+                    bracket::leak_check_added();
                 }
                 Reply::Checked { count: self.count() }
             }
@@ -417,7 +420,7 @@ impl Worker {
     }
 
     fn make_call(&self, invocation: Invocation) -> Talk<Step> {
-        let leak_check = invocation.leak_check && self.watched();
+        let leak_check = invocation.leak_check && self.watched;
         match invoke::make(self, invocation)? {
             Some(given) => {
                 self.given.store(given, Ordering::Relaxed);
@@ -434,10 +437,10 @@ impl Worker {
     fn send_after_call(&self, leak_check: bool) -> Talk<()> {
         let mut channel = self.channel();
         let (before, mut micros) = (self.count(), 0);
-        if let Some(leaks) = self.leaks.as_ref().filter(|_| leak_check) {
+        if leak_check {
             let start = Instant::now();
             channel.forget();
-            leaks.make();
+            bracket::leak_check_added();
             micros = u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX);
         }
         let count = self.count();

@@ -323,85 +323,53 @@ def test_pythy_run_tells_what_forked_processes_found(built, tmp_path, end):
     assert (run.returncode, run.stderr) == (99, "")
 
 
+@contextlib.contextmanager
+def running(built, directory, *lines):
+    """A program under `pythy run`, in a session of its own, that has come to HERE; and a list of the exit code and
+    what stderr says, once it has ended."""
+    create = f"lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})"
+    (directory / "script.py").write_text("\n".join(["import pythy, time", create, *lines]) + "\n")
+    run = [sys.executable, "-m", "pythy", "run", "--mode", "isolated", "--report", "json:r.json", "script.py"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(run, cwd=directory, start_new_session=True, **pipes) as program:
+        assert program.stdout.readline() == "here\n"
+        ended = []
+        yield program, ended
+        _, stderr = program.communicate(timeout=300)
+        ended += [program.returncode, stderr]
+
+
+HERE = "print('here', flush=True)"
+STOPPED = "pythy: the program was ended by SIGTERM\n"
+
+
 @pytest.mark.parametrize(
     "then", ["time.sleep(600)", "lib.each(1, lambda i: time.sleep(600))"], ids=["idle", "in a call"]
 )
 def test_pythy_run_tells_what_a_program_found_that_is_stopped(built, tmp_path, then):
-    (tmp_path / "script.py").write_text(
-        f"import pythy, time\nlib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})\n"
-        f"lib.lose(24)\nprint('lost', flush=True)\n{then}\n"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "pythy",
-        "run",
-        "--mode",
-        "isolated",
-        "--report",
-        "json:r.json",
-        "script.py",
-    ]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stdout.readline() == "lost\n"
-        running.send_signal(signal.SIGTERM)
-        _, stderr = running.communicate(timeout=300)
+    with running(built, tmp_path, "lib.lose(24)", HERE, then) as (program, ended):
+        program.send_signal(signal.SIGTERM)
     report = json.loads((tmp_path / "r.json").read_text())
     assert [finding["leaked"]["bytes"] for finding in report["findings"]] == [24]
-    assert (running.returncode, stderr) == (143, "pythy: the program was ended by SIGTERM\n")
+    assert ended == [143, STOPPED]
 
 
 def test_a_second_signal_ends_a_program_that_cannot_handle_the_first(built, tmp_path):
-    (tmp_path / "script.py").write_text(
-        f"import pythy\nlib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})\n"
-        "print('busy', flush=True)\nsum(range(10**12))\n"
-    )
-    command = [sys.executable, "-m", "pythy", "run", "--mode", "isolated", "script.py"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stdout.readline() == "busy\n"
-        running.send_signal(signal.SIGTERM)
+    with running(built, tmp_path, HERE, "sum(range(10**12))") as (program, ended):
+        program.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             # A second one within a second would be the first again.
-            running.wait(timeout=2.5)
-        running.send_signal(signal.SIGTERM)
-        _, stderr = running.communicate(timeout=300)
+            program.wait(timeout=2.5)
+        program.send_signal(signal.SIGTERM)
     why = "pythy: no report, because the program made no isolated interface or did not come to its end\n"
-    assert (running.returncode, stderr) == (143, f"pythy: the program was ended by SIGTERM\n{why}")
+    assert ended == [143, STOPPED + why]
 
 
 @pytest.mark.parametrize("then", ["time.sleep(600)", "lib.nap(600_000)"], ids=["idle", "in a call"])
 def test_a_signal_to_all_processes_of_a_group_is_the_programs(built, tmp_path, then):
-    (tmp_path / "script.py").write_text(
-        f"import pythy, time\nlib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})\n"
-        f"kept = lib.keep(24)\ndel kept\nprint('lost', flush=True)\n{then}\n"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "pythy",
-        "run",
-        "--mode",
-        "isolated",
-        "--report",
-        "json:r.json",
-        "script.py",
-    ]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as running:
-        assert running.stdout.readline() == "lost\n"
-        os.killpg(running.pid, signal.SIGTERM)
-        _, stderr = running.communicate(timeout=300)
-    assert (running.returncode, stderr) == (143, "pythy: the program was ended by SIGTERM\n")
+    with running(built, tmp_path, "kept = lib.keep(24)", "del kept", HERE, then) as (program, ended):
+        os.killpg(program.pid, signal.SIGTERM)
+    assert ended == [143, STOPPED]
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["totals"]["crashes"] == 0
     if then.startswith("time"):
