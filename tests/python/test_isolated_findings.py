@@ -325,8 +325,10 @@ def test_pythy_run_tells_what_forked_processes_found(built, tmp_path, end):
 
 @contextlib.contextmanager
 def running(built, directory, *lines):
-    """A program under `pythy run`, in a session of its own, that has come to HERE; and a list of the exit code and
-    what stderr says, once it has ended."""
+    """A program under `pythy run`, in a session of its own, that has come to HERE.
+
+    And a list that has its exit code and what it says on stderr, once it has ended.
+    """
     create = f"lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r})"
     (directory / "script.py").write_text("\n".join(["import pythy, time", create, *lines]) + "\n")
     run = [sys.executable, "-m", "pythy", "run", "--mode", "isolated", "--report", "json:r.json", "script.py"]
