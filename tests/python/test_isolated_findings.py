@@ -357,7 +357,10 @@ def test_pythy_run_tells_what_a_program_found_that_is_stopped(built, tmp_path, t
 
 
 def test_a_second_signal_ends_a_program_that_cannot_handle_the_first(built, tmp_path):
-    with running(built, tmp_path, HERE, "sum(range(10**12))") as (program, ended):
+    # No bytecode runs after "here", at which Python would handle a signal.
+    imports = "import functools, itertools, os"
+    busy = r"all(itertools.chain(map(functools.partial(os.write, 1), [b'here\n']), itertools.repeat(True)))"
+    with running(built, tmp_path, imports, busy) as (program, ended):
         program.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             # A second one within a second would be the first again.
