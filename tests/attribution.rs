@@ -1,5 +1,9 @@
 //! Attribution, on journals and records made by hand: no Valgrind, no Python, no disk.
 
+#[path = "support/expectation.rs"]
+mod expectation;
+
+use expectation::expect;
 use pythy::attribution::{Basis, Category, Evidence, Finding, Observed, Place, Seen, Tables, attribute};
 use pythy::bracket::{Slot, Slots};
 use pythy::evidence::{Frame, Kind, Leaked, Record, Stack};
@@ -461,16 +465,6 @@ fn table(observed: &[Observed], journal: &Journal, screen: &Screen) -> String {
     report::to_table(&report, screen)
 }
 
-/// Holds a text to `tests/expectations`; `UPDATE=1` rewrites it there.
-#[track_caller]
-fn expect(name: &str, text: &str) {
-    let path = format!("{}/tests/expectations/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    assert_eq!(text, std::fs::read_to_string(&path).unwrap_or_default(), "{path}, now:\n{text}");
-}
-
 fn two_findings() -> Vec<Observed> {
     let write = |call| seen(error(Kind::InvalidWrite, in_call(call, &[c("fill", 9)])), Seen::During(call));
     vec![write(1), write(2), seen(loss(2, in_call(3, &[c("keep", 30), c("fill", 9)])), Seen::LeakCheck(1, 3))]
@@ -480,13 +474,13 @@ fn two_findings() -> Vec<Observed> {
 fn a_table_for_a_file_has_lines_as_long_as_they_are() {
     let screen = Screen { width: None, directory: Some("/proj".into()) };
     let text = table(&two_findings(), &journal(&[10, 10, 11]), &screen);
-    expect("report_table", &text);
+    expect("report_table.txt", &text);
 }
 
 #[test]
 fn a_table_for_a_terminal_keeps_to_its_width() {
     let text = table(&two_findings(), &journal(&[10, 10, 11]), &Screen { width: Some(72), directory: None });
-    expect("report_table_72", &text);
+    expect("report_table_72.txt", &text);
     let widest = text.lines().filter(|line| line.starts_with('│')).map(|line| line.chars().count()).max();
     assert!(widest <= Some(72));
 }

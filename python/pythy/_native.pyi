@@ -235,10 +235,22 @@ class Report:
         """The report as JSON text, in the form "pythy-report/1"."""
     def to_json(self, path: _Path) -> None:
         """Writes the report as JSON, in the form "pythy-report/1"."""
+    def html(self) -> str:
+        """The report as one HTML page that needs no other file."""
+    def to_html(self, path: _Path) -> None:
+        """Writes the report as one HTML page that needs no other file."""
+    def sarif(self) -> str:
+        """The report as SARIF 2.1.0, for code scanning and editors."""
+    def to_sarif(self, path: _Path) -> None:
+        """Writes the report as SARIF 2.1.0, for code scanning and editors."""
+    def github(self) -> str:
+        """The report as GitHub's workflow commands, which show findings at their lines of Python."""
+    def junit(self) -> str:
+        """The report as JUnit's XML, a test case for each finding."""
     def suppressions(self) -> str:
         """Valgrind suppressions, an entry for each finding, each with the call it comes from."""
-    def table(self, stream: str) -> str:
-        """The table, as wide as this stream of sys's is."""
+    def table(self, stream: str | None = None) -> str:
+        """The table, as wide as this stream of sys's is; without one, as long as its lines are."""
 
 @final
 class Watch:

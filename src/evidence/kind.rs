@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 /// Defines [`Kind`], with each variant spelled as Valgrind's XML spells it.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// The kind of a record: a variant for each word that Memcheck writes in `<kind>`, up to
         /// Valgrind 3.26, and [`Kind::Other`] for what newer versions and other tools write.
         ///
@@ -15,7 +15,7 @@ macro_rules! kinds {
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(non_camel_case_types)]
         pub enum Kind {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])* $name,)*
             /// A word that is none of the above.
             Other(String),
         }
@@ -29,6 +29,14 @@ macro_rules! kinds {
                 match self {
                     $(Kind::$name => stringify!($name),)*
                     Kind::Other(word) => word,
+                }
+            }
+
+            /// What such a record is about, as a sentence; `None` for what has no name here.
+            pub fn description(&self) -> Option<&'static str> {
+                match self {
+                    $(Kind::$name => Some(concat!($($doc),*).trim_ascii_start()),)*
+                    Kind::Other(_) => None,
                 }
             }
         }

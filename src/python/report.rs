@@ -81,8 +81,37 @@ impl Report {
 
     /// Writes the report as JSON, in the form "pythy-report/1".
     fn to_json(&self, path: PathBuf) -> PyResult<()> {
-        let json = self.with(report::to_json)?;
-        std::fs::write(&path, json).map_err(|source| Error::ReportWrite { path, source }.into())
+        write(path, self.json()?)
+    }
+
+    /// The report as one HTML page that needs no other file.
+    fn html(&self) -> PyResult<String> {
+        self.with(|data| report::to_html(data, &file()))
+    }
+
+    /// Writes the report as one HTML page that needs no other file.
+    fn to_html(&self, path: PathBuf) -> PyResult<()> {
+        write(path, self.html()?)
+    }
+
+    /// The report as SARIF 2.1.0, for code scanning and editors.
+    fn sarif(&self) -> PyResult<String> {
+        self.with(|data| report::to_sarif(data, &file()))
+    }
+
+    /// Writes the report as SARIF 2.1.0, for code scanning and editors.
+    fn to_sarif(&self, path: PathBuf) -> PyResult<()> {
+        write(path, self.sarif()?)
+    }
+
+    /// The report as GitHub's workflow commands, which show findings at their lines of Python.
+    fn github(&self) -> PyResult<String> {
+        self.with(|data| report::to_github(data, &file()))
+    }
+
+    /// The report as JUnit's XML, a test case for each finding.
+    fn junit(&self) -> PyResult<String> {
+        self.with(|data| report::to_junit(data, &file()))
     }
 
     /// Valgrind suppressions, an entry for each finding, each with the call it comes from.
@@ -91,12 +120,13 @@ impl Report {
     }
 
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
-        self.table(py, "stdout")
+        self.table(py, Some("stdout"))
     }
 
-    /// The table, as wide as this stream of sys's is.
-    fn table(&self, py: Python<'_>, stream: &str) -> PyResult<String> {
-        let screen = screen(py, stream)?;
+    /// The table, as wide as this stream of sys's is; without one, as long as its lines are.
+    #[pyo3(signature = (stream=None))]
+    fn table(&self, py: Python<'_>, stream: Option<&str>) -> PyResult<String> {
+        let screen = stream.map_or_else(|| Ok(file()), |stream| screen(py, stream))?;
         self.with(|data| report::to_table(data, &screen))
     }
 
@@ -349,8 +379,7 @@ pub fn tell(py: Python<'_>, before: Before) -> PyResult<()> {
     // Programs that this one starts have the variable too.
     if let Ok(path) = std::env::var("PYTHY_RUN_REPORT") {
         let path = PathBuf::from(path.replace("%p", &std::process::id().to_string()));
-        let json = report::to_json(&data);
-        return std::fs::write(&path, json).map_err(|source| Error::ReportWrite { path, source }.into());
+        return write(path, report::to_json(&data));
     }
     if data.ok() && data.notes.is_empty() {
         return Ok(());
@@ -449,6 +478,15 @@ fn screen(py: Python<'_>, stream: &str) -> PyResult<Screen> {
     } else {
         None
     };
+    Ok(Screen { width, ..file() })
+}
+
+/// What a file is: as wide as its lines are, with paths that are relative to where Python is.
+fn file() -> Screen {
     let directory = std::env::current_dir().ok().filter(|directory| directory.parent().is_some());
-    Ok(Screen { width, directory })
+    Screen { width: None, directory }
+}
+
+fn write(path: PathBuf, text: String) -> PyResult<()> {
+    std::fs::write(&path, text).map_err(|source| Error::ReportWrite { path, source }.into())
 }

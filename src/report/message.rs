@@ -1,5 +1,6 @@
-use super::table::{Screen, details, stacks};
-use super::{Finding, Report};
+use super::stacks::stacks;
+use super::table::details;
+use super::{Finding, Report, Screen};
 
 /// The report as the message of an exception: the first finding's declaration and kind, then the C
 /// stacks of all. `None` where there are none.
@@ -23,7 +24,7 @@ fn headline(report: &Report, finding: &Finding, screen: &Screen) -> String {
         n => format!(" and {} more", n - 1),
     };
     let Finding { kind, what, .. } = finding;
-    match finding.call.as_ref().or(finding.allocated_by.as_ref()) {
+    match finding.told_of() {
         Some(call) => {
             let declaration = report.declaration(call.declaration);
             let (name, line) = (&declaration.name, declaration.line);

@@ -192,6 +192,13 @@ pub struct CallTotal {
     pub leaked_blocks: u64,
 }
 
+impl Finding {
+    /// The call that it is told of: the one that erred, crashed or lost a block, else the one that allocated it.
+    pub fn told_of(&self) -> Option<&Call> {
+        self.call.as_ref().or(self.allocated_by.as_ref())
+    }
+}
+
 /// Where the text of source lines comes from, so that reports can be tested without a disk.
 pub trait SourceLines {
     /// The line's text without its indentation and line end; `None` where it cannot be read.
@@ -209,6 +216,11 @@ impl Report {
     /// Whether nothing was found.
     pub fn ok(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// Whether Valgrind looked at what the C code did; else that there are no findings says nothing.
+    pub fn is_checked(&self) -> bool {
+        self.tool.checker != "none" && self.tool.valgrind.is_some()
     }
 
     /// A declaration by its id.

@@ -445,3 +445,49 @@ def test_what_a_test_has_done_that_ends_the_run_is_told_with_its_name(plugin, py
         "no test: after the last test: Leak_DefinitelyLost: 8 bytes in 1 block is definitely lost: "
         "lose() at test_ending.py:7 [test_ending.py::test_exit]"
     ]
+
+
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")], ids=["one process", "xdist"])
+def test_a_run_has_its_report_in_each_form(plugin, pytester, options):
+    pytester.makepyfile(
+        test_forms=LIBRARY
+        + """
+    def test_lost():
+        lib.lose(8)
+
+    def test_more():
+        lib.lose(9)
+        """
+    )
+    kinds = ("html", "sarif", "junit")
+    ran = plugin(
+        "--pythy=isolated",
+        "--pythy-report=github",
+        *(f"--pythy-report={kind}:{kind}" for kind in kinds),
+        *options,
+    )
+    assert ran.ret == 1
+    site = f"{pytester.path}/test_forms.py"
+    annotations = sorted(line for line in ran.outlines if line.startswith("::"))
+    assert [line.partition("%0A")[0] for line in annotations] == [
+        f"::error file={site},line={line},title=Leak_DefinitelyLost in lose()::{size} bytes in 1 block is "
+        "definitely lost in void lose(size_t size) (lib.h:4)"
+        for line, size in ((10, 9), (7, 8))
+    ]
+    assert [line.split("%0A")[1] for line in annotations] == [
+        "test: test_forms.py::test_more",
+        "test: test_forms.py::test_lost",
+    ]
+    results = json.loads((pytester.path / "sarif").read_text())["runs"][0]["results"]
+    assert sorted(result["properties"]["test"] for result in results) == [
+        "test_forms.py::test_lost",
+        "test_forms.py::test_more",
+    ]
+    page = (pytester.path / "html").read_text()
+    assert page.count("<article ") == 2
+    assert "<code>test_forms.py::test_more</code>" in page
+    cases = ElementTree.parse(pytester.path / "junit").getroot().iter("testcase")
+    assert sorted((case.get("classname"), case.get("name"), case.get("line")) for case in cases) == [
+        ("test_forms.py::test_lost", "lose() at test_forms.py:7: Leak_DefinitelyLost", "7"),
+        ("test_forms.py::test_more", "lose() at test_forms.py:10: Leak_DefinitelyLost", "10"),
+    ]

@@ -50,7 +50,11 @@ def test_help_and_markers_tell_what_there_is(plugin):
     [
         ("pythy = always", "", "pythy is 'always', and must be one of auto, isolated, inprocess, off"),
         ("", "--pythy-leak-kinds=some", "'some' is no kind of leak: definite, indirect, possible, reachable"),
-        ("", "--pythy-report=pdf", "--pythy-report: 'pdf' is no type of report: json or term"),
+        (
+            "",
+            "--pythy-report=pdf",
+            "--pythy-report: 'pdf' is no type of report: github, html, json, junit, sarif or term",
+        ),
         (
             "",
             "--pythy-report=json:nowhere/report.json",

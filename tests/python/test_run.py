@@ -289,7 +289,8 @@ def test_what_cannot_be_run(pythy_run, tmp_path, built):
     assert refused() == (2, "pythy run: error: give a script, or -m and a module")
     assert refused("--report", "xml", "x.py") == (
         2,
-        "pythy run: error: argument --report: 'xml' is no type of report: json or term",
+        "pythy run: error: argument --report: "
+        "'xml' is no type of report: github, html, json, junit, sarif or term",
     )
     (tmp_path / "plain.py").write_text("print(1)\n")
     assert refused("--report", "json:nowhere/report.json", "plain.py") == (

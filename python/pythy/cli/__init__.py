@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 import pythy
-from pythy.cli import doctor, inspect, run, stubs, suppressions
+from pythy.cli import doctor, inspect, report, run, stubs, suppressions
 
-COMMANDS = (run, inspect, stubs, suppressions, doctor)
+COMMANDS = (run, report, inspect, stubs, suppressions, doctor)
 
 # Exit code for usage and unusable input files; argparse has the same.
 UNUSABLE = 2
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has enough; nothing may be written at exit either.
         _drop_output()
         return 0
-    except (pythy.HeaderError, pythy.BindingError) as error:
+    except pythy.Error as error:
         print(f"pythy: {error}", file=sys.stderr)
         return UNUSABLE
     except OSError as error:

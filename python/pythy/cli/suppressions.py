@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import pythy
-from pythy import _native
+from pythy import reports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,15 +45,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 def entries(report: Path) -> int:
     """Print an entry for each finding of a written report."""
-    if not report.is_file():
-        print(
-            f"pythy: there is no report '{report}'; 'pythy run --report json:FILE' writes one",
-            file=sys.stderr,
-        )
-        return 2
-    try:
-        sys.stdout.write(_native.read_report(report).suppressions())
-    except pythy.Error as error:
-        print(f"pythy: {error}", file=sys.stderr)
-        return 2
+    sys.stdout.write(reports.read(report).suppressions())
     return 0

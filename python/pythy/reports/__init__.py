@@ -1,6 +1,6 @@
-"""Types of reports, for pytest and for `pythy run`. A type is a module here, with a function
-`write(report, file, terminal)`: `file` is where the report goes, None for the terminal. `pythy run`, whose
-program has the terminal too, shows it on the stream that `STREAM` names, else on stdout."""
+"""Types of reports, for pytest, `pythy run` and `pythy report`. A type is a module here, with a function
+`text(report, stream)`: `stream` is the stream of sys's that it is shown on, None for a file. `pythy run`,
+whose program has the terminal too, shows it on the stream that `STREAM` names, else on stdout."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pythy
+from pythy import _native
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,20 @@ def stream(kind: str) -> str:
 
 def write(report: pythy.Report, kind: str, file: Path | None, terminal: Terminal) -> None:
     """Write a report of this type."""
-    import_module(f"{__name__}.{kind}").write(report, file, terminal)
+    if file is None:
+        terminal.show(text(report, kind, terminal.stream))
+    else:
+        file.write_text(text(report, kind, None), encoding="utf-8")
+
+
+def text(report: pythy.Report, kind: str, stream: str | None) -> str:
+    """A report of this type, for a stream of sys's or, None, for a file."""
+    made: str = import_module(f"{__name__}.{kind}").text(report, stream)
+    return made
+
+
+def read(file: Path) -> pythy.Report:
+    """A report that was written as JSON; pythy.Error where it is none."""
+    if not file.is_file():
+        raise pythy.Error(f"there is no report '{file}'; 'pythy run --report json:FILE' writes one")
+    return _native.read_report(file)

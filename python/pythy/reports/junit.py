@@ -1,0 +1,8 @@
+"""JUnit's XML, a test case for each finding."""
+
+import pythy
+
+
+def text(report: pythy.Report, stream: str | None) -> str:
+    """For programs; of tests, pytest's own --junitxml has the findings."""
+    return report.junit()
