@@ -172,7 +172,7 @@ impl Making<'_> {
         let names = (declaration.name, declaration.prototype);
         Callable::new(
             address,
-            (parameters, Arc::downgrade(self.types)),
+            (parameters, Arc::downgrade(self.types), at.is_none().then(|| self.types.clone())),
             result,
             (signature, general),
             there,

@@ -41,6 +41,8 @@ pub struct Callable {
     pub parameters: Box<[Parameter]>,
     /// The types that theirs are among. Weak, since these keep some builtins.
     pub types: Weak<Types>,
+    /// The same where they do not keep it: a function is whole without its module.
+    _kept: Option<Arc<Types>>,
     /// What becomes of the result.
     pub result: ResultPlan,
     /// The machine's view of the declaration; empty where `general` has it.
@@ -112,7 +114,7 @@ impl Callable {
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         address: *const c_void,
-        (parameters, types): (Box<[Parameter]>, Weak<Types>),
+        (parameters, types, kept): (Box<[Parameter]>, Weak<Types>, Option<Arc<Types>>),
         result: ResultPlan,
         (signature, general): (Signature, Option<General>),
         there: Option<There>,
@@ -129,6 +131,7 @@ impl Callable {
             address,
             parameters,
             types,
+            _kept: kept,
             result,
             signature,
             general,

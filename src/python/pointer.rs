@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyList, PySlice, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
 use super::builtin;
-use super::ctype::{Pointee, Shape};
+use super::ctype::{Pointee, Shape, Types};
 use super::exceptions;
 use super::home::{Home, Root};
 use super::owned::Owned;
@@ -30,6 +30,8 @@ pub struct Pointer {
     /// memory, where Memcheck would take the address itself for a live pointer.
     masked: usize,
     pointee: Arc<Pointee>,
+    /// What is known of the target, also when its module is gone.
+    _types: Option<Arc<Types>>,
     released: AtomicBool,
     free: Option<Arc<Free>>,
     /// Whether it is the header that has it freed.
@@ -55,6 +57,7 @@ impl Pointer {
         Self {
             masked: !address,
             pointee: pointee.clone(),
+            _types: pointee.types(),
             released: AtomicBool::new(false),
             free: None,
             declared: false,

@@ -192,6 +192,31 @@ def test_what_frees_a_pointer_may_be_a_method_of_who_keeps_it(interface):
     assert (freed, lib.there()) == (["lost", "kept"], 0)
 
 
+def test_functions_and_pointers_are_whole_without_their_module(interface):
+    """A fixture may return them alone."""
+
+    def parts():
+        lib = interface(
+            """
+            struct pair { int a, b; };
+            struct pair *pair(int a);
+            int visit(int (*f)(int), int n);
+            """,
+            """
+            static struct pair it;
+            struct pair *pair(int a) { it.a = a; return &it; }
+            int visit(int (*f)(int), int n) { return f(n); }
+            """,
+        )
+        return weakref.ref(lib), lib.visit, lib.pair(5)
+
+    module, visit, pair = parts()
+    gc.collect()
+    assert module() is None
+    assert visit(lambda n: n + 1, 41) == 42
+    assert pair.a == 5
+
+
 def test_casts_keep_the_address(lib):
     point = lib.new("struct point", x=7)
     void = lib.cast(point, "void *")
