@@ -356,6 +356,9 @@ def raise_on_finding(enabled: bool = True, /) -> None:
 def running_under_valgrind() -> bool:
     """Whether this process runs under Valgrind."""
 
+def find_valgrind() -> Path:
+    """The path of the Valgrind that is installed; ValgrindError where there is none that can be used."""
+
 def valgrind_version() -> str | None:
     """The version of the Valgrind on PATH, "3.19.0"; None where there is none."""
 

@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -61,12 +60,10 @@ class Ended:
 
 def find_valgrind() -> tuple[str | None, str]:
     """The Valgrind on PATH, or None and what is wrong."""
-    valgrind = shutil.which("valgrind")
-    if valgrind is None:
-        return None, "valgrind is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
-    if pythy.valgrind_version() is None:
-        return None, "valgrind does not run"
-    return valgrind, ""
+    try:
+        return str(_native.find_valgrind()), ""
+    except pythy.ValgrindError as error:
+        return None, str(error)
 
 
 def interpreter() -> str:

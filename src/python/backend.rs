@@ -12,7 +12,7 @@ use super::report::{Before, report_at_exit, tell};
 use super::summons::{dismiss, interrupted};
 use crate::valgrind::{self, Presence, Valgrind};
 use crate::worker::{Checker, Client, Launch, Station};
-use crate::{Result, isolation, session};
+use crate::{Error, Result, isolation, session};
 
 /// Where the C code of an interface is to run.
 pub enum Backend {
@@ -116,7 +116,12 @@ fn start(py: Python<'_>, checker: Option<&str>) -> PyResult<Arc<Station>> {
         ));
     }
     let checker = match checker {
-        None => valgrind().map_or(Checker::None, memcheck),
+        None => match valgrind() {
+            Ok(valgrind) => memcheck(valgrind),
+            Err(Error::ValgrindMissing) => Checker::None,
+            // Somebody who has Valgrind wants it.
+            Err(unusable) => return Err(unusable.into()),
+        },
         Some("memcheck") => memcheck(valgrind()?),
         Some("none") => Checker::None,
         Some(other) => {
@@ -150,6 +155,12 @@ static SUPPRESSIONS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// Has the Valgrind of every worker from now on read a file of suppressions.
 pub fn add_suppressions(file: PathBuf) {
     SUPPRESSIONS.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+}
+
+/// The path of the Valgrind that is installed; ValgrindError where there is none that can be used.
+#[pyfunction]
+pub fn find_valgrind() -> PyResult<PathBuf> {
+    Ok(valgrind()?.path)
 }
 
 /// The Valgrind that is installed, asked for its version once.

@@ -116,6 +116,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(report::raise_on_finding, module)?)?;
     module.add_function(wrap_pyfunction!(report::running_under_valgrind, module)?)?;
     module.add_function(wrap_pyfunction!(report::valgrind_version, module)?)?;
+    module.add_function(wrap_pyfunction!(backend::find_valgrind, module)?)?;
     module.add_function(wrap_pyfunction!(report::read_report, module)?)?;
     module.add_function(wrap_pyfunction!(report::crash_report, module)?)?;
     module.add_function(wrap_pyfunction!(report::left_behind, module)?)?;

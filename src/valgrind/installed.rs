@@ -59,7 +59,8 @@ fn version(path: &Path) -> std::result::Result<Version, String> {
     // In a program that ignores SIGCHLD nobody can tell.
     let status = asked.wait().map_or_else(|_| "no exit status".to_owned(), |status| status.to_string());
     let said = String::from_utf8_lossy(&said);
-    Version::parse(&said).ok_or_else(|| {
+    // The loader may have something to say first, of LD_PRELOAD for one.
+    said.lines().find_map(Version::parse).ok_or_else(|| {
         let first = said.lines().find(|line| !line.trim().is_empty());
         format!("'--version' gave {status}: '{}'", first.unwrap_or_default())
     })
@@ -95,6 +96,14 @@ mod tests {
         for directory in [plain, good, other] {
             fs::remove_dir_all(directory).unwrap();
         }
+    }
+
+    #[test]
+    fn what_others_say_is_no_version() {
+        let script = "#!/bin/sh\necho ERROR: ld.so: ignored >&2\necho valgrind-3.25.1\n";
+        let talks = directory_with("talks", script, 0o755);
+        assert_eq!(found(&[&talks]), Ok(Version { major: 3, minor: 25, patch: 1 }));
+        fs::remove_dir_all(talks).unwrap();
     }
 
     #[test]

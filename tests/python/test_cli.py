@@ -783,7 +783,8 @@ def test_the_doctor_says_what_to_do(tmp_path):
     ran = pythy_command("doctor", PATH=str(tmp_path), LIBCLANG_PATH=str(tmp_path))
     assert ran.returncode == 3
     valgrind, python, libclang, *_ = ran.stdout.splitlines()
-    assert valgrind == ("FAIL  Valgrind: not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)")
+    missing = "valgrind is not on PATH; install it (Debian, Ubuntu: 'apt-get install valgrind')"
+    assert valgrind == f"FAIL  Valgrind: {missing}"
     instead = f"so write 'valgrind {sys.executable}', or use 'pythy run'"
     assert python == f"warn  Python: {shim} is a script: Valgrind would run its shell, {instead}"
     assert libclang.startswith(f"FAIL  libclang: {tmp_path}/libclang.so cannot be loaded (")

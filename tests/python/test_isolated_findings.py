@@ -547,3 +547,38 @@ def test_a_descriptor_of_python_s_is_none_of_the_worker_s(build):
     built = build("long to(int descriptor);\n", THREADED)
     lib = pythy.create_interface(built.header, built.library, backend="isolated", checker="none")
     assert [lib.to(number) for number in range(3, 12)] == [-1] * 9
+
+
+def test_what_the_loader_says_of_a_preload_that_is_not_there_switches_no_checker_off(built, natively):
+    run = natively(
+        f"""
+        import pythy
+        lib = pythy.create_interface({str(built.header)!r}, {str(built.library)!r}, backend="isolated")
+        lib.lose(24)
+        print(pythy.memory_report().totals.leaked_bytes)
+        """,
+        env={"LD_PRELOAD": "/missing/preload.so"},
+    )
+    assert run.stdout == "24\n"
+
+
+def test_a_valgrind_that_does_not_run_is_an_error_and_not_native_calls(built, natively, tmp_path):
+    broken = tmp_path / "valgrind"
+    broken.write_text("#!/bin/sh\necho no tool\nexit 1\n")
+    broken.chmod(0o755)
+    run = natively(
+        f"""
+        import pythy
+        files = {str(built.header)!r}, {str(built.library)!r}
+        try:
+            pythy.create_interface(*files, backend="isolated")
+        except pythy.ValgrindError as error:
+            print(error)
+        print(pythy.create_interface(*files, backend="isolated", checker="none").fill_by(lambda *_: None, 0))
+        """,
+        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+    )
+    assert run.stdout == (
+        f"'{broken}' cannot be used: '--version' gave exit status: 1: 'no tool'; "
+        "install Valgrind anew, or put a working one first on PATH\n0\n"
+    )

@@ -86,7 +86,7 @@ def test_without_valgrind_nothing_passes(plugin, monkeypatch, mode):
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
     ran = plugin(f"--pythy={mode}")
     assert ran.ret == pytest.ExitCode.USAGE_ERROR
-    what = "valgrind is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
+    what = "valgrind is not on PATH; install it (Debian, Ubuntu: 'apt-get install valgrind')"
     assert f"ERROR: --pythy={mode}: {what}" in ran.errlines
 
 

@@ -304,7 +304,7 @@ def test_what_cannot_be_run(pythy_run, tmp_path, built):
     without = {**environment(), "PATH": str(tmp_path)}
     assert refused("plain.py", env=without) == (
         3,
-        "pythy: valgrind is not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)",
+        "pythy: valgrind is not on PATH; install it (Debian, Ubuntu: 'apt-get install valgrind')",
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pythy
-from pythy.launch import interpreter as running_interpreter
+from pythy import launch
 
 # The exit code for a Valgrind that is missing or unusable.
 NO_VALGRIND = 3
@@ -41,12 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def valgrind() -> Check:
     """The first Valgrind on PATH."""
-    path, version = shutil.which("valgrind"), pythy.valgrind_version()
+    path, wrong = launch.find_valgrind()
     if path is None:
-        return FAIL, "Valgrind", "not on PATH; install it (Debian, Ubuntu: apt-get install valgrind)"
-    if version is None:
-        return FAIL, "Valgrind", f"{path} --version fails; install Valgrind anew"
-    return OK, "Valgrind", f"{version} ({path})"
+        return FAIL, "Valgrind", wrong
+    return OK, "Valgrind", f"{pythy.valgrind_version()} ({path})"
 
 
 def interpreter() -> Check:
@@ -56,7 +54,7 @@ def interpreter() -> Check:
         path = shutil.which(name)
         if path is not None and not _is_elf(Path(path)):
             # No failure: without Valgrind nobody cares, and `pythy run` starts the interpreter itself.
-            advice = f"so write 'valgrind {running_interpreter()}', or use 'pythy run'"
+            advice = f"so write 'valgrind {launch.interpreter()}', or use 'pythy run'"
             return WARN, "Python", f"{path} is a script: Valgrind would run its shell, {advice}"
     return OK, "Python", f"{version} ({sys.executable})"
 
