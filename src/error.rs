@@ -170,6 +170,15 @@ pub enum Error {
         message: String,
     },
 
+    /// Ours: a report cannot be given a form.
+    #[error("the report cannot be made {form}: {message}; this is a defect of pythy's, please report it")]
+    ReportForm {
+        /// The form.
+        form: &'static str,
+        /// Why.
+        message: String,
+    },
+
     /// The user's: a report cannot be written.
     #[error("the report '{}' cannot be written: {}", path.display(), without_number(source))]
     ReportWrite {

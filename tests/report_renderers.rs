@@ -31,8 +31,6 @@ fn native() -> Report {
     let mut report = clean();
     report.tool.valgrind = None;
     report.tool.checker = "none".to_owned();
-    report.totals.calls = None;
-    report.calls.clear();
     report
 }
 
@@ -41,26 +39,27 @@ const UNCHECKED: &str =
 
 #[test]
 fn what_was_not_checked_does_not_pass_for_right() {
-    let html = report::to_html(&native(), &screen());
+    let html = report::to_html(&native(), &screen()).unwrap();
     assert!(html.contains(&format!(r#"<p class="summary unchecked">{UNCHECKED}</p>"#)));
     let sarif: serde_json::Value = serde_json::from_str(&report::to_sarif(&native(), &screen())).unwrap();
     let invocation = &sarif["runs"][0]["invocations"][0];
     assert_eq!(invocation["executionSuccessful"], false);
     assert_eq!(invocation["toolExecutionNotifications"][0]["message"]["text"], UNCHECKED);
     let github = report::to_github(&native(), &screen());
-    assert_eq!(github, format!("::warning title=pythy::{UNCHECKED}\n"));
-    let junit = report::to_junit(&native(), &screen());
-    assert!(junit.contains(&format!("<system-out>{UNCHECKED}\n</system-out>")));
+    assert_eq!(github, format!("::warning::{UNCHECKED}\n"));
+    let junit = report::to_junit(&native(), &screen()).unwrap();
+    assert!(junit.contains(r#"tests="1" skipped="1" failures="0" errors="0""#), "{junit}");
+    assert!(junit.contains(&format!(r#"<skipped message="{UNCHECKED}"/>"#)), "{junit}");
 }
 
 #[test]
 fn html() {
-    expect("report.html", &report::to_html(&recorded(), &screen()));
+    expect("report.html", &report::to_html(&recorded(), &screen()).unwrap());
 }
 
 #[test]
 fn html_without_findings_has_the_calls() {
-    let html = report::to_html(&clean(), &screen());
+    let html = report::to_html(&clean(), &screen()).unwrap();
     assert!(html.contains("<title>pythy: no findings in 1009 calls (Valgrind 3.19.0)</title>"));
     assert!(!html.contains("<article") && !html.contains("Notes</h2>"));
     assert_eq!(html.matches("<td>1000 ×</td>").count(), 1);
@@ -72,20 +71,12 @@ fn sarif() {
 }
 
 #[test]
-fn sarif_is_of_its_schema() {
-    for report in [recorded(), clean(), native()] {
-        let sarif = report::to_sarif(&report, &screen());
-        let read: serde_sarif::sarif::Sarif = serde_json::from_str(&sarif).unwrap();
-        // A key that the schema lacks would be gone.
-        let ours: serde_json::Value = serde_json::from_str(&sarif).unwrap();
-        assert_eq!(serde_json::to_value(&read).unwrap(), ours);
-    }
-}
-
-#[test]
 fn sarif_without_a_directory_has_no_relative_paths() {
     let sarif = report::to_sarif(&recorded(), &Screen::default());
-    assert!(sarif.contains(r#""uri": "file:///proj/tests/test_fill.py""#));
+    let uris: Vec<&str> = sarif.lines().filter(|line| line.contains(r#""uri": "#)).collect();
+    assert!(uris.len() > 20);
+    let relative: Vec<_> = uris.iter().filter(|line| !line.contains(r#""uri": "file:///"#)).collect();
+    assert!(relative.is_empty(), "{relative:?}");
     assert!(!sarif.contains("%SRCROOT%"));
 }
 
@@ -98,14 +89,24 @@ fn github() {
 
 #[test]
 fn junit() {
-    expect("report_junit.xml", &report::to_junit(&recorded(), &screen()));
+    expect("report_junit.xml", &report::to_junit(&recorded(), &screen()).unwrap());
+}
+
+#[test]
+fn ids_that_are_not_numbered_are_no_report() {
+    let swapped = include_str!("fixtures/report.json")
+        .replacen(r#"   "id": 1,"#, r#"   "id": 2,"#, 1)
+        .replacen(r#"   "id": 2,"#, r#"   "id": 1,"#, 1);
+    let shifted = swapped.replacen(r#"   "id": 1,"#, r#"   "id": 7,"#, 1);
+    let error = report::from_json(&shifted).unwrap_err();
+    assert_eq!(error, "its declarations or call sites are not numbered from 1");
 }
 
 #[test]
 fn junit_without_findings_has_passed() {
-    let xml = report::to_junit(&clean(), &screen());
+    let xml = report::to_junit(&clean(), &screen()).unwrap();
     assert!(
-        xml.contains(r#"<testsuites name="pythy" tests="2" skipped="0" failures="0" errors="0">"#),
+        xml.contains(r#"<testsuites name="pythy" tests="3" skipped="0" failures="0" errors="0">"#),
         "{xml}"
     );
 }

@@ -28,6 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
         from pythy._pytest import activation
 
         activation.activate(config)
+    elif config.option.pythy_report and mode.is_left_open(config):
+        text = "--pythy-report writes nothing where nothing is checked: --pythy=isolated checks"
+        config.issue_config_time_warning(pytest.PytestConfigWarning(text), stacklevel=2)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ impl From<crate::Error> for PyErr {
             Failure::Interrupted => {
                 Python::attach(PyErr::take).unwrap_or_else(|| PyKeyboardInterrupt::new_err(message))
             }
-            Failure::ReportRead { .. } => Error::new_err(message),
+            Failure::ReportRead { .. } | Failure::ReportForm { .. } => Error::new_err(message),
             Failure::ReportWrite { source, .. } => match source.raw_os_error() {
                 Some(code) => pyo3::exceptions::PyOSError::new_err((code, message)),
                 None => pyo3::exceptions::PyOSError::new_err(message),

@@ -37,7 +37,7 @@ impl Report {
     }
 
     fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let json = self.with(report::to_json)?;
+        let json = self.json()?;
         py.import("json")?.call_method1("loads", (json,))
     }
 }
@@ -76,7 +76,7 @@ impl Report {
 
     /// The report as JSON text, in the form "pythy-report/1".
     fn json(&self) -> PyResult<String> {
-        self.with(report::to_json)
+        Ok(self.with(report::to_json)??)
     }
 
     /// Writes the report as JSON, in the form "pythy-report/1".
@@ -86,7 +86,7 @@ impl Report {
 
     /// The report as one HTML page that needs no other file.
     fn html(&self) -> PyResult<String> {
-        self.with(|data| report::to_html(data, &file()))
+        Ok(self.with(|data| report::to_html(data, &file()))??)
     }
 
     /// Writes the report as one HTML page that needs no other file.
@@ -111,7 +111,7 @@ impl Report {
 
     /// The report as JUnit's XML, a test case for each finding.
     fn junit(&self) -> PyResult<String> {
-        self.with(|data| report::to_junit(data, &file()))
+        Ok(self.with(|data| report::to_junit(data, &file()))??)
     }
 
     /// Valgrind suppressions, an entry for each finding, each with the call it comes from.
@@ -379,7 +379,7 @@ pub fn tell(py: Python<'_>, before: Before) -> PyResult<()> {
     // Programs that this one starts have the variable too.
     if let Ok(path) = std::env::var("PYTHY_RUN_REPORT") {
         let path = PathBuf::from(path.replace("%p", &std::process::id().to_string()));
-        return write(path, report::to_json(&data));
+        return write(path, report::to_json(&data)?);
     }
     if data.ok() && data.notes.is_empty() {
         return Ok(());

@@ -1,7 +1,6 @@
 use super::group::groups;
 use super::level::Level;
-use super::place::place;
-use super::stacks::stacks;
+use super::place::{normal, place};
 use super::summary::summary;
 use super::{Report, Screen};
 
@@ -19,27 +18,27 @@ pub fn to_github(report: &Report, screen: &Screen) -> String {
             Level::Note => "notice",
         };
         let place = place(report, finding)
-            .map(|place| format!("file={},line={},", property(place.file), place.line))
+            .map(|place| format!("file={},line={},", property(&absolute(place.file, screen)), place.line))
             .unwrap_or_default();
         let by = match finding.told_of() {
             Some(call) => format!(" in {}()", report.declaration(call.declaration).name),
             None => String::new(),
         };
         let title = property(&format!("{}{by}", finding.kind));
-        let mut message = group.sentence(report, screen);
-        if let Some(test) = finding.told_of().and_then(|call| call.test.as_ref()) {
-            message.push_str(&format!("\ntest: {test}"));
-        }
-        message.push_str(&format!("\n{}", stacks(finding, screen)));
-        text.push_str(&format!("::{command} {place}title={title}::{}\n", data(message.trim_end())));
+        let story = data(&group.story(report, screen));
+        text.push_str(&format!("::{command} {place}title={title}::{story}\n"));
     }
     for note in &report.notes {
         text.push_str(&format!("::notice title=pythy::{}\n", data(note)));
     }
     match report.is_checked() {
         true => text + &summary(report),
-        false => text + &format!("::warning title=pythy::{}\n", data(summary(report).trim_end())),
+        false => text + &format!("::warning::{}\n", data(summary(report).trim_end())),
     }
+}
+
+fn absolute(file: &str, screen: &Screen) -> String {
+    normal(&screen.directory.clone().unwrap_or_default().join(file)).display().to_string()
 }
 
 /// A command's message.

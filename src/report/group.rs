@@ -1,8 +1,10 @@
+use super::stacks::stacks;
 use super::summary::plural;
-use super::{Finding, Report, Screen};
+use super::{Call, Finding, Leaked, Report, Screen};
 use crate::attribution::{Basis, Category};
 
-/// Findings that are shown as one: leaks of one kind, line, declaration and C stack.
+/// Findings that are shown as one: leaks of one kind, line, declaration, test and C stack, and errors of one kind
+/// and C stack outside of calls.
 pub(super) struct Group<'a> {
     /// The first of them.
     pub finding: &'a Finding,
@@ -23,49 +25,65 @@ pub(super) fn groups(report: &Report) -> Vec<Group<'_>> {
 }
 
 fn are_alike(one: &Finding, other: &Finding) -> bool {
-    fn place(finding: &Finding) -> Option<(u32, u32)> {
-        finding.told_of().map(|call| (call.declaration, call.call_site))
+    fn place(call: Option<&Call>) -> Option<((u32, u32), Option<&str>)> {
+        call.map(|call| (call.place(), call.test.as_deref()))
     }
     fn frames(finding: &Finding) -> impl Iterator<Item = (&Option<String>, &Option<String>, Option<u32>)> {
         let frames = finding.stacks.iter().flat_map(|stack| &stack.frames);
         frames.map(|frame| (&frame.function, &frame.file, frame.line))
     }
-    one.category == Category::Leak
-        && other.category == Category::Leak
+    let may_be = match one.category {
+        Category::Leak => true,
+        // A constructor runs in each process.
+        Category::Error => one.told_of().is_none(),
+        Category::Crash => false,
+    };
+    may_be
+        && one.category == other.category
         && one.kind == other.kind
-        && place(one) == place(other)
+        && place(one.told_of()) == place(other.told_of())
+        && place(one.other_end()) == place(other.other_end())
         && frames(one).eq(frames(other))
 }
 
 impl Group<'_> {
+    /// How often it happened.
+    pub fn count(&self) -> u64 {
+        self.alike.iter().map(|finding| finding.count).fold(0, u64::saturating_add)
+    }
+
     /// What is to be said beside [`Finding::what`]: a leak's other end, how often it was, and how well it is known.
     pub fn remarks(&self, report: &Report, screen: &Screen) -> Vec<String> {
         let Group { finding, alike } = self;
         let mut remarks = Vec::new();
-        if let (Some(call), Some(allocated)) = (&finding.call, &finding.allocated_by)
-            && (call.declaration, call.call_site) != (allocated.declaration, allocated.call_site)
-        {
+        if let Some(allocated) = finding.other_end() {
             let name = &report.declaration(allocated.declaration).name;
             let site = report.call_site(allocated.call_site);
             remarks.push(format!("allocated by {name}() at {}:{}", screen.path(&site.file), site.line));
         }
-        if alike.len() > 1 {
+        if alike.len() > 1 && finding.category == Category::Leak {
             let leaked = || alike.iter().filter_map(|finding| finding.leaked);
-            let bytes = leaked().map(|leaked| leaked.bytes + leaked.indirect_bytes).sum();
-            let blocks = leaked().map(|leaked| leaked.blocks + leaked.indirect_blocks.unwrap_or(0)).sum();
+            let sum = |part: fn(Leaked) -> [u64; 2]| leaked().flat_map(part).fold(0, u64::saturating_add);
+            let bytes = sum(|leaked| [leaked.bytes, leaked.indirect_bytes]);
+            let blocks = sum(|leaked| [leaked.blocks, leaked.indirect_blocks.unwrap_or(0)]);
             let least =
                 if leaked().all(|leaked| leaked.indirect_blocks.is_some()) { "" } else { "at least " };
             let (bytes, blocks) = (plural(bytes, "byte"), format!("{least}{}", plural(blocks, "block")));
             remarks.push(format!("{} such leaks: {bytes} in {blocks}", alike.len()));
         }
-        if finding.count > 1 {
-            remarks.push(format!("{} times", finding.count));
+        if finding.category != Category::Leak && self.count() > 1 {
+            remarks.push(format!("{} times", self.count()));
         }
         match finding.basis {
             Basis::Call => {}
-            Basis::Window => remarks.extend(
-                finding.lost_between.map(|(first, last)| format!("lost during calls {first} to {last}")),
-            ),
+            Basis::Window => {
+                let windows = || alike.iter().filter_map(|finding| finding.lost_between);
+                let (first, last) =
+                    (windows().map(|window| window.0).min(), windows().map(|window| window.1).max());
+                remarks.extend(
+                    first.zip(last).map(|(first, last)| format!("lost during calls {first} to {last}")),
+                );
+            }
             Basis::Function if finding.told_of().is_none() => {
                 remarks.push("(outside of any call)".to_owned());
             }
@@ -86,5 +104,15 @@ impl Group<'_> {
             sentence.push_str(&format!("; {remark}"));
         }
         sentence
+    }
+
+    /// Everything as lines of text: the sentence, the test and the C stacks.
+    pub fn story(&self, report: &Report, screen: &Screen) -> String {
+        let mut story = self.sentence(report, screen);
+        if let Some(test) = self.finding.told_of().and_then(|call| call.test.as_ref()) {
+            story.push_str(&format!("\ntest: {test}"));
+        }
+        story.push_str(&format!("\n{}", stacks(self.finding, screen)));
+        story.trim_end().to_owned()
     }
 }

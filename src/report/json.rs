@@ -1,15 +1,35 @@
+use serde::Deserialize;
+use serde_json::Value;
+
 use super::{Report, SCHEMA};
+use crate::{Error, Result};
 
 /// The report as JSON, indented by two spaces, with a final newline.
-pub fn to_json(report: &Report) -> String {
-    let mut json = serde_json::to_string_pretty(report).unwrap_or_else(|error| format!("\"{error}\""));
-    json.push('\n');
-    json
+///
+/// # Errors
+///
+/// [`Error::ReportForm`], which would be a defect of pythy's.
+pub fn to_json(report: &Report) -> Result<String> {
+    let json = serde_json::to_string_pretty(report);
+    json.map(|json| json + "\n")
+        .map_err(|error| Error::ReportForm { form: "JSON", message: error.to_string() })
 }
 
 /// Reads what [`to_json`] has written; else says what is wrong with it.
-pub fn from_json(json: &str) -> Result<Report, String> {
-    let report: Report = serde_json::from_str(json).map_err(|error| error.to_string())?;
+pub fn from_json(json: &str) -> std::result::Result<Report, String> {
+    let value: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    match value.get("schema").and_then(Value::as_str) {
+        Some(SCHEMA) => {}
+        Some(other) => return Err(format!("its schema is '{other}', not '{SCHEMA}'")),
+        None => return Err(format!("it does not say that its schema is '{SCHEMA}'")),
+    }
+    let report = Report::deserialize(value).map_err(|error| error.to_string())?;
+    let numbers = |ids: &mut dyn Iterator<Item = u32>| ids.zip(1..).all(|(id, number)| id == number);
+    if !numbers(&mut report.declarations.iter().map(|declaration| declaration.id))
+        || !numbers(&mut report.call_sites.iter().map(|site| site.id))
+    {
+        return Err("its declarations or call sites are not numbered from 1".to_owned());
+    }
     let known = |id: u32, count: usize| (1..=count).contains(&(id as usize));
     let calls = report.findings.iter().flat_map(|finding| [&finding.call, &finding.allocated_by]).flatten();
     let places = calls.map(|call| (call.declaration, call.call_site));
@@ -19,8 +39,5 @@ pub fn from_json(json: &str) -> Result<Report, String> {
             return Err(format!("there is no declaration {declaration}, or no call site {call_site}"));
         }
     }
-    match report.schema == SCHEMA {
-        true => Ok(report),
-        false => Err(format!("its schema is '{}', not '{SCHEMA}'", report.schema)),
-    }
+    Ok(report)
 }

@@ -197,6 +197,26 @@ impl Finding {
     pub fn told_of(&self) -> Option<&Call> {
         self.call.as_ref().or(self.allocated_by.as_ref())
     }
+
+    /// The call that allocated a lost block, where that is of another line or function than the one that lost it.
+    pub fn other_end(&self) -> Option<&Call> {
+        let lost = self.call.as_ref()?;
+        self.allocated_by.as_ref().filter(|allocated| allocated.place() != lost.place())
+    }
+}
+
+impl Call {
+    /// Its declaration and its call site, by `id`.
+    pub fn place(&self) -> (u32, u32) {
+        (self.declaration, self.call_site)
+    }
+}
+
+impl CallSite {
+    /// Whether there is such a line: there is none of `<string>`, nor where no Python code runs.
+    pub fn is_in_a_file(&self) -> bool {
+        self.line > 0 && !self.file.is_empty() && !(self.file.starts_with('<') && self.file.ends_with('>'))
+    }
 }
 
 /// Where the text of source lines comes from, so that reports can be tested without a disk.

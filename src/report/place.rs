@@ -1,3 +1,5 @@
+use std::path::{Component, Path, PathBuf};
+
 use super::{Finding, Report};
 
 /// A line of a file.
@@ -14,7 +16,7 @@ pub(super) fn place<'a>(report: &'a Report, finding: &'a Finding) -> Option<Plac
         Some(call) => {
             let site = report.call_site(call.call_site);
             let declaration = report.declaration(call.declaration);
-            let (file, line) = match is_file(&site.file) {
+            let (file, line) = match site.is_in_a_file() {
                 true => (&site.file, site.line),
                 false => (&declaration.file, declaration.line),
             };
@@ -22,17 +24,27 @@ pub(super) fn place<'a>(report: &'a Report, finding: &'a Finding) -> Option<Plac
         }
         None => finding.stacks.iter().flat_map(|stack| &stack.frames).find_map(|frame| {
             let file = frame.file.as_deref().filter(|file| file.starts_with('/') && !is_valgrinds(file))?;
-            Some(Place { file, line: frame.line? })
+            Some(Place { file, line: frame.line.filter(|line| *line > 0)? })
         }),
     }
 }
 
-/// Whether a code object's file is one: `<string>` and `<stdin>` are none.
-pub(super) fn is_file(file: &str) -> bool {
-    !(file.starts_with('<') && file.ends_with('>'))
+/// A path without `.` and `..`, which servers compare with those of a repository.
+pub(super) fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if normal.file_name().is_some() => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
 }
 
-/// Whether a frame is of Valgrind's own `malloc` or `strlen`.
-fn is_valgrinds(file: &str) -> bool {
-    file.contains("/vg_replace_")
+/// Whether a file or library of a frame's is that of Valgrind's own `malloc` or `strlen`.
+pub(super) fn is_valgrinds(file: &str) -> bool {
+    file.contains("/vg_replace_") || file.contains("/vgpreload_")
 }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::group::{Group, groups};
 use super::level::Level;
-use super::place::{is_file, place};
+use super::place::{is_valgrinds, normal, place};
 use super::stacks::frame_text;
 use super::summary::summary;
-use super::{Call, Frame, Report, Screen, Stack};
+use super::{Call, Finding, Frame, Report, Screen, Stack};
 use crate::attribution::{Category, UNREAD};
 use crate::evidence::Kind;
 
@@ -22,32 +22,33 @@ const ROOT: &str = "%SRCROOT%";
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The report as SARIF 2.1.0, for code scanning and editors: a result for each finding, at its line of Python, with
-/// the declaration as a related location and the C stacks.
+/// the declaration as a related location and the C stacks. A finding that is nowhere is a notification, as code
+/// scanning refuses files with such results.
 ///
 /// See <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
 pub fn to_sarif(report: &Report, screen: &Screen) -> String {
-    let groups = groups(report);
     let mut kinds: Vec<(&str, Category)> = Vec::new();
-    for Group { finding, .. } in &groups {
-        let kind = (finding.kind.as_str(), finding.category);
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
+    let mut results = Vec::new();
+    let mut told = Vec::new();
+    if !report.is_checked() {
+        told.push(notification("warning", summary(report).trim_end()));
     }
-    let rules: Vec<Value> = kinds.iter().map(|(kind, category)| rule(kind, *category)).collect();
-    let results: Vec<Value> = groups
-        .iter()
-        .map(|group| {
-            let kind = (group.finding.kind.as_str(), group.finding.category);
-            result(report, group, kinds.iter().position(|known| *known == kind), screen)
-        })
-        .collect();
+    told.extend(report.notes.iter().map(|note| notification("note", note)));
+    for group in groups(report) {
+        let Finding { kind, category, .. } = group.finding;
+        let Some(location) = primary(report, &group, screen) else {
+            told.push(notification(level(&group), &format!("{kind}: {}", group.story(report, screen))));
+            continue;
+        };
+        let rule = kinds.iter().position(|(known, _)| known == kind).unwrap_or_else(|| {
+            kinds.push((kind, *category));
+            kinds.len() - 1
+        });
+        results.push(result(report, &group, (rule, location), screen));
+    }
+    let rules: Vec<Value> = kinds.into_iter().map(|(kind, category)| rule(kind, category)).collect();
     let tool = &report.tool;
     let checker = tool.valgrind.as_ref().map(|version| json!({ "name": "Valgrind", "version": version }));
-    let told = |level: &str, text: &str| json!({ "level": level, "message": { "text": text } });
-    let unchecked = (!report.is_checked()).then(|| told("warning", summary(report).trim_end()));
-    let notes = report.notes.iter().map(|note| told("note", note));
-    let notes: Vec<Value> = unchecked.into_iter().chain(notes).collect();
     let root = screen.directory.as_ref().map(|root| json!({ ROOT: { "uri": format!("{}/", uri(root)) } }));
     let log = json!({
         "$schema": SCHEMA,
@@ -57,7 +58,10 @@ pub fn to_sarif(report: &Report, screen: &Screen) -> String {
                 "driver": { "name": "pythy", "version": tool.pythy, "rules": rules },
                 "extensions": checker.into_iter().collect::<Vec<_>>(),
             },
-            "invocations": [{ "executionSuccessful": report.is_checked(), "toolExecutionNotifications": notes }],
+            "invocations": [{
+                "executionSuccessful": report.is_checked(),
+                "toolExecutionNotifications": told,
+            }],
             "originalUriBaseIds": root.unwrap_or_else(|| json!({})),
             "results": results,
         }],
@@ -65,50 +69,57 @@ pub fn to_sarif(report: &Report, screen: &Screen) -> String {
     format!("{log:#}\n")
 }
 
-/// What is to be said of all findings of a kind.
-fn rule(kind: &str, category: Category) -> Value {
-    let crash = format!("The C code ended its process: {kind}.");
-    let text = match category {
-        Category::Crash => crash.as_str(),
-        _ if kind == UNREAD => "Valgrind counted errors that it did not describe.",
-        _ => Kind::from(kind).description().unwrap_or(kind),
-    };
-    let chapter = match category {
-        Category::Leak => "leaks",
-        Category::Error | Category::Crash => "errormsgs",
-    };
-    let manual = format!("https://valgrind.org/docs/manual/mc-manual.html#mc-manual.{chapter}");
-    json!({
-        "id": kind,
-        "shortDescription": { "text": text },
-        "fullDescription": { "text": text },
-        "help": { "text": format!("Memcheck's manual explains it: {manual}") },
-        "helpUri": manual,
-    })
+fn notification(level: &str, text: &str) -> Value {
+    json!({ "level": level, "message": { "text": text } })
 }
 
-fn result(report: &Report, group: &Group<'_>, rule: Option<usize>, screen: &Screen) -> Value {
-    let finding = group.finding;
-    let call = finding.told_of();
-    let level = match Level::of(finding) {
+fn level(group: &Group<'_>) -> &'static str {
+    match Level::of(group.finding) {
         Level::Error => "error",
         Level::Warning => "warning",
         Level::Note => "note",
-    };
-    let mut related: Vec<Value> = call.map(|call| declared(report, call, screen)).into_iter().collect();
-    if let (Some(_), Some(allocated)) = (&finding.call, &finding.allocated_by) {
-        related.push(allocated_by(report, allocated, screen));
     }
-    let occurrences = group.alike.iter().map(|finding| finding.count).sum::<u64>();
+}
+
+/// What is to be said of all findings of a kind.
+fn rule(kind: &str, category: Category) -> Value {
+    const MANUAL: &str = "https://valgrind.org/docs/manual/mc-manual.html";
+    let (text, help) = match category {
+        Category::Crash => (format!("The C code ended its process: {kind}."), None),
+        _ if kind == UNREAD => ("Valgrind counted errors that it did not describe.".to_owned(), None),
+        Category::Leak => (described(kind), Some(format!("{MANUAL}#mc-manual.leaks"))),
+        Category::Error => (described(kind), Some(format!("{MANUAL}#mc-manual.errormsgs"))),
+    };
+    let mut rule = json!({
+        "id": kind,
+        "shortDescription": { "text": text },
+        "fullDescription": { "text": text },
+    });
+    if let Some(help) = help {
+        rule["help"] = json!({ "text": format!("Memcheck's manual explains it: {help}") });
+        rule["helpUri"] = json!(help);
+    }
+    rule
+}
+
+fn described(kind: &str) -> String {
+    Kind::from(kind).description().unwrap_or(kind).to_owned()
+}
+
+fn result(report: &Report, group: &Group<'_>, (rule, location): (usize, Value), screen: &Screen) -> Value {
+    let finding = group.finding;
+    let call = finding.told_of();
+    let mut related: Vec<Value> = call.map(|call| declared(report, call, screen)).into_iter().collect();
+    related.extend(finding.other_end().and_then(|allocated| allocated_by(report, allocated, screen)));
     json!({
         "ruleId": finding.kind,
         "ruleIndex": rule,
-        "level": level,
-        "message": { "text": group.sentence(report, screen) },
-        "locations": primary(report, group, screen).into_iter().collect::<Vec<_>>(),
+        "level": level(group),
+        "message": { "text": group.story(report, screen) },
+        "locations": [location],
         "relatedLocations": related,
         "stacks": finding.stacks.iter().map(|one| stack(one, &finding.what, screen)).collect::<Vec<_>>(),
-        "occurrenceCount": occurrences,
+        "occurrenceCount": group.count(),
         "properties": {
             "basis": finding.basis,
             "findings": group.alike.iter().map(|finding| finding.id).collect::<Vec<_>>(),
@@ -117,18 +128,19 @@ fn result(report: &Report, group: &Group<'_>, rule: Option<usize>, screen: &Scre
     })
 }
 
-/// The line of Python that called; else the line of C, or the library, as code scanning refuses what is nowhere.
+/// The line of Python that called; without one the line of C, or the library.
 fn primary(report: &Report, group: &Group<'_>, screen: &Screen) -> Option<Value> {
     let finding = group.finding;
     let mut location = match place(report, finding) {
         Some(place) => location(place.file, Some(place.line), screen),
         None => {
-            let mut frames = finding.stacks.iter().flat_map(|stack| &stack.frames);
-            location(frames.find_map(|frame| frame.object.as_deref())?, None, screen)
+            let frames = finding.stacks.iter().flat_map(|stack| &stack.frames);
+            let mut objects = frames.filter_map(|frame| frame.object.as_deref());
+            location(objects.find(|object| !is_valgrinds(object))?, None, screen)
         }
     };
     let site = finding.told_of().map(|call| report.call_site(call.call_site));
-    if let Some(site) = site.filter(|site| is_file(&site.file)) {
+    if let Some(site) = site.filter(|site| site.is_in_a_file()) {
         location["logicalLocations"] = json!([{ "fullyQualifiedName": site.function, "kind": "function" }]);
         if let Some(source) = &site.source {
             location["physicalLocation"]["region"]["snippet"] = json!({ "text": source });
@@ -144,14 +156,13 @@ fn declared(report: &Report, call: &Call, screen: &Screen) -> Value {
     location
 }
 
-fn allocated_by(report: &Report, call: &Call, screen: &Screen) -> Value {
+fn allocated_by(report: &Report, call: &Call, screen: &Screen) -> Option<Value> {
     let (site, declaration) = (report.call_site(call.call_site), report.declaration(call.declaration));
-    let mut location = match is_file(&site.file) {
-        true => location(&site.file, Some(site.line), screen),
-        false => json!({}),
-    };
-    location["message"] = json!({ "text": format!("the block is of this call of {}()", declaration.name) });
-    location
+    site.is_in_a_file().then(|| {
+        let mut location = location(&site.file, Some(site.line), screen);
+        location["message"] = json!({ "text": format!("allocated by {}()", declaration.name) });
+        location
+    })
 }
 
 fn stack(stack: &Stack, what: &str, screen: &Screen) -> Value {
@@ -176,24 +187,24 @@ fn frame(frame: &Frame, screen: &Screen) -> Value {
 }
 
 fn location(file: &str, line: Option<u32>, screen: &Screen) -> Value {
-    let path = screen.path(file);
-    let artifact = match (path.starts_with('/'), &screen.directory) {
-        (true, _) => json!({ "uri": uri(Path::new(file)) }),
-        (false, Some(_)) => json!({ "uri": encoded(&path), "uriBaseId": ROOT }),
-        (false, None) => json!({ "uri": encoded(&path) }),
+    let root = screen.directory.as_deref();
+    let path = normal(&root.unwrap_or(Path::new("")).join(file));
+    let artifact = match root.map(|root| path.strip_prefix(root)) {
+        Some(Ok(inside)) => json!({ "uri": encoded(inside), "uriBaseId": ROOT }),
+        _ if path.is_absolute() => json!({ "uri": uri(&path) }),
+        _ => json!({ "uri": encoded(&path) }),
     };
-    match line {
-        Some(line) => json!({
-            "physicalLocation": { "artifactLocation": artifact, "region": { "startLine": line } },
-        }),
-        None => json!({ "physicalLocation": { "artifactLocation": artifact } }),
+    let mut location = json!({ "physicalLocation": { "artifactLocation": artifact } });
+    if let Some(line) = line.filter(|line| *line > 0) {
+        location["physicalLocation"]["region"] = json!({ "startLine": line });
     }
+    location
 }
 
 fn uri(path: &Path) -> String {
-    format!("file://{}", encoded(&path.to_string_lossy()))
+    format!("file://{}", encoded(path))
 }
 
-fn encoded(path: &str) -> String {
-    utf8_percent_encode(path, ESCAPED).to_string()
+fn encoded(path: &Path) -> String {
+    utf8_percent_encode(&path.to_string_lossy(), ESCAPED).to_string()
 }

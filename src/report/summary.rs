@@ -4,7 +4,7 @@ use super::Report;
 pub(super) fn summary(report: &Report) -> String {
     let totals = &report.totals;
     let calls = totals.calls.map(|calls| format!(" in {}", plural(calls, "call"))).unwrap_or_default();
-    match report.tool.valgrind.as_ref().filter(|_| report.tool.checker != "none") {
+    match report.tool.valgrind.as_ref().filter(|_| report.is_checked()) {
         None if report.tool.valgrind.is_some() => "pythy: memory was not checked\n".to_owned(),
         None => {
             "pythy: the C code ran natively, its memory was not checked; run Python under Valgrind for that\n"

@@ -1320,6 +1320,7 @@ ELSEWHERE = {
     "Error::WorkerBuild": "src/worker/hostile.rs",
     "Error::WorkerMemory": "test_isolated.py, where a worker gets little memory",
     "Error::WorkerNonsense": "src/worker/hostile.rs",
+    "Error::ReportForm": "nowhere: only a defect of pythy's brings it about",
     "Error::WorkerRefused": "nowhere: only a file of the library's that changed meanwhile brings it about",
     "Error::WorkerStart": "test_isolated.py, where there is no worker",
     "Error::Header": "every HeaderError in this table",

@@ -488,6 +488,47 @@ def test_a_run_has_its_report_in_each_form(plugin, pytester, options):
     assert "<code>test_forms.py::test_more</code>" in page
     cases = ElementTree.parse(pytester.path / "junit").getroot().iter("testcase")
     assert sorted((case.get("classname"), case.get("name"), case.get("line")) for case in cases) == [
-        ("test_forms.py::test_lost", "lose() at test_forms.py:7: Leak_DefinitelyLost", "7"),
-        ("test_forms.py::test_more", "lose() at test_forms.py:10: Leak_DefinitelyLost", "10"),
+        ("test_forms", "test_lost: lose() at test_forms.py:7", "7"),
+        ("test_forms", "test_more: lose() at test_forms.py:10", "10"),
     ]
+
+
+def test_a_leak_in_a_helper_is_each_tests_own(plugin, pytester):
+    pytester.makepyfile(
+        test_helper=LIBRARY
+        + """
+    def helper(size):
+        lib.lose(size)
+
+    @pytest.mark.parametrize("size", [8, 9])
+    def test_with(size):
+        helper(size)
+
+    def test_without():
+        helper(10)
+        """
+    )
+    kinds = ("junit", "sarif", "html")
+    ran = plugin("--pythy=isolated", *(f"--pythy-report={kind}:{kind}" for kind in kinds))
+    ran.assert_outcomes(failed=3)
+    suites = ElementTree.parse(pytester.path / "junit").getroot()
+    assert (suites.get("tests"), suites.get("failures")) == ("3", "3")
+    tests = [f"test_helper.py::test_with{given}" for given in ("[8]", "[9]")] + [
+        "test_helper.py::test_without"
+    ]
+    results = json.loads((pytester.path / "sarif").read_text())["runs"][0]["results"]
+    assert [result["properties"]["test"] for result in results] == tests
+    page = (pytester.path / "html").read_text()
+    assert all(f"<dd><code>{test}</code></dd>" in page for test in tests)
+
+
+def test_a_report_that_nobody_will_write_is_told(plugin, pytester):
+    pytester.makepyfile("def test_nothing(): pass")
+    text = (
+        "PytestConfigWarning: --pythy-report writes nothing where nothing is checked: --pythy=isolated checks"
+    )
+    assert text in plugin("--pythy-report=html:x.html").stdout.str()
+    assert text not in plugin("--pythy-report=html:x.html", "--pythy=off").stdout.str()
+    refused = plugin("--pythy=isolated", "--pythy-report=html:x", "--pythy-report=json:x")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"--pythy-report: two reports cannot go to one file, '{pytester.path}/x'" in refused.stderr.str()

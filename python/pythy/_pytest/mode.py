@@ -22,6 +22,11 @@ def of(config: pytest.Config) -> str | None:
     return wanted
 
 
+def is_left_open(config: pytest.Config) -> bool:
+    """Whether nobody has said what is to run under Valgrind, and tests run."""
+    return _wanted(config) == "auto" and not _only_shows(config)
+
+
 def must_restart(config: pytest.Config) -> bool:
     """Whether Valgrind is to run this pytest and does not; pytest-xdist's workers it runs one by one."""
     needed = _wanted(config) == "inprocess" and not under_valgrind()

@@ -151,8 +151,12 @@ class Outputs:
     @classmethod
     def of(cls, config: pytest.Config) -> Outputs:
         """Raises UsageError for what cannot be."""
-        suppressions = _path(config, "pythy_gen_suppressions")
-        return cls(tuple(_reports(config)), _writable("suppressions", suppressions))
+        from pythy.reports import named_twice
+
+        found, suppressions = tuple(_reports(config)), _path(config, "pythy_gen_suppressions")
+        if (twice := named_twice(file for _, file in found)) is not None:
+            raise pytest.UsageError(f"--pythy-report: two reports cannot go to one file, '{twice}'")
+        return cls(found, _writable("suppressions", suppressions))
 
 
 def _reports(config: pytest.Config) -> Iterator[tuple[str, Path | None]]:

@@ -57,10 +57,10 @@ def _tell_of_crash(config: pytest.Config, report: Report) -> None:
     sys.stderr.write(report.table("stderr"))
     for text in config.known_args_namespace.pythy_report or config.getini("pythy_report") or ():
         kind, file = reports.destination(text)
-        if file is None:
+        if kind == "term" and file is None:
             continue
         try:
-            reports.write(report, kind, file, reports.Terminal("stderr", sys.stderr.write))
+            reports.write(report, kind, file, reports.Terminal("stdout", reports.show_on_stdout))
         except OSError as error:
             print(f"pythy: the report cannot be written: {error}", file=sys.stderr)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from pythy import reports
 
+UNUSABLE = 2
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `pythy report` takes."""
@@ -25,9 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report, or write it."""
-    report = reports.read(Path(arguments.report))
-    if arguments.output is None:
-        sys.stdout.write(reports.text(report, arguments.format, "stdout"))
-    else:
-        Path(arguments.output).write_text(reports.text(report, arguments.format, None), encoding="utf-8")
+    source, output = Path(arguments.report), arguments.output and Path(arguments.output)
+    report = reports.read(source)
+    if output is not None and output.exists() and output.samefile(source):
+        print(f"pythy: the report cannot go to '{output}': it is read from there", file=sys.stderr)
+        return UNUSABLE
+    stream = reports.Terminal("stdout", reports.show_on_stdout)
+    reports.write(report, arguments.format, output, stream)
     return 0

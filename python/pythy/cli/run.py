@@ -72,28 +72,40 @@ def destination(text: str) -> tuple[str, Path | None]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def refusal(arguments: argparse.Namespace) -> str | None:
+    """Why the program is not run: said now, as it may take hours."""
+    if not arguments.module and not Path(arguments.program[0]).exists():
+        return f"there is no script '{arguments.program[0]}'"
+    files = [file for _, file in arguments.report or () if file is not None]
+    outputs = [("report", file) for file in files]
+    if arguments.gen_suppressions is not None:
+        outputs.append(("suppressions", Path(arguments.gen_suppressions)))
+    for what, file in outputs:
+        if (wrong := reports.refusal(file)) is not None:
+            return f"the {what} cannot go to '{file}': {wrong}"
+    if (twice := reports.named_twice(files)) is not None:
+        return f"two reports cannot go to one file, '{twice}'"
+    for file in arguments.suppressions:
+        if not Path(file).is_file():
+            return f"there is no file of suppressions '{file}'"
+    return None
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the program and write the reports; returns the exit code."""
     program = ["-m", *arguments.module] if arguments.module else arguments.program
     if not program or (arguments.module is not None and arguments.program):
         arguments.parser.error("give a script, or -m and a module")
-    if not arguments.module and not Path(program[0]).exists():
-        print(f"pythy: there is no script '{program[0]}'", file=sys.stderr)
+    if (why := refusal(arguments)) is not None:
+        print(f"pythy: {why}", file=sys.stderr)
         return UNUSABLE
-    # Now, as the program may take hours.
-    outputs = [("report", file) for _, file in arguments.report or ()]
-    for what, file in [*outputs, ("suppressions", arguments.gen_suppressions)]:
-        if file is not None and (why := reports.refusal(Path(file))) is not None:
-            print(f"pythy: the {what} cannot go to '{file}': {why}", file=sys.stderr)
-            return UNUSABLE
-    for file in arguments.suppressions:
-        if not Path(file).is_file():
-            print(f"pythy: there is no file of suppressions '{file}'", file=sys.stderr)
-            return UNUSABLE
     valgrind, wrong = launch.find_valgrind()
     if valgrind is None:
         print(f"pythy: {wrong}", file=sys.stderr)
         return NO_VALGRIND
+    for _, file in arguments.report or ():
+        if file is not None:
+            reports.clear(file)
     with tempfile.TemporaryDirectory(prefix="pythy-") as directory:
         suppressions = [str(Path(file).absolute()) for file in arguments.suppressions]
         if arguments.mode == "isolated":
@@ -209,16 +221,9 @@ def write_all(report: pythy.Report, destinations: list[tuple[str, Path | None]])
     return not missing
 
 
-def show_on_stdout(text: str) -> None:
-    """At once, so that what goes wrong is known here."""
-    left = text.encode("utf-8", "surrogateescape")
-    while left:
-        left = left[os.write(sys.stdout.fileno(), left) :]
-
-
 def show_on_stderr(text: str) -> None:
     """As messages are."""
     sys.stderr.write(text)
 
 
-SHOW = {"stdout": show_on_stdout, "stderr": show_on_stderr}
+SHOW = {"stdout": reports.show_on_stdout, "stderr": show_on_stderr}

@@ -4,9 +4,12 @@ whose program has the terminal too, shows it on the stream that `STREAM` names, 
 
 from __future__ import annotations
 
+import errno
 import os
 import pkgutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -32,10 +35,12 @@ def types() -> list[str]:
 
 def destination(text: str) -> tuple[str, Path | None]:
     """`TYPE` or `TYPE:FILE`, taken apart; ValueError for a type that there is not."""
-    kind, _, file = text.partition(":")
+    kind, named, file = text.partition(":")
     if kind not in types():
         *others, last = types()
         raise ValueError(f"'{kind}' is no type of report: {', '.join(others)} or {last}")
+    if named and not file:
+        raise ValueError(f"'{text}' names no file")
     return kind, Path(file) if file else None
 
 
@@ -48,6 +53,25 @@ def refusal(file: Path) -> str | None:
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         return "it may not be written"
     return None
+
+
+def named_twice(files: Iterable[Path | None]) -> Path | None:
+    """A file that several reports would go to; None where each has its own."""
+    known: list[Path] = []
+    for file in files:
+        if file is None or (file.exists() and not file.is_file()):
+            continue
+        if file.resolve() in known:
+            return file
+        known.append(file.resolve())
+    return None
+
+
+def clear(file: Path) -> None:
+    """Remove what an earlier run has left, which nobody shall take for this one's report."""
+    if file.is_file() and not file.is_symlink():
+        with suppress(OSError):
+            file.unlink()
 
 
 def stream(kind: str) -> str:
@@ -69,8 +93,18 @@ def text(report: pythy.Report, kind: str, stream: str | None) -> str:
     return made
 
 
+def show_on_stdout(text: str) -> None:
+    """At once, so that what goes wrong is known here, and as UTF-8, which most forms say they are."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    sys.stdout.flush()
+    left = text.encode("utf-8", "surrogateescape")
+    while left:
+        left = left[os.write(sys.stdout.fileno(), left) :]
+
+
 def read(file: Path) -> pythy.Report:
     """A report that was written as JSON; pythy.Error where it is none."""
-    if not file.is_file():
+    if not file.exists():
         raise pythy.Error(f"there is no report '{file}'; 'pythy run --report json:FILE' writes one")
     return _native.read_report(file)

@@ -5,4 +5,5 @@ import pythy
 
 def text(report: pythy.Report, stream: str | None) -> str:
     """The runner reads them from a step's output."""
-    return report.github()
+    # A command begins its line, and what the program has written last may have no line end.
+    return report.github() if stream is None else f"\n{report.github()}"
