@@ -389,6 +389,22 @@ fn calls_of_a_line_that_errs_often_are_summed_up() {
 }
 
 #[test]
+fn what_is_new_in_a_line_that_errs_often_is_in_its_sum() {
+    let journal = frequent();
+    let shared = [vec![c("fill", 8)], shared_slots(Slot::Shared(0))].concat();
+    let new = Observed {
+        evidence: Evidence::Record(error(Kind::InvalidRead, stack(shared))),
+        seen: Seen::During(12),
+    };
+    let repeats = Observed { evidence: Evidence::Counted(5), seen: Seen::Among(12) };
+    let found = findings(&journal, &[new, repeats]);
+    assert_eq!((found[0].call, found[0].count, &found[0].occurrences), (Some(12), 6, &vec![]));
+    let report = report::build(tool(), Vec::new(), Some((&journal, Scope { first: 1, last: 13 })), &found);
+    let calls: Vec<_> = report.calls.iter().map(|call| (call.number, call.count, call.errors)).collect();
+    assert_eq!(calls, [(None, 13, 6)]);
+}
+
+#[test]
 fn a_shared_slot_names_the_call_that_is_running_or_only_its_line() {
     let journal = frequent();
     let shared = || stack([vec![c("fill", 8)], shared_slots(Slot::Shared(0))].concat());

@@ -3,11 +3,19 @@
 use super::frames::{Place, check_of};
 use super::join::{Join, Key};
 use super::{Basis, Category, Finding, Seen};
+use crate::bracket::Slot;
 use crate::evidence::{Kind, Record, Stack};
 use crate::journal::CallNumber;
 
 /// The kind of errors that were counted and could not be read.
 pub const UNREAD: &str = "Unread";
+
+/// The call of an error, where it is told apart from others of its line: the repeats in a call that shares its
+/// slot are summed up, and it would be told with its first error alone.
+fn occurrence(call: Option<CallNumber>, place: Place) -> Vec<(CallNumber, u64)> {
+    let shared = matches!(place, Place::InCall { slot: Slot::Shared(_), .. });
+    call.filter(|_| !shared).map(|call| (call, 1)).into_iter().collect()
+}
 
 impl Join<'_> {
     pub(super) fn error(&mut self, record: &Record, seen: Seen) {
@@ -15,7 +23,8 @@ impl Join<'_> {
         if record.kind == Kind::InvalidFree && self.tables.is_ours(stack) {
             return self.freed_by_c(record, seen);
         }
-        let (call, basis, depth) = match (self.tables.place(stack), seen) {
+        let place = self.tables.place(stack);
+        let (call, basis, depth) = match (place, seen) {
             (Place::InCall { slot, depth }, seen) => (self.number(slot, seen), Basis::Call, depth),
             (Place::InLibrary | Place::Cut, Seen::During(call))
                 if self.tables.above_ours(stack) == stack.frames.len() =>
@@ -51,7 +60,7 @@ impl Join<'_> {
                 kind: record.kind.clone(),
                 what,
                 count: 1,
-                occurrences: call.map(|call| (call, 1)).into_iter().collect(),
+                occurrences: occurrence(call, place),
                 basis,
                 call,
                 allocated_by: None,
@@ -65,10 +74,10 @@ impl Join<'_> {
     /// Pythy frees its own block and finds it freed: that was the C call on whose stack it happened.
     fn freed_by_c(&mut self, record: &Record, seen: Seen) {
         let freed = record.stacks[1..].iter().find_map(|stack| match self.tables.place(stack) {
-            Place::InCall { slot, depth } => Some((slot, depth, stack)),
+            place @ Place::InCall { slot, depth } => Some((place, slot, depth, stack)),
             _ => None,
         });
-        let Some((slot, depth, stack)) = freed else { return };
+        let Some((place, slot, depth, stack)) = freed else { return };
         let call = self.number(slot, seen);
         let frames = stack.frames[..depth].to_vec();
         let what = "free() of memory that Python owns: an argument's copy, or what lib.new made".to_owned();
@@ -85,7 +94,7 @@ impl Join<'_> {
                 kind: record.kind.clone(),
                 what,
                 count: 1,
-                occurrences: call.map(|call| (call, 1)).into_iter().collect(),
+                occurrences: occurrence(call, place),
                 basis: Basis::Call,
                 call,
                 allocated_by: None,

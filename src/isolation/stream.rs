@@ -162,6 +162,11 @@ impl Stream {
                 notes.push(format!("{error}; what Valgrind reported at last is missing here"));
             }
         }
+        if client.death() == Some(Death::Ended(Ending::Overdue)) {
+            let why = "a worker did not end within 10 seconds of being told to, as destructors or atexit handlers of C \
+                       code took too long, and was ended; what they still had to do is missing here";
+            notes.push(why.to_owned());
+        }
         self.signalled
     }
 
@@ -213,6 +218,6 @@ pub fn ended(death: &Death) -> Option<(String, String)> {
         Death::Ended(Ending::Nonsense(what)) => {
             ("nonsense".to_owned(), format!("the worker made no sense any more ({what})"))
         }
-        Death::Ended(Ending::Closed | Ending::Interrupted) => return None,
+        Death::Ended(Ending::Closed | Ending::Overdue | Ending::Interrupted) => return None,
     })
 }

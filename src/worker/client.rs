@@ -324,10 +324,8 @@ impl Inner {
         {
             let mut process = self.process();
             self.dead.store(true, Ordering::Release);
-            if asked.is_some() {
-                process.wait();
-            }
-            process.end(Some(Ending::Closed));
+            let overdue = asked.is_some() && !process.wait();
+            process.end(Some(if overdue { Ending::Overdue } else { Ending::Closed }));
         }
         self.hang_up();
     }

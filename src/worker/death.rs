@@ -28,6 +28,8 @@ pub enum Death {
 pub enum Ending {
     /// It was closed.
     Closed,
+    /// It was told to end, and did not.
+    Overdue,
     /// It took too long.
     Timeout,
     /// The user interrupted it.
@@ -99,7 +101,7 @@ impl fmt::Display for Death {
             Self::Exit(code) => write!(f, "by exit({code})"),
             Self::Valgrind(_) => write!(f, "as Valgrind gave up"),
             Self::Unknown => write!(f, "nobody knows how"),
-            Self::Ended(Ending::Closed) => write!(f, "it was closed"),
+            Self::Ended(Ending::Closed | Ending::Overdue) => write!(f, "it was closed"),
             Self::Ended(Ending::Timeout) => write!(f, "a call took too long"),
             Self::Ended(Ending::Interrupted) => write!(f, "it was interrupted"),
             Self::Ended(Ending::Nonsense(message)) => write!(f, "it made no sense any more: {message}"),

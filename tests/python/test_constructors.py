@@ -173,3 +173,14 @@ def test_the_plugin_blames_the_test_that_loads_and_the_end(plugin, build, pytest
             "MEMORY test_adding.py::test_adding - InvalidWrite: Invalid write of size 4",
         ]
     )
+
+
+@pytest.mark.one_python
+def test_a_destructor_that_never_ends_is_told(library, natively):
+    endless = "#include <unistd.h>\n__attribute__((destructor)) static void end(void) { for (;;) pause(); }"
+    built = library(endless)
+    run = natively(script(built, "isolated", "lib.close()", "print(pythy.memory_report().notes)"))
+    assert run.stdout == (
+        "['a worker did not end within 10 seconds of being told to, as destructors or atexit handlers of C code "
+        "took too long, and was ended; what they still had to do is missing here']\n"
+    )
