@@ -181,6 +181,6 @@ def test_a_destructor_that_never_ends_is_told(library, natively):
     built = library(endless)
     run = natively(script(built, "isolated", "lib.close()", "print(pythy.memory_report().notes)"))
     assert run.stdout == (
-        "['a worker did not end within 10 seconds of being told to, as destructors or atexit handlers of C code "
-        "took too long, and was ended; what they still had to do is missing here']\n"
+        "['a worker did not end within 10 seconds of being told to, as destructors or atexit handlers of C "
+        "code took too long, and was ended; what they still had to do is missing here']\n"
     )
