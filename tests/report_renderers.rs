@@ -54,7 +54,10 @@ fn what_was_not_checked_does_not_pass_for_right() {
 
 #[test]
 fn html() {
-    expect("report.html", &report::to_html(&recorded(), &screen()).unwrap());
+    let style = include_str!("../src/report/html.css");
+    let html = report::to_html(&recorded(), &screen()).unwrap();
+    assert!(html.contains(style.trim_end()));
+    expect("report.html", &html.replace(style.trim_end(), ""));
 }
 
 #[test]

@@ -44,31 +44,38 @@ impl Join<'_> {
             }
             None => record.what.clone(),
         };
+        self.add_error(record, what, (call, basis, place), stacks);
+    }
+
+    /// Adds an error, or one more of it.
+    fn add_error(
+        &mut self,
+        record: &Record,
+        what: String,
+        (call, basis, place): (Option<CallNumber>, Basis, Place),
+        stacks: Vec<Stack>,
+    ) {
+        let frames = stacks.first().map(|stack| stack.frames.iter().map(|frame| frame.ip).collect());
         let key = Key {
             kind: record.kind.clone(),
             what: what.clone(),
             origin: call.and_then(|call| self.site(call)),
-            frames: stacks
-                .first()
-                .map(|stack| stack.frames.iter().map(|frame| frame.ip).collect())
-                .unwrap_or_default(),
+            frames: frames.unwrap_or_default(),
         };
-        self.add(
-            key,
-            Finding {
-                category: Category::Error,
-                kind: record.kind.clone(),
-                what,
-                count: 1,
-                occurrences: occurrence(call, place),
-                basis,
-                call,
-                allocated_by: None,
-                lost_between: None,
-                leaked: None,
-                stacks,
-            },
-        );
+        let finding = Finding {
+            category: Category::Error,
+            kind: record.kind.clone(),
+            what,
+            count: 1,
+            occurrences: occurrence(call, place),
+            basis,
+            call,
+            allocated_by: None,
+            lost_between: None,
+            leaked: None,
+            stacks,
+        };
+        self.add(key, finding);
     }
 
     /// Pythy frees its own block and finds it freed: that was the C call on whose stack it happened.
@@ -81,28 +88,8 @@ impl Join<'_> {
         let call = self.number(slot, seen);
         let frames = stack.frames[..depth].to_vec();
         let what = "free() of memory that Python owns: an argument's copy, or what lib.new made".to_owned();
-        let key = Key {
-            kind: record.kind.clone(),
-            what: what.clone(),
-            origin: call.and_then(|call| self.site(call)),
-            frames: frames.iter().map(|frame| frame.ip).collect(),
-        };
-        self.add(
-            key,
-            Finding {
-                category: Category::Error,
-                kind: record.kind.clone(),
-                what,
-                count: 1,
-                occurrences: occurrence(call, place),
-                basis: Basis::Call,
-                call,
-                allocated_by: None,
-                lost_between: None,
-                leaked: None,
-                stacks: vec![Stack { label: None, frames }],
-            },
-        );
+        let stacks = vec![Stack { label: None, frames }];
+        self.add_error(record, what, (call, Basis::Call, place), stacks);
     }
 
     /// Errors without a record of their own: repeats of one that Valgrind printed before, which is
