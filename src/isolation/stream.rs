@@ -4,7 +4,7 @@ use super::pace::Pace;
 use crate::attribution::{Evidence, Observed, Seen, Tables};
 use crate::evidence::Event;
 use crate::journal::CallNumber;
-use crate::worker::{Client, Death, Ending, Watched};
+use crate::worker::{Client, Death, Ending, GRACE, Watched};
 
 /// What is known of one worker.
 #[derive(Debug)]
@@ -163,9 +163,11 @@ impl Stream {
             }
         }
         if client.death() == Some(Death::Ended(Ending::Overdue)) {
-            let why = "a worker did not end within 10 seconds of being told to, as destructors or atexit handlers of C \
-                       code took too long, and was ended; what they still had to do is missing here";
-            notes.push(why.to_owned());
+            notes.push(format!(
+                "a worker did not end within {} seconds of being told to, as destructors or atexit handlers of C code \
+                 took too long, and was ended; what they still had to do is missing here",
+                GRACE.as_secs()
+            ));
         }
         self.signalled
     }

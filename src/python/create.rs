@@ -97,8 +97,11 @@ pub fn create_interface<'py>(
     let name = options.headers.first().and_then(|first| first.file_stem());
     let name = name.map_or_else(|| "interface".into(), |stem| stem.to_string_lossy().into_owned());
     let library_file = path("library_file", &library_file)?;
-    // A session that begins later sets apart what has been lost by then.
+    // What has been lost before the first interface can be called is set apart.
     let session_runs = session::started().is_some();
+    if matches!(backend, Backend::InProcess) {
+        expect_crash(py, &library_file)?;
+    }
     let Joined { mut model, library, bindings, names, directives } =
         join(py, &options, &library_file, loader, |error| unloaded(py, &backend, &library_file, error))?;
     let library = Arc::new(library);
@@ -127,15 +130,14 @@ pub fn create_interface<'py>(
             isolation.note_load(&client)?;
         }
     } else {
-        let told = session::current().is_some_and(|mut session| {
+        if let Some(mut session) = session::current() {
             session.add_library(&library);
-            if session_runs {
-                session.note_load();
+            match (session_runs, session::is_followed()) {
+                (true, _) => session.note_load(),
+                (false, true) => session.set_apart_losses(),
+                // It has begun after the loading.
+                (false, false) => {}
             }
-            session.crashes_are_told()
-        });
-        if told {
-            leave_crashes_to_valgrind(py)?;
         }
     }
     let types = Types::new(model, &names, module.name()?.to_string_lossy().into_owned(), decode, homes);
@@ -209,6 +211,16 @@ fn mode_of_program(py: Python<'_>) -> PyResult<Option<String>> {
         Some(backend) => backend.call_method0("chosen")?.extract(),
         None => Ok(None),
     }
+}
+
+/// Has the end of the process by one of the library's constructors told, where somebody tells of crashes.
+fn expect_crash(py: Python<'_>, library: &Path) -> PyResult<()> {
+    let told = session::is_followed()
+        && session::current().is_some_and(|mut session| {
+            session.expect_library(library);
+            session.crashes_are_told()
+        });
+    if told { leave_crashes_to_valgrind(py) } else { Ok(()) }
 }
 
 /// faulthandler would take the signal and raise it again: Valgrind then sees its stack, and not the C code's.

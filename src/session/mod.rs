@@ -83,6 +83,11 @@ pub fn current() -> Option<MutexGuard<'static, Session>> {
     Some(session)
 }
 
+/// Whether somebody wants to tell of a crash of this process.
+pub fn is_followed() -> bool {
+    std::env::var_os(TRAIL).is_some()
+}
+
 /// Before the process forks: calls that wait would be told of by both, and from now on the same log may have records
 /// of both.
 extern "C" fn before_fork() {
@@ -284,9 +289,22 @@ impl Session {
         &mut self.journal
     }
 
+    /// Names a library that is about to be loaded: its constructors may crash.
+    pub fn expect_library(&mut self, path: &Path) {
+        if let Ok(path) = path.canonicalize() {
+            self.follow(|trail, _| trail.add_library(&path.display().to_string()));
+        }
+    }
+
     /// Notes that a library was loaded while this ran: its constructors may have lost something.
     pub fn note_load(&mut self) {
         self.loaded = true;
+    }
+
+    /// Looks for what has been lost so far, and tells none of it: no call has been made yet.
+    pub fn set_apart_losses(&mut self) {
+        options::set_apart_earlier_losses();
+        self.lost = leaks::count_lost();
     }
 
     /// Makes a library, with what was compiled for it, one whose stacks are looked at.

@@ -36,6 +36,7 @@ pub use client::Client;
 pub use client::hostile;
 pub use death::{Death, Ending};
 pub use launch::{Checker, Launch};
+pub use process::GRACE;
 pub use protocol::{Argument, CallbackSignature, MAX_ARGUMENTS, ResultKind, Watched};
 pub use root::Root;
 pub use serve::serve;

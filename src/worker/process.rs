@@ -15,7 +15,7 @@ use crate::Result;
 use crate::evidence::{Event, Format, LogFile, Tail};
 
 /// How long a worker may take to end by itself. Valgrind may have a stack to describe.
-const GRACE: Duration = Duration::from_secs(10);
+pub const GRACE: Duration = Duration::from_secs(10);
 
 /// How long its status may take once it has closed all descriptors.
 const LINGER: Duration = Duration::from_secs(2);

@@ -1,6 +1,9 @@
 """What a library does wrong while it is loaded, and when its process ends: outside of any call."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +19,9 @@ __attribute__((constructor)) static void start(void) { atexit(handler); }"""
 CRASH = "__attribute__((constructor)) static void start(void) { *(volatile int *)8 = 1; }"
 TELL = """
 import json
+import signal
+import subprocess
+import sys
 told = []
 for finding in pythy.memory_report().findings:
     assert (finding.call, finding.allocated_by, finding.lost_between) == (None, None, None)
@@ -184,3 +190,40 @@ def test_a_destructor_that_never_ends_is_told(library, natively):
         "['a worker did not end within 10 seconds of being told to, as destructors or atexit handlers of C "
         "code took too long, and was ended; what they still had to do is missing here']\n"
     )
+
+
+def pythy_run(directory, lines):
+    """What `pythy run` reports of a program, in process."""
+    (directory / "program.py").write_text(lines)
+    command = [sys.executable, "-m", "pythy", "run", "--report", "json:report.json", "program.py"]
+    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300)
+    return ran.returncode, json.loads((directory / "report.json").read_text())["findings"]
+
+
+@pytest.mark.one_python
+def test_a_constructor_that_crashes_python_is_told_by_pythy_run(library, tmp_path):
+    code, findings = pythy_run(tmp_path, script(library(CRASH), "inprocess"))
+    assert code == 128 + signal.SIGSEGV
+    assert [finding["kind"] for finding in findings] == ["InvalidWrite", "SIGSEGV"]
+    for finding in findings:
+        frame = finding["stacks"][0]["frames"][0]
+        assert (finding["call"], frame["function"], frame["line"]) == (None, "start", 3)
+
+
+KEPT = """static void *kept;
+__attribute__((constructor)) static void start(void) { kept = malloc(9); }
+int lose(void) { kept = 0; return 0; }"""
+
+
+@pytest.mark.one_python
+def test_under_pythy_run_a_call_may_lose_what_the_first_constructor_has_allocated(build, tmp_path):
+    built = build(
+        HEADER + "int lose(void);",
+        SOURCE.format(f"{LOST}\n{KEPT.replace('start', 'begin')}"),
+        directory=tmp_path,
+    )
+    code, findings = pythy_run(tmp_path, script(built, "inprocess", "lib.add(1, 2)", "lib.lose()"))
+    assert code == 99
+    assert [(finding["kind"], finding["leaked"]["bytes"]) for finding in findings] == [
+        ("Leak_DefinitelyLost", 9)
+    ]
