@@ -405,6 +405,37 @@ fn what_is_new_in_a_line_that_errs_often_is_in_its_sum() {
 }
 
 #[test]
+fn repeats_of_the_only_thing_that_a_function_does_wrong_are_of_that_in_each_line() {
+    let journal = journal(&[10, 11, 12, 13]);
+    let known = seen(error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)])), Seen::During(1));
+    let found = findings(&journal, &[known, counted(1, 2), counted(1, 3), counted(2, 4)]);
+    let told: Vec<_> = found.iter().map(|one| (one.kind.as_str(), one.call, one.count, one.basis)).collect();
+    assert_eq!(
+        told,
+        [
+            ("InvalidWrite", Some(1), 1, Basis::Call),
+            ("InvalidWrite", Some(2), 1, Basis::Function),
+            ("InvalidWrite", Some(3), 1, Basis::Function),
+            ("InvalidWrite", Some(4), 2, Basis::Function),
+        ]
+    );
+}
+
+#[test]
+fn what_a_line_loses_that_errs_often_is_in_its_sum_too() {
+    let journal = frequent();
+    let known = seen(error(Kind::InvalidWrite, in_call(1, &[c("fill", 9)])), Seen::During(1));
+    let repeats = Observed { evidence: Evidence::Counted(3), seen: Seen::Among(13) };
+    let shared = || stack([vec![c("fill", 8)], shared_slots(Slot::Shared(0))].concat());
+    let lost = seen(loss(1, shared()), Seen::LeakCheck(12, 12));
+    let found = findings(&journal, &[known, repeats, lost]);
+    let report = report::build(tool(), Vec::new(), Some((&journal, Scope { first: 1, last: 13 })), &found);
+    let calls: Vec<_> =
+        report.calls.iter().map(|call| (call.number, call.count, call.errors, call.leaked_bytes)).collect();
+    assert_eq!(calls, [(Some(1), 1, 1, 0), (None, 12, 3, 24)]);
+}
+
+#[test]
 fn a_shared_slot_names_the_call_that_is_running_or_only_its_line() {
     let journal = frequent();
     let shared = || stack([vec![c("fill", 8)], shared_slots(Slot::Shared(0))].concat());

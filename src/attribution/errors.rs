@@ -132,8 +132,7 @@ impl Join<'_> {
             // Beyond 100 errors Valgrind's text log does not tell errors apart whose two innermost frames are
             // the same, whatever call they come from.
             [] => only_kind(&self.earlier, &candidates(&self.earlier, &|other| other.0 == site.0)),
-            [only] => Some(&self.findings[only]),
-            _ => None,
+            _ => only_kind(&self.findings, &of_this_function),
         };
         let finding = match like.cloned() {
             Some(like) => {

@@ -31,7 +31,7 @@ pub struct Given<'a> {
 
 /// What a call has left in the registers of its result.
 pub trait Word {
-    /// The first of them.
+    /// The first of them, as [`Callable::hidden`] has it.
     fn word(&self) -> u64;
 }
 
@@ -169,7 +169,7 @@ unsafe fn leave_call(
     let news = session::current().is_some_and(|mut session| session.leave(entered, errors_after, shown));
     if callable.ownership.is_some() {
         // SAFETY: as the caller vouches.
-        unsafe { hand_over(callable, given, (entered.call, word)) };
+        unsafe { hand_over(callable, given, (entered.call, callable.shown(word))) };
     }
     // An exception of a callback goes before one of ours.
     any_pending() || !(news && report::raises(entered))

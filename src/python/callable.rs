@@ -192,6 +192,19 @@ impl Callable {
         Ok(unsafe { slot(object.as_ptr()).read().as_ref() })
     }
 
+    /// A result as it is kept while a leak check is made: a text's address with all bits flipped, as Python will
+    /// have its bytes alone, and the block is lost by this very call.
+    #[inline(always)]
+    pub fn hidden(&self, word: u64) -> u64 {
+        if matches!(self.result, ResultPlan::Text { .. }) { !word } else { word }
+    }
+
+    /// What was hidden.
+    #[inline(always)]
+    pub fn shown(&self, word: u64) -> u64 {
+        self.hidden(word)
+    }
+
     /// Where its code is in a process; `None` where that is not to be had there, or no more.
     pub fn address_in(&self, home: &Home) -> crate::Result<Option<usize>> {
         match (&self.there, home.client()) {

@@ -85,9 +85,9 @@ pub unsafe extern "C" fn bracketed(
         copy_back(&copies);
         match (callable.result, outcome.text_length) {
             (ResultPlan::Text { decode }, Some(length)) => {
-                text_object(outcome.word as usize as *const _, length, decode)
+                text_object(callable.shown(outcome.word) as usize as *const _, length, decode)
             }
-            _ => callable.give(outcome.word, &Home::Checked),
+            _ => callable.give(callable.shown(outcome.word), &Home::Checked),
         }
     }
 }
@@ -99,6 +99,7 @@ impl Word for Outcome {
 }
 
 struct Outcome {
+    /// As [`Callable::hidden`] has it.
     word: u64,
     /// The length of a string result, which was read as part of the call.
     text_length: Option<usize>,
@@ -137,7 +138,7 @@ impl<'a> Prepared<'a> {
         // SAFETY: as the caller vouches; strlen reads a string that C code returned as one.
         unsafe {
             if !HAS_SLOTS {
-                return Outcome { word: callable.call_by_libffi(words), text_length: None };
+                return Outcome { word: callable.hidden(callable.call_by_libffi(words)), text_length: None };
             }
             bracket::dispatch(frame, slot);
             if callable.checks.results {
@@ -149,7 +150,7 @@ impl<'a> Prepared<'a> {
                 ResultPlan::Text { .. } => text_length(word, slot),
                 _ => None,
             };
-            Outcome { word, text_length }
+            Outcome { word: callable.hidden(word), text_length }
         }
     }
 }

@@ -130,13 +130,13 @@ unsafe extern "C" fn general_call<const RELEASE: bool, const CHECKED: bool>(
                 let word = take_result(&frame);
                 frame.wipe();
                 check_outputs(&outputs, slot);
-                word
+                callable.hidden(word)
             };
             let Some(word) = make_call(callable, &given, call) else {
                 return std::ptr::null_mut();
             };
             copy_back(&copies);
-            word
+            callable.shown(word)
         } else {
             without_gil::<RELEASE, _>(|| bracket::dispatch(&mut frame, Slot::Call(0)));
             if any_pending() && raised() {

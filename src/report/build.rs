@@ -90,6 +90,17 @@ impl Lost {
         self.within.1 += leaked.indirect_blocks.unwrap_or(0);
     }
 
+    fn join(&mut self, other: Self) {
+        for (mine, theirs) in [
+            (&mut self.direct, other.direct),
+            (&mut self.within, other.within),
+            (&mut self.by_itself, other.by_itself),
+        ] {
+            mine.0 += theirs.0;
+            mine.1 += theirs.1;
+        }
+    }
+
     fn bytes(&self) -> u64 {
         self.direct.0 + self.within.0.max(self.by_itself.0)
     }
@@ -175,9 +186,15 @@ impl Builder<'_> {
                 *summed.entry(origin).or_default() += finding.count - listed;
             }
         }
+        let mut lost_there: HashMap<Origin, Lost> = HashMap::new();
         for (number, (errors, lost)) in told {
             let Some(origin) = self.journal.origin(number) else { continue };
             if !(scope.first..=scope.last).contains(&number) {
+                continue;
+            }
+            if errors == 0 && summed.get(&origin).is_some_and(|errors| *errors > 0) {
+                // It is one of those whose errors are summed up: a row of its own would have none.
+                lost_there.entry(origin).or_default().join(lost);
                 continue;
             }
             if let Some((_, count)) = rest.iter_mut().find(|(other, _)| *other == origin) {
@@ -189,8 +206,10 @@ impl Builder<'_> {
         }
         for (origin, count) in rest.into_iter().filter(|(_, count)| *count > 0) {
             let errors = summed.get(&origin).copied().unwrap_or(0);
+            let lost = lost_there.remove(&origin).unwrap_or_default();
             let total = self.call_total(None, count, origin);
-            self.report.calls.push(CallTotal { errors, ..total });
+            let (leaked_bytes, leaked_blocks) = (lost.bytes(), lost.blocks());
+            self.report.calls.push(CallTotal { errors, leaked_bytes, leaked_blocks, ..total });
         }
     }
 

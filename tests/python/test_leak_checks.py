@@ -155,3 +155,30 @@ def test_natively_all_that_costs_nothing_and_says_nothing(interface):
     finally:
         pythy.raise_on_finding(False)
     assert report.findings == []
+
+
+@pytest.mark.parametrize("log", [["--log-file=log"], ["--xml=yes", "--xml-file=log"]], ids=["text", "xml"])
+def test_a_text_is_lost_by_the_call_that_gave_it(build, under_valgrind, log):
+    """Python has its bytes: nobody but C had the pointer."""
+    built = build(
+        "char *text(void); char *chosen(int which, ...); int other(int n);",
+        """
+        #include <string.h>
+        char *text(void) { return strdup("hello"); }
+        char *chosen(int which, ...) { return strdup("chosen"); }
+        int other(int n) { return n; }
+        """,
+    )
+    body = """
+lib = pythy.create_interface(header, library, leak_check="call")
+assert lib.text() == b"hello"
+lib.other(1)
+assert lib.chosen(1, 2) == b"chosen"
+lib.other(1)
+pythy.memory_report().to_json("report.json")
+"""
+    found = [
+        (finding["leaked"]["bytes"], finding["call"]["number"], finding["lost_between"])
+        for finding in under_valgrind(script(built, body), *log).json()["findings"]
+    ]
+    assert found == [(6, 1, [1, 1]), (7, 3, [3, 3])]
