@@ -246,7 +246,7 @@ class Report:
     def github(self) -> str:
         """The report as GitHub's workflow commands, which show findings at their lines of Python."""
     def junit(self) -> str:
-        """The report as JUnit's XML, a test case for each finding."""
+        """The report as JUnit's XML, a test case for each line that calls C."""
     def suppressions(self) -> str:
         """Valgrind suppressions, an entry for each finding, each with the call it comes from."""
     def table(self, stream: str | None = None) -> str:

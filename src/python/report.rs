@@ -109,7 +109,7 @@ impl Report {
         self.with(|data| report::to_github(data, &file()))
     }
 
-    /// The report as JUnit's XML, a test case for each finding.
+    /// The report as JUnit's XML, a test case for each line that calls C.
     fn junit(&self) -> PyResult<String> {
         Ok(self.with(|data| report::to_junit(data, &file()))??)
     }

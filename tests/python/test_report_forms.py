@@ -305,6 +305,9 @@ def test_two_reports_have_two_files_and_none_is_of_an_earlier_run(program):
     nothing = "pythy: no report, because the program made no isolated interface\n"
     assert command(program, *options, "plain.py", stderr=nothing) == "no interface\n"
     assert not (program / "old.html").exists()
+    itself = "pythy: the report cannot go to 'plain.py': it is read from there\n"
+    assert command(program, "run", "--report", "json:plain.py", "plain.py", code=2, stderr=itself) == ""
+    assert (program / "plain.py").read_text() == "print('no interface')"
     ran = shell(program, "{pythy} run --report html: plain.py")
     assert ran.stderr.splitlines()[-1] == b"pythy run: error: argument --report: 'html:' names no file"
 

@@ -88,6 +88,11 @@ def refusal(arguments: argparse.Namespace) -> str | None:
     for file in arguments.suppressions:
         if not Path(file).is_file():
             return f"there is no file of suppressions '{file}'"
+    # What is there is removed before the program runs.
+    read = [Path(file) for file in [*arguments.program[:1], *arguments.suppressions]]
+    for what, file in outputs:
+        if file.exists() and any(one.exists() and file.samefile(one) for one in read):
+            return f"the {what} cannot go to '{file}': it is read from there"
     return None
 
 

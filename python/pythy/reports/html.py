@@ -4,5 +4,5 @@ import pythy
 
 
 def text(report: pythy.Report, stream: str | None) -> str:
-    """With a line end."""
+    """The same in a file and on a stream."""
     return report.html()

@@ -1,4 +1,4 @@
-"""JUnit's XML, a test case for each finding."""
+"""JUnit's XML, a test case for each line that calls C."""
 
 import pythy
 
